@@ -1,0 +1,93 @@
+package dialog
+
+// Signal is a fact that one leg tells the others. It is the closed set of what
+// can cross the bulkhead: no message, no retransmission, no response that
+// matches no live transaction can be written as one.
+//
+//sumtype:decl
+type Signal interface {
+	Event
+	Action
+	signal()
+}
+
+// Setup says that a call has arrived: what the trunk asked for, free of
+// everything that belongs to the trunk's side alone.
+type Setup struct {
+	Call        CallID
+	Trunk       string // name of the trunk
+	Number      string // user part of the Request-URI, as it came
+	Domain      string // host of the Request-URI, as it came
+	Caller      Party
+	MaxForwards int // as it is to be sent on: the received value less one
+	Body        Body
+	Headers     []Header // what the trunk's profile lets pass, in order
+}
+
+// Party is who calls, from the From header field (RFC 3261 §20.20).
+type Party struct {
+	Display string // without quotes; empty: none
+	User    string // user part of the URI; empty: none
+}
+
+// Header is one header field that may pass from one side to the other.
+type Header struct{ Name, Value string }
+
+// Body is a message body and the Content-Type that it came with.
+// The zero Body is no body.
+type Body struct {
+	Type string
+	Data []byte
+}
+
+// Empty says that there is no body.
+func (b Body) Empty() bool { return len(b.Data) == 0 }
+
+// Progress is a provisional response that the other side may hear of: a new
+// code, a new early dialog or a new body (RFC 3261 §13.2.2.1). Repeats of the
+// same are not a Progress.
+type Progress struct {
+	Code   int // 180 to 199
+	Phrase string
+	Body   Body
+}
+
+// Answer is the first 2xx of the leg that has been asked to set up the call.
+type Answer struct {
+	Code   int
+	Phrase string
+	Body   Body
+}
+
+// Confirm says that the caller has acknowledged the answer; Body carries the
+// SDP answer where the offer came in the 2xx (RFC 3261 §13.2.1).
+type Confirm struct{ Body Body }
+
+// Modify asks the other side to change the session, by re-INVITE (RFC 3261
+// §14) or UPDATE (RFC 3311).
+type Modify struct {
+	Method string // INVITE or UPDATE
+	Body   Body
+}
+
+// Modified is the final answer to a Modify.
+type Modified struct {
+	Code       int
+	Phrase     string
+	Body       Body
+	RetryAfter int // seconds; 0: none
+	Reasons    []string
+}
+
+// Info carries a request of the application inside the dialog (RFC 6086).
+type Info struct {
+	Method string
+	Body   Body
+	Header []Header
+}
+
+// Refer carries a transfer (RFC 3515).
+type Refer struct{ To string }
+
+// End says that a leg is over, or tells one to be over. A leg says it once.
+type End struct{ Cause Cause }
