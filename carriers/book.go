@@ -1,0 +1,110 @@
+package carriers
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// Book is everybody at the border and the routes between them.
+type Book struct {
+	trunks   map[string]*Trunk
+	carriers map[string]*Carrier
+	sources  map[string]*sources     // by realm
+	gateways map[gatewayAddress]bool // whichever carrier's
+	routes   []route
+	index    index
+}
+
+type gatewayAddress struct {
+	realm   string
+	address netip.Addr
+}
+
+// NewBook makes the book of a configuration; the error joins the faults that
+// Validate finds.
+func NewBook(c Config, realms Realms) (*Book, error) {
+	if faults := c.Validate(realms); len(faults) > 0 {
+		all := make([]error, 0, len(faults))
+		for _, f := range faults {
+			all = append(all, fmt.Errorf("%s: %s", f.Path, f.Message))
+		}
+		return nil, errors.Join(all...)
+	}
+	b := &Book{
+		trunks:   make(map[string]*Trunk, len(c.Trunks)),
+		carriers: make(map[string]*Carrier, len(c.Carriers)),
+		sources:  map[string]*sources{},
+		gateways: map[gatewayAddress]bool{},
+		routes:   make([]route, 0, len(c.Routes)),
+	}
+	for name, t := range c.Trunks {
+		b.trunks[name] = newTrunk(name, t)
+	}
+	for realm, list := range claims(c.Trunks) {
+		b.sources[realm] = newSources(list, b.trunks)
+	}
+	for name, k := range c.Carriers {
+		carrier := newCarrier(name, k)
+		b.carriers[name] = carrier
+		for _, g := range carrier.Gateways {
+			b.gateways[gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}] = true
+		}
+	}
+	for _, r := range c.Routes {
+		b.routes = append(b.routes, newRoute(r, b.carriers))
+	}
+	b.index = newIndex(b.routes)
+	return b, nil
+}
+
+// Trunk finds who calls from this address of this realm; nil: unknown. Trunks
+// of one realm do not overlap, so there is at most one.
+func (b *Book) Trunk(realm string, source netip.Addr) *Trunk {
+	s := b.sources[realm]
+	if s == nil {
+		return nil
+	}
+	return s.find(plain(source))
+}
+
+// TrunkNamed finds a trunk by its name; nil: there is none.
+func (b *Book) TrunkNamed(name string) *Trunk { return b.trunks[name] }
+
+// Trunks are the names of all trunks, in order.
+func (b *Book) Trunks() []string { return slices.Sorted(maps.Keys(b.trunks)) }
+
+// Carrier finds a carrier by its name; nil: there is none.
+func (b *Book) Carrier(name string) *Carrier { return b.carriers[name] }
+
+// Carriers are the names of all carriers, in order.
+func (b *Book) Carriers() []string { return slices.Sorted(maps.Keys(b.carriers)) }
+
+// Known says that a trunk calls from this address of this realm, or that a
+// carrier has a gateway there.
+func (b *Book) Known(realm string, source netip.Addr) bool {
+	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, plain(source)}]
+}
+
+// CarrierAt says that the named carrier has a gateway at this address of this
+// realm, whatever the port.
+func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
+	c := b.carriers[name]
+	return c != nil && c.Realm == realm && c.at(plain(source))
+}
+
+// Select lists the targets of a call in the order in which they are to be
+// tried: those of the first route that matches its trunk and number. The error,
+// if any, is a *Rejection: the route's own, or 404 where no route matches.
+func (b *Book) Select(_ time.Time, s dialog.Setup) ([]dialog.Target, error) {
+	i := b.index.first(s.Trunk, s.Number)
+	if i == none {
+		return nil, &Rejection{Code: 404, Phrase: "No route"}
+	}
+	return b.routes[i].order(s)
+}

@@ -1,0 +1,97 @@
+package carriers
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// Carrier is somebody whom we call. It is never changed.
+type Carrier struct {
+	Name     string
+	Realm    string
+	Gateways []Gateway     // as configured
+	Timers   Timers        // NoAnswer is never zero
+	Linger   time.Duration // how long after Timer D repeats are still ACKed
+
+	reroute map[code]bool // what the configuration says: hunt on or not
+}
+
+// Gateway is an address of a carrier.
+type Gateway struct {
+	Name     string // the address as configured
+	Path     dialog.Path
+	Priority int // the lowest is tried first
+	Weight   int // share among those of one priority, above zero
+}
+
+func newCarrier(name string, c CarrierConfig) *Carrier {
+	k := &Carrier{
+		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger,
+		Gateways: make([]Gateway, 0, len(c.Gateways)),
+		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
+	}
+	if k.Timers.NoAnswer == 0 {
+		k.Timers.NoAnswer = DefaultNoAnswer
+	}
+	for _, g := range c.Gateways {
+		socket, _ := g.socket() // Validate has read it
+		k.Gateways = append(k.Gateways, Gateway{
+			Name:     g.Address,
+			Path:     dialog.Path{Realm: c.Realm, Transport: socket.Transport, Remote: socket.Address},
+			Priority: g.Priority,
+			Weight:   cmp.Or(g.Weight, DefaultWeight),
+		})
+	}
+	for _, s := range c.Reroute.Stop {
+		stop, _ := parseCode(s)
+		k.reroute[stop] = false
+	}
+	for _, s := range c.Reroute.Continue {
+		on, _ := parseCode(s)
+		k.reroute[on] = true
+	}
+	return k
+}
+
+func (g GatewayConfig) socket() (Socket, error) {
+	transport, err := parseTransport(g.Transport)
+	if err != nil {
+		return Socket{}, err
+	}
+	at, err := parseAddress(g.Address)
+	return Socket{Transport: transport, Address: at}, err
+}
+
+// at says that the carrier has a gateway at this address, whatever the port: a
+// carrier may answer from another port than it listens on.
+func (c *Carrier) at(source netip.Addr) bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Path.Remote.Addr() == source })
+}
+
+// append adds the carrier's gateways to the targets in the order in which this
+// call tries them: by priority, and by weight among those of one priority.
+func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number string) []dialog.Target {
+	type candidate struct {
+		*Gateway
+		draw float64
+	}
+	var room [8]candidate // few carriers have more
+	order := room[:0]
+	for i := range c.Gateways {
+		g := &c.Gateways[i]
+		order = append(order, candidate{g, draw(call, g.Weight, c.Name, g.Name)})
+	}
+	slices.SortStableFunc(order, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.draw, b.draw))
+	})
+	for _, g := range order {
+		targets = append(targets, dialog.Target{
+			Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Path.Remote.String(), Path: g.Path,
+		})
+	}
+	return targets
+}

@@ -1,0 +1,151 @@
+package carriers
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const nameLength = 64
+
+// CheckName says what is wrong with the name of a trunk, carrier or realm. It
+// stands in logs, records and labels of metrics, so it is short and plain.
+func CheckName(s string) error {
+	if s == "" {
+		return errors.New("a name is empty")
+	}
+	if len(s) > nameLength {
+		return fmt.Errorf("the name is longer than %d letters", nameLength)
+	}
+	for _, r := range s {
+		switch {
+		case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', r == '-', r == '_', r == '.':
+		default:
+			return fmt.Errorf("%q cannot stand in a name: letters, digits, '-', '_', '.'", r)
+		}
+	}
+	return nil
+}
+
+func (v *validator) realm(path, realm string) {
+	if realm == "" {
+		v.fault(path+".realm", "is needed")
+	} else if _, ok := v.realms[realm]; !ok {
+		v.fault(path+".realm", "there is no realm %q", realm)
+	}
+}
+
+// peer checks an address that we are to send to, and that its realm has a socket
+// to send from.
+func (v *validator) peer(path, realm string, peer Socket, err error) {
+	if err != nil {
+		v.fault(path, "%s", err)
+		return
+	}
+	if peer.Address.Port() == 0 || peer.Address.Addr().IsUnspecified() {
+		v.fault(path, "%s is nowhere to send to", peer.Address)
+		return
+	}
+	listening, ok := v.realms[realm]
+	if ok && !slices.ContainsFunc(listening, func(s Socket) bool { return s.reaches(peer) }) {
+		family := "IPv4"
+		if peer.Address.Addr().Is6() {
+			family = "IPv6"
+		}
+		v.fault(path, "realm %s has no %s listener for %s", realm, strings.ToLower(peer.Transport.String()), family)
+	}
+}
+
+func (v *validator) weight(path string, w int) {
+	if w < 0 || w > 65535 {
+		v.fault(path, "%d is not a weight: 1 to 65535", w)
+	}
+}
+
+func (v *validator) oneOf(path, s string, allowed ...string) {
+	if s != "" && !slices.Contains(allowed, s) {
+		v.fault(path, "%q is none of %s", s, strings.Join(allowed, ", "))
+	}
+}
+
+func (v *validator) country(path, s string) {
+	letter := func(b byte) bool { return 'A' <= b && b <= 'Z' }
+	if s != "" && (len(s) != 2 || !letter(s[0]) || !letter(s[1])) {
+		v.fault(path, "%q is not a country's two capital letters (ISO 3166-1), such as FR", s)
+	}
+}
+
+func (v *validator) limits(path string, l LimitsConfig) {
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"calls", l.Calls}, {"cps", l.CPS}, {"burst", l.Burst}} {
+		if n.value < 0 {
+			v.fault(path+"."+n.name, "must not be negative")
+		}
+	}
+	if l.Burst > 0 && l.CPS == 0 {
+		v.fault(path+".burst", "needs cps")
+	}
+}
+
+func (v *validator) auth(path string, a *AuthConfig) {
+	if a == nil {
+		return
+	}
+	if a.Username == "" {
+		v.fault(path+".username", "is needed")
+	}
+	v.text(path+".username", a.Username)
+	if a.PasswordFile == "" {
+		v.fault(path+".password_file", "is needed")
+	}
+}
+
+func (v *validator) sessionTimer(path string, s *SessionTimerConfig) {
+	if s == nil {
+		return
+	}
+	v.oneOf(path+".refresher", s.Refresher, "us", "them")
+	if s.Expires < s.Min {
+		v.fault(path+".expires", "%s is less than min, %s", s.Expires, s.Min)
+	}
+}
+
+func (v *validator) headers(path string, h HeadersConfig) {
+	for i, name := range h.Pass {
+		v.header(fmt.Sprintf("%s.pass[%d]", path, i), strings.TrimSuffix(name, "*"))
+	}
+	for i, name := range h.Remove {
+		v.header(fmt.Sprintf("%s.remove[%d]", path, i), strings.TrimSuffix(name, "*"))
+	}
+	for _, name := range sortedKeys(h.Add) {
+		v.header(path+".add."+name, name)
+		v.text(path+".add."+name, h.Add[name])
+	}
+}
+
+// header checks the name of a header field: a token (RFC 3261 §25.1).
+func (v *validator) header(path, name string) {
+	for _, r := range name {
+		switch {
+		case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z':
+		case strings.ContainsRune("-.!%*_+`'~", r):
+		default:
+			v.fault(path, "%q cannot stand in the name of a header field", r)
+			return
+		}
+	}
+	if name == "" {
+		v.fault(path, "the name of a header field is empty")
+	}
+}
+
+// text refuses what would break out of the line of a message that it is written
+// into.
+func (v *validator) text(path, s string) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		v.fault(path, "holds a control character")
+	}
+}

@@ -1,0 +1,150 @@
+package carriers
+
+import "time"
+
+// Config is what an operator writes about trunks, carriers and routes. The
+// zero value of every field has a meaning of its own or stands for the default
+// that the field names; Default fills in what a file starts from.
+type Config struct {
+	Trunks   map[string]TrunkConfig   `yaml:"trunks,omitempty"`
+	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
+	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
+}
+
+// File is the name of a file, relative to the directory of the configuration.
+type File string
+
+// TrunkConfig is somebody who calls us, found by realm and source address.
+type TrunkConfig struct {
+	Realm        string              `yaml:"realm"`
+	From         []string            `yaml:"from"`                  // addresses and prefixes
+	Contact      string              `yaml:"contact,omitempty"`     // [udp://|tcp://|tls://]ip:port
+	MaxDuration  time.Duration       `yaml:"max_duration,positive"` // of a call; zero: DefaultMaxDuration
+	Limits       LimitsConfig        `yaml:"limits,omitempty"`
+	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2
+	Media        string              `yaml:"media,omitempty"`   // bypass, relay, rtpengine
+	Headers      HeadersConfig       `yaml:"headers,omitempty"`
+	Trust        bool                `yaml:"trust,omitempty"` // its P-Asserted-Identity is believed
+	Auth         *AuthConfig         `yaml:"auth,omitempty"`
+	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
+	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
+}
+
+// CarrierConfig is somebody whom we call.
+type CarrierConfig struct {
+	Realm        string              `yaml:"realm"`
+	Gateways     []GatewayConfig     `yaml:"gateways"`
+	Timers       Timers              `yaml:"timers"`
+	Linger       time.Duration       `yaml:"linger"` // how long after Timer D repeats are still ACKed
+	Reroute      RerouteConfig       `yaml:"reroute,omitempty"`
+	Limits       LimitsConfig        `yaml:"limits,omitempty"`
+	Health       *HealthConfig       `yaml:"health,omitempty"`
+	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
+	Auth         *AuthConfig         `yaml:"auth,omitempty"`
+	Register     *RegisterConfig     `yaml:"register,omitempty"`
+	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
+	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
+	Headers      HeadersConfig       `yaml:"headers,omitempty"`
+}
+
+// GatewayConfig is one address of a carrier.
+type GatewayConfig struct {
+	Address   string `yaml:"address"`                   // ip:port
+	Transport string `yaml:"transport,omitempty"`       // udp (zero), tcp, tls
+	Priority  int    `yaml:"priority"`                  // the lowest is tried first
+	Weight    int    `yaml:"weight,positive,max=65535"` // share among gateways of one priority; zero: 1
+}
+
+// Timers say how long a carrier may take, from the INVITE, before the next
+// target is tried.
+type Timers struct {
+	NoResponse time.Duration `yaml:"no_response"`        // no response at all; zero: as long as NoAnswer
+	NoRinging  time.Duration `yaml:"no_ringing"`         // no 18x; zero: as long as NoAnswer
+	NoAnswer   time.Duration `yaml:"no_answer,positive"` // no final response; zero: DefaultNoAnswer
+}
+
+// RerouteConfig changes, for one carrier, after which answers the next target
+// is tried. An entry is a status code ("486") or a cause value of ITU-T Q.850
+// as the Reason header field carries it ("q850:34", RFC 3326).
+type RerouteConfig struct {
+	Stop     []string `yaml:"stop,omitempty"`
+	Continue []string `yaml:"continue,omitempty"`
+}
+
+// RouteConfig says where calls go: exactly one of Targets, Spread and Reject.
+type RouteConfig struct {
+	Match     MatchConfig    `yaml:"match"`
+	Targets   []TargetConfig `yaml:"targets,omitempty"`    // tried in this order
+	Spread    []ShareConfig  `yaml:"spread,omitempty"`     // tried in an order drawn by weight
+	OnFailure []string       `yaml:"on_failure,omitempty"` // carriers tried after those of Spread
+	Reject    *RejectConfig  `yaml:"reject,omitempty"`
+}
+
+// MatchConfig is what a call must be like; what is empty matches every call.
+type MatchConfig struct {
+	Trunk  string `yaml:"trunk,omitempty"`
+	Number string `yaml:"number,omitempty"` // a pattern: '*' stands for any run of characters
+}
+
+// TargetConfig is a carrier to try, and the number to dial there.
+type TargetConfig struct {
+	Carrier string `yaml:"carrier"`
+	Number  string `yaml:"number,omitempty"` // empty: as it came
+}
+
+// ShareConfig is a carrier and its share of the calls.
+type ShareConfig struct {
+	Carrier string `yaml:"carrier"`
+	Weight  int    `yaml:"weight,positive,max=65535"` // zero: 1
+}
+
+// RejectConfig is the answer to calls that go nowhere.
+type RejectConfig struct {
+	Code   int    `yaml:"code"`             // 400 to 699
+	Reason string `yaml:"reason,omitempty"` // empty: the standard phrase
+}
+
+// LimitsConfig bounds what one trunk or carrier may use. Zero: no bound.
+type LimitsConfig struct {
+	Calls int `yaml:"calls,omitempty"` // at once
+	CPS   int `yaml:"cps,omitempty"`   // new calls a second
+	Burst int `yaml:"burst,omitempty"` // new calls at one instant
+}
+
+// AuthConfig is a digest credential (RFC 8760).
+type AuthConfig struct {
+	Username     string `yaml:"username"`
+	PasswordFile File   `yaml:"password_file"`
+}
+
+// RegisterConfig is a registration of ours at a carrier (RFC 3261 §10).
+type RegisterConfig struct {
+	AOR     string        `yaml:"aor"`
+	Expires time.Duration `yaml:"expires,positive"`
+}
+
+// HealthConfig is how a carrier's gateways are watched with OPTIONS.
+type HealthConfig struct {
+	Options   time.Duration `yaml:"options,positive"`    // between two
+	DownAfter int           `yaml:"down_after,positive"` // failures in a row
+	UpAfter   int           `yaml:"up_after,positive"`   // answers in a row
+}
+
+// SessionTimerConfig is the session timer of RFC 4028 on one leg.
+type SessionTimerConfig struct {
+	Expires   time.Duration `yaml:"expires,positive"`
+	Min       time.Duration `yaml:"min,positive"`
+	Refresher string        `yaml:"refresher,omitempty"` // us, them
+}
+
+// CodecsConfig is which codecs may pass. Empty: all.
+type CodecsConfig struct {
+	Allow []string `yaml:"allow,omitempty"`
+}
+
+// HeadersConfig is what becomes of header fields at the border.
+type HeadersConfig struct {
+	Pass   []string          `yaml:"pass,omitempty"` // '*' at the end stands for anything
+	Add    map[string]string `yaml:"add,omitempty"`
+	Remove []string          `yaml:"remove,omitempty"`
+}

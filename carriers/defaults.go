@@ -1,0 +1,64 @@
+package carriers
+
+import "time"
+
+// What holds where the configuration says nothing.
+const (
+	// DefaultNoResponse covers four sendings of an INVITE over UDP, at 0, 0.5,
+	// 1.5 and 3.5 s (RFC 3261 §17.1.1.2), and half a second for the answer to
+	// the last: a carrier that is alive has said 100 long before, also with
+	// three datagrams lost, and the caller has not yet hung up when the next
+	// carrier is tried.
+	DefaultNoResponse = 4 * time.Second
+
+	// DefaultNoAnswer is Timer C (RFC 3261 §16.6 step 11).
+	DefaultNoAnswer = 3 * time.Minute
+
+	// DefaultLinger outlasts the carriers known to repeat a 487 for a minute.
+	DefaultLinger = 3 * time.Minute
+
+	// DefaultMaxDuration is far above what people talk, far below what an
+	// unnoticed dead call may cost.
+	DefaultMaxDuration = 12 * time.Hour
+
+	// DefaultWeight is the share of a gateway or carrier that names none.
+	DefaultWeight = 1
+)
+
+// The Default methods fill in what a file starts from. There is no default for
+// NoRinging: how long a carrier takes to ring differs too much between
+// countries and mobile networks.
+
+// Default sets what holds where the trunk's section says nothing.
+func (t *TrunkConfig) Default() {
+	t.MaxDuration = DefaultMaxDuration
+	t.Media = "bypass"
+}
+
+// Default sets what holds where the carrier's section says nothing.
+func (c *CarrierConfig) Default() {
+	c.Timers = Timers{NoResponse: DefaultNoResponse, NoAnswer: DefaultNoAnswer}
+	c.Linger = DefaultLinger
+}
+
+// Default sets what holds where the gateway says nothing.
+func (g *GatewayConfig) Default() {
+	g.Transport, g.Priority, g.Weight = "udp", 1, DefaultWeight
+}
+
+// Default sets what holds where the share says nothing.
+func (s *ShareConfig) Default() { s.Weight = DefaultWeight }
+
+// Default sets what holds where the section says nothing.
+func (r *RegisterConfig) Default() { r.Expires = 10 * time.Minute }
+
+// Default sets what holds where the section says nothing.
+func (h *HealthConfig) Default() {
+	h.Options, h.DownAfter, h.UpAfter = 10*time.Second, 3, 2
+}
+
+// Default sets what holds where the section says nothing: RFC 4028 §4 advises
+// 30 minutes and sets the least at 90 seconds.
+func (s *SessionTimerConfig) Default() {
+	s.Expires, s.Min, s.Refresher = 30*time.Minute, 90*time.Second, "us"
+}

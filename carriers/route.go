@@ -1,0 +1,105 @@
+package carriers
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"bulkhead/dialog"
+)
+
+// MaxTargets is how many targets a route may lead to. A call numbers its legs
+// with one byte; nobody waits for so many carriers.
+const MaxTargets = 100
+
+// Rejection says that a call goes nowhere, and how to say so to who calls.
+type Rejection struct {
+	Code   int    // 400 to 699
+	Phrase string // empty: the standard one
+}
+
+// Error names the answer.
+func (r *Rejection) Error() string { return fmt.Sprintf("rejected by route: %d %s", r.Code, r.Phrase) }
+
+// Cause is the rejection as the end of a call.
+func (r *Rejection) Cause() dialog.Cause {
+	return dialog.Cause{Why: dialog.NoRoute, Code: r.Code, Phrase: r.Phrase}
+}
+
+// route is one entry of the routes, all names resolved.
+type route struct {
+	match     MatchConfig
+	targets   []hop
+	spread    []share
+	onFailure []*Carrier
+	reject    *Rejection
+}
+
+type hop struct {
+	carrier *Carrier
+	number  string // empty: as it came
+}
+
+type share struct {
+	carrier *Carrier
+	weight  int
+}
+
+func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
+	r := route{match: c.Match}
+	for _, t := range c.Targets {
+		r.targets = append(r.targets, hop{carriers[t.Carrier], t.Number})
+	}
+	for _, s := range c.Spread {
+		r.spread = append(r.spread, share{carriers[s.Carrier], cmp.Or(s.Weight, DefaultWeight)})
+	}
+	for _, name := range c.OnFailure {
+		r.onFailure = append(r.onFailure, carriers[name])
+	}
+	if c.Reject != nil {
+		r.reject = &Rejection{Code: c.Reject.Code, Phrase: c.Reject.Reason}
+	}
+	return r
+}
+
+// order lists the targets of a call that took this route.
+func (r *route) order(s dialog.Setup) ([]dialog.Target, error) {
+	if r.reject != nil {
+		return nil, r.reject
+	}
+	var targets []dialog.Target
+	for _, h := range r.targets {
+		targets = h.carrier.append(targets, s.Call, cmp.Or(h.number, s.Number))
+	}
+	for _, carrier := range r.shuffle(s.Call) {
+		targets = carrier.append(targets, s.Call, s.Number)
+	}
+	return targets, nil
+}
+
+// shuffle draws the order of the carriers of spread; those of on_failure
+// follow, if they have not had their turn.
+func (r *route) shuffle(call dialog.CallID) []*Carrier {
+	if len(r.spread) == 0 {
+		return nil
+	}
+	type candidate struct {
+		*Carrier
+		draw float64
+	}
+	order := make([]candidate, 0, len(r.spread))
+	for _, s := range r.spread {
+		order = append(order, candidate{s.carrier, draw(call, s.weight, s.carrier.Name)})
+	}
+	slices.SortStableFunc(order, func(a, b candidate) int { return cmp.Compare(a.draw, b.draw) })
+	list := make([]*Carrier, 0, len(r.spread)+len(r.onFailure))
+	for _, c := range order {
+		list = append(list, c.Carrier)
+	}
+	for _, c := range r.onFailure {
+		if !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}

@@ -1,0 +1,228 @@
+package carriers
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Fault is something that cannot stand in a configuration.
+type Fault struct {
+	Path    string // where, such as trunks.pbx.from[0]
+	Message string // what is wrong there
+}
+
+// Validate finds every fault at once, in the order of their paths: names that
+// lead nowhere, addresses that cannot be read or overlap, what cannot be dialled
+// or sent. The realms are those that the process will have.
+func (c Config) Validate(realms Realms) []Fault {
+	v := validator{config: c, realms: realms}
+	for name, t := range c.Trunks {
+		v.trunk("trunks."+name, name, t)
+	}
+	for _, list := range claims(c.Trunks) {
+		nested(list, v.overlap)
+	}
+	for name, k := range c.Carriers {
+		v.carrier("carriers."+name, name, k)
+	}
+	for i, r := range c.Routes {
+		v.route(fmt.Sprintf("routes[%d]", i), r)
+	}
+	slices.SortFunc(v.faults, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
+	})
+	return v.faults
+}
+
+type validator struct {
+	config Config
+	realms Realms
+	faults []Fault
+}
+
+func (v *validator) fault(path, format string, args ...any) {
+	v.faults = append(v.faults, Fault{path, fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) check(path string, err error) {
+	if err != nil {
+		v.fault(path, "%s", err)
+	}
+}
+
+func (v *validator) trunk(path, name string, t TrunkConfig) {
+	v.check(path, CheckName(name))
+	v.realm(path, t.Realm)
+	if len(t.From) == 0 {
+		v.fault(path+".from", "a trunk needs an address that it calls from")
+	}
+	for i, from := range t.From {
+		_, err := parsePrefix(from)
+		v.check(fmt.Sprintf("%s.from[%d]", path, i), err)
+	}
+	if t.Contact != "" {
+		contact, err := ParseSocket(t.Contact)
+		v.peer(path+".contact", t.Realm, contact, err)
+	}
+	v.notNegative(path+".max_duration", t.MaxDuration)
+	v.country(path+".country", t.Country)
+	v.oneOf(path+".media", t.Media, "bypass", "relay", "rtpengine")
+	v.limits(path+".limits", t.Limits)
+	v.headers(path+".headers", t.Headers)
+	v.auth(path+".auth", t.Auth)
+	v.sessionTimer(path+".session_timer", t.SessionTimer)
+}
+
+func (v *validator) overlap(inner, outer claim) {
+	if inner.trunk != outer.trunk {
+		v.fault(fmt.Sprintf("trunks.%s.from[%d]", inner.trunk, inner.index),
+			"%s overlaps %s of trunk %s in the same realm", inner.prefix, outer.prefix, outer.trunk)
+	}
+}
+
+func (v *validator) carrier(path, name string, c CarrierConfig) {
+	v.check(path, CheckName(name))
+	v.realm(path, c.Realm)
+	if len(c.Gateways) == 0 {
+		v.fault(path+".gateways", "a carrier needs a gateway")
+	}
+	first := map[Socket]int{}
+	for i, g := range c.Gateways {
+		at := fmt.Sprintf("%s.gateways[%d]", path, i)
+		v.gateway(at, c.Realm, g)
+		if socket, err := g.socket(); err == nil {
+			if j, again := first[socket]; again {
+				v.fault(at+".address", "the same as gateways[%d]", j)
+			} else {
+				first[socket] = i
+			}
+		}
+	}
+	v.notNegative(path+".timers.no_response", c.Timers.NoResponse)
+	v.notNegative(path+".timers.no_ringing", c.Timers.NoRinging)
+	v.notNegative(path+".timers.no_answer", c.Timers.NoAnswer)
+	v.notNegative(path+".linger", c.Linger)
+	v.reroute(path+".reroute", c.Reroute)
+	v.limits(path+".limits", c.Limits)
+	v.sessionTimer(path+".session_timer", c.SessionTimer)
+	v.auth(path+".auth", c.Auth)
+	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
+	v.headers(path+".headers", c.Headers)
+	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {
+		v.fault(path+".register.aor", "%q is not a SIP URI, such as sip:us@carrier.example", c.Register.AOR)
+	}
+}
+
+func (v *validator) gateway(path, realm string, g GatewayConfig) {
+	if _, err := parseTransport(g.Transport); err != nil {
+		v.fault(path+".transport", "%s", err)
+		g.Transport = ""
+		_, err = g.socket()
+		v.check(path+".address", err)
+	} else {
+		socket, err := g.socket()
+		v.peer(path+".address", realm, socket, err)
+	}
+	if g.Priority < 0 {
+		v.fault(path+".priority", "must not be negative")
+	}
+	v.weight(path+".weight", g.Weight)
+}
+
+func (v *validator) reroute(path string, r RerouteConfig) {
+	first := map[code]string{}
+	list := func(name string, entries []string) {
+		for i, s := range entries {
+			at := fmt.Sprintf("%s.%s[%d]", path, name, i)
+			c, err := parseCode(s)
+			if err != nil {
+				v.fault(at, "%s", err)
+			} else if where, again := first[c]; again {
+				v.fault(at, "%s stands already in %s", s, where)
+			} else {
+				first[c] = name
+			}
+		}
+	}
+	list("stop", r.Stop)
+	list("continue", r.Continue)
+}
+
+func (v *validator) route(path string, r RouteConfig) {
+	if r.Match.Trunk != "" {
+		if _, ok := v.config.Trunks[r.Match.Trunk]; !ok {
+			v.fault(path+".match.trunk", "there is no trunk %q", r.Match.Trunk)
+		}
+	}
+	v.check(path+".match.number", checkUser(r.Match.Number))
+	ways := 0
+	for _, given := range []bool{len(r.Targets) > 0, len(r.Spread) > 0, r.Reject != nil} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		v.fault(path, "a route needs one of targets, spread, reject")
+	}
+	if len(r.OnFailure) > 0 && len(r.Spread) == 0 {
+		v.fault(path+".on_failure", "goes with spread only; targets are tried in their order")
+	}
+	v.targets(path, r)
+	if r.Reject != nil {
+		if r.Reject.Code < 400 || r.Reject.Code > 699 {
+			v.fault(path+".reject.code", "%d is not a status code that rejects: 400 to 699", r.Reject.Code)
+		}
+		v.text(path+".reject.reason", r.Reject.Reason)
+	}
+}
+
+func (v *validator) targets(path string, r RouteConfig) {
+	total := 0
+	for i, t := range r.Targets {
+		at := fmt.Sprintf("%s.targets[%d]", path, i)
+		total += v.hop(at+".carrier", t.Carrier)
+		v.check(at+".number", checkUser(t.Number))
+		if strings.Contains(t.Number, "*") {
+			v.fault(at+".number", "%q: this is the number to dial, it has no '*'", t.Number)
+		}
+	}
+	first := map[string]int{}
+	for i, s := range r.Spread {
+		at := fmt.Sprintf("%s.spread[%d]", path, i)
+		total += v.hop(at+".carrier", s.Carrier)
+		v.weight(at+".weight", s.Weight)
+		if j, again := first[s.Carrier]; again {
+			v.fault(at+".carrier", "the same as spread[%d]", j)
+		} else {
+			first[s.Carrier] = i
+		}
+	}
+	for i, name := range r.OnFailure {
+		total += v.hop(fmt.Sprintf("%s.on_failure[%d]", path, i), name)
+	}
+	if total > MaxTargets {
+		v.fault(path, "leads to %d gateways; a call tries %d at most", total, MaxTargets)
+	}
+}
+
+// hop checks the name of a carrier and returns the number of its gateways.
+func (v *validator) hop(path, name string) int {
+	c, ok := v.config.Carriers[name]
+	if !ok {
+		v.fault(path, "there is no carrier %q", name)
+	}
+	return len(c.Gateways)
+}
+
+func (v *validator) notNegative(path string, d time.Duration) {
+	if d < 0 {
+		v.fault(path, "must not be negative")
+	}
+}
+
+// sortedKeys gives the keys in an order, so that faults come the same each time.
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
