@@ -1,12 +1,16 @@
 package carriers
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // index finds the first route that matches a call among thousands, without
 // asking each. Routes are kept by what their pattern begins with, up to the
-// first asterisk: only the beginnings of the number dialled can hold the route,
-// and a number has few. Patterns that begin with an asterisk are asked one by
-// one, in their order, until one with an earlier route is known.
+// first asterisk, and those with an asterisk elsewhere than at the end also by
+// what it ends with: only the beginnings and the ends of the number dialled can
+// hold the route, and a number has few. What remains is asked one by one, until
+// a route that stands before it is known.
 type index struct {
 	beginnings map[string]*beginning
 	longest    int // of the beginnings, in bytes
@@ -18,9 +22,10 @@ type beginning map[string]*entries
 
 // entries are numbers of routes; none stands for no route.
 type entries struct {
-	exact   int       // the first whose pattern is the beginning and nothing else
-	prefix  int       // the first whose pattern is the beginning and an asterisk
-	general []general // the others, in order
+	exact   int                  // the first whose pattern is the beginning and nothing else
+	prefix  int                  // the first whose pattern is the beginning and an asterisk
+	general map[string][]general // the others by their end, after the last asterisk, in order
+	longest int                  // of the ends, in bytes
 }
 
 type general struct {
@@ -39,11 +44,7 @@ func newIndex(routes []route) index {
 }
 
 func (x *index) add(i int, m MatchConfig) {
-	number := m.Number
-	if number == "" {
-		number = "*"
-	}
-	p := newPattern(number)
+	p := newPattern(cmp.Or(m.Number, "*"))
 	x.longest = max(x.longest, len(p[0]))
 	b := x.beginnings[p[0]]
 	if b == nil {
@@ -52,16 +53,17 @@ func (x *index) add(i int, m MatchConfig) {
 	}
 	e := (*b)[m.Trunk]
 	if e == nil {
-		e = &entries{exact: none, prefix: none}
+		e = &entries{exact: none, prefix: none, general: map[string][]general{}}
 		(*b)[m.Trunk] = e
 	}
-	switch {
+	switch end := p[len(p)-1]; {
 	case p.literal():
 		e.exact = min(e.exact, i)
 	case p.prefix():
 		e.prefix = min(e.prefix, i)
 	default:
-		e.general = append(e.general, general{i, p})
+		e.longest = max(e.longest, len(end))
+		e.general[end] = append(e.general[end], general{i, p})
 	}
 }
 
@@ -91,12 +93,18 @@ func (e *entries) first(number string, n, best int) int {
 		best = min(best, e.exact)
 	}
 	best = min(best, e.prefix)
-	for _, g := range e.general {
-		if g.route >= best {
-			break
-		}
-		if g.pattern.match(number) {
-			return g.route
+	if len(e.general) == 0 {
+		return best
+	}
+	for end := range min(e.longest, len(number)) + 1 {
+		for _, g := range e.general[number[len(number)-end:]] {
+			if g.route >= best {
+				break
+			}
+			if g.pattern.match(number) {
+				best = g.route
+				break
+			}
 		}
 	}
 	return best

@@ -1,0 +1,131 @@
+package carriers_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bulkhead/carriers"
+)
+
+func TestSampleHasNoFault(t *testing.T) {
+	if faults := sample().Validate(realms(t)); len(faults) > 0 {
+		t.Error(faults)
+	}
+}
+
+func TestEmptyConfigIsABookOfNobody(t *testing.T) {
+	b := book(t, carriers.Config{})
+	if len(b.Trunks()) != 0 || len(b.Carriers()) != 0 {
+		t.Error("somebody in an empty book")
+	}
+}
+
+// Each case changes the sample and names the path of every fault it then has.
+func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
+	trunk := func(change func(*carriers.TrunkConfig)) func(*carriers.Config) {
+		return func(c *carriers.Config) {
+			x := c.Trunks["pbx"]
+			change(&x)
+			c.Trunks["pbx"] = x
+		}
+	}
+	carrier := func(change func(*carriers.CarrierConfig)) func(*carriers.Config) {
+		return func(c *carriers.Config) {
+			x := c.Carriers["tc1"]
+			change(&x)
+			c.Carriers["tc1"] = x
+		}
+	}
+	from := func(s string) func(*carriers.Config) {
+		return trunk(func(x *carriers.TrunkConfig) { x.From = []string{s} })
+	}
+	gateway := func(g carriers.GatewayConfig) func(*carriers.Config) {
+		return carrier(func(x *carriers.CarrierConfig) { x.Gateways = []carriers.GatewayConfig{g} })
+	}
+	route := func(r carriers.RouteConfig) func(*carriers.Config) {
+		return func(c *carriers.Config) { c.Routes = []carriers.RouteConfig{r} }
+	}
+	tc1 := []carriers.TargetConfig{{Carrier: "tc1"}}
+	for name, c := range map[string]struct {
+		change func(*carriers.Config)
+		want   string // "path: part of the message", separated by line feeds
+	}{
+		"trunk without realm":      {trunk(func(x *carriers.TrunkConfig) { x.Realm = "" }), "trunks.pbx.realm: is needed"},
+		"trunk in no realm":        {trunk(func(x *carriers.TrunkConfig) { x.Realm = "void" }), `trunks.pbx.realm: no realm "void"`},
+		"trunk from nowhere":       {trunk(func(x *carriers.TrunkConfig) { x.From = nil }), "trunks.pbx.from: needs an address"},
+		"from a name":              {from("pbx.example"), "trunks.pbx.from[0]: later version"},
+		"from rubbish":             {from("10.0.0"), "trunks.pbx.from[0]: not an address"},
+		"from odd prefix":          {from("127.0.13.1/24"), "trunks.pbx.from[0]: write 127.0.13.0/24 or 127.0.13.1"},
+		"from IPv4 in IPv6":        {from("::ffff:127.0.0.1"), "trunks.pbx.from[0]: plain"},
+		"from IPv4 prefix in IPv6": {from("::ffff:127.0.0.0/120"), "trunks.pbx.from[0]: as IPv4"},
+		"trunks overlap":           {from("127.0.12.0/24"), "trunks.wholesale.from[0]: 127.0.12.3/32 overlaps 127.0.12.0/24 of trunk pbx"},
+		"trunks have the same":     {from("127.0.12.3"), "trunks.wholesale.from[0]: overlaps 127.0.12.3/32 of trunk pbx"},
+		"contact without port":     {trunk(func(x *carriers.TrunkConfig) { x.Contact = "127.0.11.5" }), "trunks.pbx.contact: needs a port"},
+		"contact by no socket":     {trunk(func(x *carriers.TrunkConfig) { x.Contact = "tls://127.0.11.5:5061" }), "trunks.pbx.contact: realm core has no tls listener for IPv4"},
+		"contact by bad scheme":    {trunk(func(x *carriers.TrunkConfig) { x.Contact = "sip://127.0.11.5:5061" }), `trunks.pbx.contact: unknown transport "sip"`},
+		"negative duration":        {trunk(func(x *carriers.TrunkConfig) { x.MaxDuration = -1 }), "trunks.pbx.max_duration: negative"},
+		"country in words":         {trunk(func(x *carriers.TrunkConfig) { x.Country = "france" }), "trunks.pbx.country: ISO 3166-1"},
+		"media of another kind":    {trunk(func(x *carriers.TrunkConfig) { x.Media = "proxy" }), `trunks.pbx.media: "proxy" is none of bypass, relay, rtpengine`},
+		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},
+		"auth of nobody":           {trunk(func(x *carriers.TrunkConfig) { x.Auth = &carriers.AuthConfig{} }), "trunks.pbx.auth.password_file: is needed\ntrunks.pbx.auth.username: is needed"},
+		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", "*"} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
+		"header that breaks out":   {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X": "a\r\nTo: b"} }), "trunks.pbx.headers.add.X: control"},
+		"trunk of a bad name": {func(c *carriers.Config) {
+			c.Trunks["a b"] = carriers.TrunkConfig{Realm: "core", From: []string{"10.0.0.1"}}
+		}, "trunks.a b: cannot stand in a name"},
+		"carrier in no realm":       {carrier(func(x *carriers.CarrierConfig) { x.Realm = "void" }), `carriers.tc1.realm: no realm "void"`},
+		"carrier without gateways":  {carrier(func(x *carriers.CarrierConfig) { x.Gateways = nil }), "carriers.tc1.gateways: needs a gateway"},
+		"gateway is a name":         {gateway(carriers.GatewayConfig{Address: "sip.tc1.example:5060"}), "carriers.tc1.gateways[0].address: later version"},
+		"gateway is a bare name":    {gateway(carriers.GatewayConfig{Address: "sip.tc1.example"}), "carriers.tc1.gateways[0].address: later version"},
+		"gateway without port":      {gateway(carriers.GatewayConfig{Address: "2001:db8::7"}), "carriers.tc1.gateways[0].address: such as [2001:db8::7]:5060"},
+		"gateway at port 0":         {gateway(carriers.GatewayConfig{Address: "127.0.21.1:0"}), "carriers.tc1.gateways[0].address: nowhere to send"},
+		"gateway at a bad port":     {gateway(carriers.GatewayConfig{Address: "127.0.21.1:70000"}), "carriers.tc1.gateways[0].address: is not an address and a port"},
+		"gateway without address":   {gateway(carriers.GatewayConfig{}), "carriers.tc1.gateways[0].address: is not an address and a port"},
+		"gateway of other family":   {gateway(carriers.GatewayConfig{Address: "[2001:db8::7]:5060"}), "carriers.tc1.gateways[0].address: realm peering has no udp listener for IPv6"},
+		"gateway of no transport":   {gateway(carriers.GatewayConfig{Address: "127.0.0.1", Transport: "sctp"}), "carriers.tc1.gateways[0].address: port\ncarriers.tc1.gateways[0].transport: sctp"},
+		"gateway weighs too much":   {gateway(carriers.GatewayConfig{Address: "127.0.21.1:5060", Weight: 70000}), "carriers.tc1.gateways[0].weight: 1 to 65535"},
+		"gateway with low priority": {gateway(carriers.GatewayConfig{Address: "127.0.21.1:5060", Priority: -1}), "carriers.tc1.gateways[0].priority: negative"},
+		"gateway twice":             {carrier(func(x *carriers.CarrierConfig) { x.Gateways = append(x.Gateways, x.Gateways[1]) }), "carriers.tc1.gateways[3].address: the same as gateways[1]"},
+		"negative timers":           {carrier(func(x *carriers.CarrierConfig) { x.Timers = carriers.Timers{-1, -1, -1}; x.Linger = -time.Second }), "carriers.tc1.linger: neg\ncarriers.tc1.timers.no_answer: neg\ncarriers.tc1.timers.no_response: neg\ncarriers.tc1.timers.no_ringing: neg"},
+		"codes that are none":       {carrier(func(x *carriers.CarrierConfig) { x.Reroute.Stop = []string{"200", "q850:128", "+486", ""} }), "carriers.tc1.reroute.stop[0]: 200\ncarriers.tc1.reroute.stop[1]: q850:128\ncarriers.tc1.reroute.stop[2]: +486\ncarriers.tc1.reroute.stop[3]: neither"},
+		"code in both lists": {carrier(func(x *carriers.CarrierConfig) {
+			x.Reroute = carriers.RerouteConfig{Stop: []string{"486"}, Continue: []string{"486"}}
+		}), "carriers.tc1.reroute.continue[0]: stands already in stop"},
+		"identity of another kind": {carrier(func(x *carriers.CarrierConfig) { x.Identity = "ppi" }), "carriers.tc1.identity: none of"},
+		"registers a number":       {carrier(func(x *carriers.CarrierConfig) { x.Register = &carriers.RegisterConfig{AOR: "123"} }), "carriers.tc1.register.aor: not a SIP URI"},
+		"session shorter than least": {carrier(func(x *carriers.CarrierConfig) {
+			x.SessionTimer = &carriers.SessionTimerConfig{Expires: 1, Min: 2, Refresher: "me"}
+		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: none of"},
+		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
+		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},
+		"route of nobody to nobody": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Trunk: "x"}, Targets: []carriers.TargetConfig{{Carrier: "y"}}}), "routes[0].match.trunk: no trunk \"x\"\nroutes[0].targets[0].carrier: no carrier \"y\""},
+		"route by a regexp":         {route(carriers.RouteConfig{Match: carriers.MatchConfig{Number: `^33\d+`}, Targets: tc1}), "routes[0].match.number: '^' cannot stand"},
+		"dials an asterisk":         {route(carriers.RouteConfig{Targets: []carriers.TargetConfig{{Carrier: "tc1", Number: "+33*"}}}), "routes[0].targets[0].number: no '*'"},
+		"spread to nobody, twice":   {route(carriers.RouteConfig{Spread: []carriers.ShareConfig{{"tc1", 1}, {"tc1", -1}, {"y", 1}}, OnFailure: []string{"z"}}), "routes[0].on_failure[0]: \"z\"\nroutes[0].spread[1].carrier: same as spread[0]\nroutes[0].spread[1].weight: not a weight\nroutes[0].spread[2].carrier: \"y\""},
+		"on_failure of targets":     {route(carriers.RouteConfig{Targets: tc1, OnFailure: []string{"tc2"}}), "routes[0].on_failure: spread only"},
+		"rejects with success":      {route(carriers.RouteConfig{Reject: &carriers.RejectConfig{Code: 200, Reason: "a\nb"}}), "routes[0].reject.code: 200\nroutes[0].reject.reason: control"},
+		"leads to a crowd":          {route(carriers.RouteConfig{Targets: slices.Repeat(tc1, 34)}), "routes[0]: 102 gateways; a call tries 100"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := sample()
+			c.change(&config)
+			var got []string
+			for _, f := range config.Validate(realms(t)) {
+				got = append(got, fmt.Sprintf("%s: %s", f.Path, f.Message))
+			}
+			want := strings.Split(c.want, "\n")
+			if !slices.EqualFunc(got, want, func(g, w string) bool {
+				path, part, _ := strings.Cut(w, ": ")
+				return strings.HasPrefix(g, path+": ") && strings.Contains(g, part)
+			}) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), c.want)
+			}
+			if _, err := carriers.NewBook(config, realms(t)); err == nil || !strings.Contains(err.Error(), got[0]) {
+				t.Errorf("a book was made of it: %v", err)
+			}
+		})
+	}
+}
