@@ -36,6 +36,7 @@ type Cause struct {
 	Why        Why
 	Code       int      // the status code that says it to a caller who waits, 300 to 699
 	Phrase     string   // with it; empty: the standard one
+	Text       string   // for the record, never sent
 	Q850       int      // cause value of ITU-T Q.850; 0: unknown
 	Reasons    []string // values of Reason header fields as received (RFC 3326), to be passed on
 	RetryAfter int      // seconds; 0: none

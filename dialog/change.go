@@ -1,0 +1,201 @@
+package dialog
+
+import "strings"
+
+// Change is a re-INVITE (RFC 3261 §14) or UPDATE (RFC 3311) under way on a leg,
+// from either side. There is never more than one.
+type Change struct {
+	Seq  uint16 // of its transaction; 0: none
+	Ours bool
+}
+
+// change takes a re-INVITE or UPDATE of the peer's.
+func (s *step) change(d *Dialog, m *Message, from Path) {
+	kind := server
+	if m.Method == "INVITE" {
+		kind = inviteServer
+	}
+	t := s.accept(m, from, kind)
+	s.Seq++
+	t.Seq, t.Of = s.Seq, d.Tag
+	switch {
+	case s.State == Leaving || d.Left:
+		s.respond(t, 481, "", reply{})
+	case s.State != Confirmed || s.Change.Ours && s.Change.Seq != 0:
+		s.respond(t, 491, "", reply{}) // §14.2; RFC 5407 §3.1.4: not before the first ACK
+	case s.Change.Seq != 0:
+		s.respond(t, 500, "", reply{Extra: []Header{{"Retry-After", itoa(int(s.Seq)%10 + 1)}}}) // §14.2
+	case m.Method == "UPDATE" && m.Body.Empty():
+		d.retarget(m)
+		s.respond(t, 200, "", reply{Contact: true}) // a refresh of the target alone
+	default:
+		t.Target = m.Contact
+		if m.Method == "INVITE" {
+			s.respond(t, 100, "", reply{})
+		}
+		s.Change = Change{Seq: t.Seq}
+		s.tell(Modify{Method: m.Method, Body: m.Body})
+	}
+}
+
+// retarget takes the remote target of a target refresh request or its 2xx
+// (RFC 3261 §12.2).
+func (d *Dialog) retarget(m *Message) {
+	if m.Contact != "" {
+		d.Target = m.Contact
+	}
+}
+
+// modified is the other side's answer to the change that the peer asked for.
+func (s *step) modified(ev Modified) {
+	t := s.changing()
+	if t == nil || s.Change.Ours {
+		return
+	}
+	s.Change = Change{}
+	r := reply{Body: ev.Body}
+	for _, v := range ev.Reasons {
+		r.Extra = append(r.Extra, Header{"Reason", v})
+	}
+	if ev.RetryAfter > 0 {
+		r.Extra = append(r.Extra, Header{"Retry-After", itoa(ev.RetryAfter)})
+	}
+	if ev.Code < 300 {
+		r.Contact = true
+		if d := s.dialogOf(t); d != nil && t.Target != "" {
+			d.Target = t.Target
+		}
+	}
+	s.respond(t, ev.Code, ev.Phrase, r)
+}
+
+// changing is the transaction of the change under way.
+func (l *Leg) changing() *Tx {
+	for _, t := range l.Tx {
+		if l.Change.Seq != 0 && t.Seq == l.Change.Seq && t.ours() == l.Change.Ours && t.Method != "CANCEL" {
+			return t
+		}
+	}
+	return nil
+}
+
+// modify asks the peer for the change that the other side wants.
+func (s *step) modify(ev Modify) {
+	d := s.current()
+	if s.State == Leaving {
+		return // the other side hears of the End
+	}
+	if s.State != Confirmed || s.Change.Seq != 0 || d == nil {
+		s.tell(Modified{Code: 491})
+		return
+	}
+	method, kind := "INVITE", inviteClient
+	if ev.Method == "UPDATE" && d.Update {
+		method, kind = "UPDATE", client
+	}
+	t := s.begin(method, kind, Path{})
+	t.Of = d.Tag
+	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, nil, ev.Body)
+	t.Offer = !ev.Body.Empty()
+	t.Every, t.Repeat = 0, never
+	s.start(t)
+	s.Change = Change{Seq: t.Seq, Ours: true}
+	s.send(t, method, 0, t.Path, s.fallback(t.Path), t.Last, false)
+}
+
+// changed is a 2xx to a re-INVITE of ours, or any final to an UPDATE.
+func (s *step) changed(t *Tx, m *Message) {
+	d := s.dialogOf(t)
+	if s.Change.Ours && s.Change.Seq == t.Seq {
+		s.Change = Change{}
+	}
+	if m.Code >= 300 {
+		s.changeRefused(t, m)
+		return
+	}
+	if d == nil {
+		return
+	}
+	d.retarget(m)
+	if t.Method == "INVITE" {
+		t.Last = nil
+		if t.Offer || s.State == Leaving {
+			s.acknowledgeChange(d, t, Body{})
+		}
+	}
+	if s.State != Leaving {
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+	}
+}
+
+// acknowledgeChange sends the ACK of the 2xx to a re-INVITE and keeps it.
+func (s *step) acknowledgeChange(d *Dialog, t *Tx, body Body) {
+	s.Seq++
+	t.Last, t.Path = s.within(d, "ACK", t.CSeq, s.Seq, nil, body)
+	s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, false)
+}
+
+// answeredAgain is a copy of the 2xx to a re-INVITE.
+func (s *step) answeredAgain(t *Tx, m *Message) {
+	s.drop(DropAbsorbed, m)
+	if t.Last != nil && t.state != completed {
+		s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, true)
+	}
+}
+
+// changeRefused is a final response of 300 or above to a change of ours. 408 and
+// 481 say that the peer has no such call (RFC 3261 §12.2.1.2).
+func (s *step) changeRefused(t *Tx, m *Message) {
+	if s.Change.Ours && s.Change.Seq == t.Seq {
+		s.Change = Change{}
+	}
+	if m.Code == 408 || m.Code == 481 {
+		s.changeLost(Cause{Why: PeerLost, Code: m.Code, Q850: 102})
+		return
+	}
+	if s.State != Leaving {
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: m.Reasons, RetryAfter: m.RetryAfter})
+	}
+}
+
+// changeLost ends a leg whose peer no longer answers within the dialog.
+func (s *step) changeLost(c Cause) {
+	if s.State == Leaving {
+		return
+	}
+	d := s.current()
+	s.finish(c, true)
+	if d != nil {
+		s.bye(d, c)
+	}
+}
+
+// confirm brings the caller's ACK: it is sent on where the carrier still waits
+// for it, because the offer was in its 2xx.
+func (s *step) confirm(ev Confirm) {
+	d := s.current()
+	if d == nil || s.State == Leaving {
+		return
+	}
+	if s.State == Answered && d.Ack == nil {
+		s.State = Confirmed
+		s.acknowledge(d, ev.Body)
+		return
+	}
+	for _, t := range s.Tx {
+		if t.machine == inviteClient && t.Seq != firstSeq && t.state == accepted && t.Last == nil {
+			s.acknowledgeChange(d, t, ev.Body)
+			return
+		}
+	}
+}
+
+// allows says whether a message's Allow lists a method; absent: it does not say.
+func (m *Message) allows(method string) bool {
+	for _, v := range m.Values("Allow") {
+		if strings.EqualFold(v, method) {
+			return true
+		}
+	}
+	return false
+}

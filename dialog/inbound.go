@@ -1,0 +1,347 @@
+package dialog
+
+import "time"
+
+// Inbound begins the leg of a call that a trunk makes: the 100 goes out at once
+// (RFC 3261 §8.2.6.1), the Setup says what is wanted. pass lists the header
+// fields of the INVITE that the trunk's profile lets through.
+func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Policy, pass []Header) (*Leg, []Action) {
+	l := &Leg{
+		ID: id, Side: In, Policy: p, Path: from,
+		CallID: m.CallID, Tag: p.Seal.Tag(id),
+		Self: m.To, Peer: m.From,
+		Offer: !m.Body.Empty(),
+		Seq:   firstSeq,
+	}
+	l.Marks.Began = now
+	d := &Dialog{Tag: m.FromTag, Peer: m.From, Target: m.Contact, Routes: m.Routes, CSeq: m.CSeq, Update: m.allows("UPDATE")}
+	l.Dialogs = []*Dialog{d}
+	s := step{Leg: l, now: now}
+	t := s.accept(m, from, inviteServer)
+	t.Seq = firstSeq
+	s.respond(t, 100, "", reply{})
+	s.Refresh = now.Add(provisionalEvery)
+	hops := m.MaxForwards
+	if hops < 0 {
+		hops = 70 // absent: RFC 2543; the value of RFC 3261 §8.1.1.6
+	} else {
+		hops--
+	}
+	s.tell(Setup{
+		Call: id.Call, Trunk: trunk, Number: m.URI.User, Domain: m.URI.Host,
+		Caller: m.Caller(), MaxForwards: hops, Body: m.Body, Headers: pass,
+	})
+	return l, s.out
+}
+
+// accept makes the transaction of a request that the peer has sent.
+func (s *step) accept(m *Message, from Path, kind machine) *Tx {
+	if len(s.Tx) >= maxTx {
+		s.forget()
+	}
+	t := &Tx{
+		machine: kind, state: trying, Method: m.Method, Branch: m.Branch, CSeq: m.CSeq,
+		Vias: mirrored(m.Vias, from), Path: responsePath(m, from),
+	}
+	if kind == inviteServer {
+		t.state = proceeding
+		t.Routes = m.Routes
+	}
+	s.Tx = append(s.Tx, t)
+	return t
+}
+
+// forget makes room: a peer that begins more transactions than a leg keeps has
+// its oldest finished one forgotten.
+func (s *step) forget() {
+	for i, t := range s.Tx {
+		if !t.ours() && t.Seq != firstSeq && (t.state == completed || t.state == confirmed) {
+			s.Tx = append(s.Tx[:i:i], s.Tx[i+1:]...)
+			return
+		}
+	}
+}
+
+// received finds what a message belongs to: a transaction of ours by its branch
+// and method (RFC 3261 §17.1.3), one of theirs by the same (§17.2.3), a dialog by
+// its tags (§12.2.2). That it belongs to this leg, the address in it has said.
+func (s *step) received(m *Message, from Path) {
+	if m.Code != 0 {
+		s.response(m)
+		return
+	}
+	if m.Method == "ACK" {
+		s.ack(m)
+		return
+	}
+	for _, t := range s.Tx {
+		if t.is(m) {
+			t.Path = responsePath(m, from) // the same request may come by a new connection
+			if !s.move(t, gotRequest, m) {
+				s.drop(DropNoRow, m)
+			}
+			return
+		}
+	}
+	switch {
+	case m.Method == "CANCEL":
+		s.cancelling(m, from)
+	case m.ToTag == "":
+		// The same Call-ID, From-tag and CSeq by another way (RFC 3261 §8.2.2.2).
+		s.refuse(m, from, 482, "")
+	default:
+		s.request(m, from)
+	}
+}
+
+// response gives a response to the transaction that it answers.
+func (s *step) response(m *Message) {
+	a, _ := s.Policy.Seal.OpenBranch(m.Branch)
+	for _, t := range s.Tx {
+		if t.ours() && t.Seq == a.Seq && t.Method == m.Method {
+			if !s.move(t, arrival(m, t), m) {
+				name := DropNoRow
+				if m.Code < 200 {
+					name = DropLate
+				}
+				s.drop(name, m)
+			}
+			return
+		}
+	}
+	if m.Method == "INVITE" && m.Code/100 == 2 {
+		// The transaction is gone and the call lives: its 2xx still wants its ACK.
+		for _, d := range s.Dialogs {
+			if d.Tag == m.ToTag && d.Ack != nil {
+				s.drop(DropAbsorbed, m)
+				s.send(nil, "ACK", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, true)
+				return
+			}
+		}
+	}
+	s.drop(DropNoTx, m)
+}
+
+// arrival is the input that a response is to a client transaction.
+func arrival(m *Message, t *Tx) input {
+	switch {
+	case m.Code < 200:
+		return got1xx
+	case t.machine == client:
+		return gotFinal
+	case m.Code < 300:
+		return got2xx
+	}
+	return got3to6
+}
+
+// ack gives an ACK to the INVITE transaction that it ends. The ACK of a refusal
+// carries the INVITE's branch, the ACK of a 2xx one of its own; both carry its
+// CSeq number (RFC 3261 §17.1.1.3, §13.2.2.4).
+func (s *step) ack(m *Message) {
+	for _, t := range s.Tx {
+		if t.machine == inviteServer && t.CSeq == m.CSeq {
+			if t.state == completed && t.Branch != m.Branch {
+				continue // the ACK of the 482 to a merged request
+			}
+			if !s.move(t, gotACK, m) {
+				s.drop(DropNoRow, m)
+			}
+			return
+		}
+	}
+	s.drop(DropACK, m)
+}
+
+// cancelling answers a CANCEL (RFC 3261 §9.2): the INVITE that it names is over
+// with 487, unless it has its final response already.
+func (s *step) cancelling(m *Message, from Path) {
+	var invite *Tx
+	for _, t := range s.Tx {
+		if t.machine == inviteServer && t.Branch == m.Branch && t.CSeq == m.CSeq {
+			invite = t
+		}
+	}
+	if invite == nil {
+		s.refuse(m, from, 481, "")
+		return
+	}
+	s.respond(s.accept(m, from, server), 200, "", reply{})
+	if invite.state != proceeding {
+		return
+	}
+	if invite.Seq != firstSeq {
+		return // a re-INVITE takes its course (RFC 3261 §9.2 leaves it to us)
+	}
+	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: m.Reasons}
+	s.conclude(invite, c)
+	s.finish(c, true)
+}
+
+// conclude sends the final response of a failed INVITE.
+func (s *step) conclude(t *Tx, c Cause) {
+	r := reply{Extra: reasons(c)}
+	if c.RetryAfter > 0 {
+		r.Extra = append(r.Extra, Header{"Retry-After", itoa(c.RetryAfter)})
+	}
+	s.Marks.Final, s.Marks.Code, s.Marks.Phrase, s.Marks.Q850 = s.now, c.Code, c.Phrase, c.Q850
+	s.respond(t, c.Code, c.Phrase, r)
+}
+
+// progress sends a provisional to the trunk.
+func (s *step) progress(p Progress) {
+	t := s.invite()
+	if t == nil || s.State > Early {
+		return
+	}
+	s.State = Early
+	if s.Marks.Ringing.IsZero() {
+		s.Marks.Ringing = s.now
+	}
+	s.respond(t, p.Code, p.Phrase, reply{Contact: true, Body: p.Body})
+	s.Refresh = s.now.Add(provisionalEvery)
+}
+
+// repeatProvisional keeps the proxies before us waiting.
+func (s *step) repeatProvisional() {
+	s.Refresh = never
+	if t := s.invite(); t != nil && t.state == proceeding {
+		s.again(t)
+		s.Refresh = s.now.Add(provisionalEvery)
+	}
+}
+
+// answer sends the 2xx to the trunk, and repeats it until the ACK comes.
+func (s *step) answer(a Answer) {
+	t := s.invite()
+	if t == nil || s.State > Early {
+		return
+	}
+	s.State, s.Refresh = Answered, never
+	s.Marks.Final, s.Marks.Code, s.Marks.Phrase = s.now, a.Code, a.Phrase
+	s.respond(t, a.Code, a.Phrase, reply{Contact: true, Body: a.Body})
+}
+
+// acknowledged is the ACK of a 2xx of ours: the repeats stop, and a BYE that
+// waited for it goes out (RFC 3261 §15).
+func (s *step) acknowledged(t *Tx, m *Message) {
+	if t.Every == 0 {
+		s.drop(DropAbsorbed, m)
+		return
+	}
+	t.Every, t.Repeat = 0, never
+	t.Last, t.Vias, t.Routes = nil, nil, nil
+	if t.Seq != firstSeq {
+		if s.State != Leaving && !m.Body.Empty() {
+			s.tell(Confirm{Body: m.Body})
+		}
+		return
+	}
+	if s.ByeHeld {
+		s.ByeHeld = false
+		s.bye(s.Dialogs[0], s.Cause)
+		return
+	}
+	if s.State == Answered {
+		s.State = Confirmed
+	}
+	if s.State == Confirmed {
+		s.tell(Confirm{Body: m.Body})
+	}
+}
+
+// unacknowledged is Timer L: if the ACK has not come in 64·T1, the dialog is
+// ended by BYE (RFC 3261 §13.3.1.4).
+func (s *step) unacknowledged(t *Tx, _ *Message) {
+	if t.Every == 0 {
+		return
+	}
+	c := Cause{Why: NoACK, Code: 408, Q850: 102}
+	if s.ByeHeld {
+		s.ByeHeld, c = false, s.Cause
+	}
+	d := s.current()
+	s.finish(c, true)
+	if d != nil {
+		s.bye(d, c)
+	}
+}
+
+// endInbound ends the trunk's leg: a final response where it waits for one, else
+// BYE, which waits for the ACK (RFC 3261 §15.1.1).
+func (s *step) endInbound(c Cause) {
+	was := s.State
+	s.finish(c, false)
+	switch was {
+	case Trying, Early:
+		if t := s.invite(); t != nil {
+			s.conclude(t, c)
+		}
+	case Answered:
+		s.ByeHeld = true
+	case Confirmed:
+		s.concludeChange()
+		if d := s.current(); d != nil {
+			s.bye(d, c)
+		}
+	case Leaving:
+	}
+}
+
+// concludeChange answers a change of the peer's that will have no answer now.
+func (s *step) concludeChange() {
+	for _, t := range s.Tx {
+		if !t.ours() && t.Of != "" && (t.state == proceeding || t.state == trying && t.Method == "UPDATE") {
+			s.respond(t, 487, "", reply{})
+		}
+	}
+}
+
+// request takes a request within a dialog (RFC 3261 §12.2.2).
+func (s *step) request(m *Message, from Path) {
+	d := s.dialog(m.FromTag)
+	if d == nil || d.Early || m.CallID != s.CallID || m.ToTag == "" {
+		s.refuse(m, from, 481, "")
+		return
+	}
+	if d.CSeq != 0 && m.CSeq < d.CSeq {
+		s.refuse(m, from, 500, "CSeq Out of Order") // §12.2.2
+		return
+	}
+	d.CSeq = m.CSeq
+	switch m.Method {
+	case "BYE":
+		s.hungUp(d, m, from)
+	case "INVITE", "UPDATE":
+		s.change(d, m, from)
+	case "OPTIONS":
+		s.respond(s.accept(m, from, server), 200, "", reply{Extra: capabilities()})
+	case "PRACK", "INFO", "REFER", "MESSAGE", "NOTIFY", "SUBSCRIBE", "PUBLISH", "REGISTER":
+		s.respond(s.accept(m, from, server), 405, "", reply{Extra: capabilities()})
+	default:
+		s.respond(s.accept(m, from, server), 501, "", reply{Extra: capabilities()})
+	}
+}
+
+// hungUp is the peer's BYE (RFC 3261 §15.1.2).
+func (s *step) hungUp(d *Dialog, m *Message, from Path) {
+	s.respond(s.accept(m, from, server), 200, "", reply{})
+	d.Left = true
+	c := Cause{Why: HungUp, Code: 480, Q850: m.Q850(), Reasons: m.Reasons}
+	if t := s.invite(); t != nil && s.Side == In && t.state == proceeding {
+		s.conclude(t, Cause{Code: 487}) // a BYE within the early dialog: §15.1.2
+	}
+	s.concludeChange()
+	s.finish(c, true)
+	s.stopWaiting()
+}
+
+// stopWaiting ends what waits for an ACK that will not come after a BYE.
+func (s *step) stopWaiting() {
+	s.ByeHeld = false
+	for _, t := range s.Tx {
+		if t.machine == inviteServer && t.state == accepted {
+			t.Every, t.Repeat = 0, never
+		}
+	}
+}

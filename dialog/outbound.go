@@ -1,0 +1,326 @@
+package dialog
+
+import (
+	"hash/fnv"
+	"time"
+)
+
+// Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1).
+func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
+	l := &Leg{
+		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
+		CallID: p.Seal.CallID(id), Tag: p.Seal.Tag(id),
+		URI:    sipURI(to.Number, to.Host, to.Path.Transport),
+		MaxFwd: setup.MaxForwards,
+		Offer:  !setup.Body.Empty(),
+	}
+	l.Marks.Began = now
+	l.Self = nameAddr(setup.Caller, p.Local[to.Path.Transport])
+	l.Peer = "<" + l.URI + ">"
+	s := step{Leg: l, now: now}
+	t := s.begin("INVITE", inviteClient, to.Path)
+	t.Last = s.inviteRequest(t, setup)
+	s.send(t, "INVITE", 0, t.Path, Path{}, t.Last, false)
+	for i, wait := range [...]time.Duration{p.NoResponse, p.NoRinging, p.NoAnswer} {
+		if wait > 0 {
+			l.Patience[i] = now.Add(wait)
+		}
+	}
+	return l, s.out
+}
+
+// begin makes a client transaction of ours and arms its timers.
+func (s *step) begin(method string, m machine, to Path) *Tx {
+	s.Seq++
+	if method != "ACK" {
+		s.CSeq++
+	}
+	t := &Tx{machine: m, Method: method, Seq: s.Seq, CSeq: s.CSeq, Path: to, state: trying}
+	if m == inviteClient {
+		t.state = calling
+	}
+	s.start(t)
+	s.Tx = append(s.Tx, t)
+	return t
+}
+
+// provisional takes a 1xx to an INVITE.
+func (s *step) provisional(t *Tx, m *Message) {
+	if !s.Cancelled || t.Seq != firstSeq {
+		t.End = never // Timer B is for the time before; Timer C is Patience
+	}
+	if t.Seq != firstSeq {
+		t.End = s.now.Add(s.Policy.NoAnswer) // a re-INVITE has no Patience
+		return
+	}
+	s.Patience[0] = never
+	if m.Code == 100 && s.Marks.Trying.IsZero() {
+		s.Marks.Trying = s.now
+	}
+	if s.State == Leaving {
+		if !s.Cancelled {
+			s.cancel(t) // held until now (RFC 3261 §9.1)
+		}
+		s.drop(DropLate, m)
+		return
+	}
+	if m.Code == 100 {
+		return
+	}
+	s.Patience[1] = never
+	if s.Marks.Ringing.IsZero() {
+		s.Marks.Ringing = s.now
+	}
+	if m.ToTag != "" {
+		s.State = Early
+	}
+	if s.news(m) {
+		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+	} else {
+		s.drop(DropAbsorbed, m)
+	}
+}
+
+// news says whether a provisional tells more than the last one of its early
+// dialog did, and remembers it.
+func (s *step) news(m *Message) bool {
+	h := fnv.New64a()
+	h.Write([]byte{byte(m.Code)})
+	h.Write(m.Body.Data)
+	shown := h.Sum64()
+	d := s.dialog(m.ToTag)
+	if d == nil {
+		if len(s.Dialogs) >= maxDialogs {
+			return false
+		}
+		d = &Dialog{Tag: m.ToTag, Early: true}
+		s.Dialogs = append(s.Dialogs, d)
+	}
+	if d.Shown == shown {
+		return false
+	}
+	d.Shown = shown
+	return true
+}
+
+// firstAnswer is the 2xx that makes the transaction Accepted: Timer M.
+func (s *step) firstAnswer(t *Tx, m *Message) {
+	t.End = s.now.Add(s.lifetime())
+	if t.Seq != firstSeq {
+		s.changed(t, m)
+		return
+	}
+	t.Last = nil // the INVITE is not sent again; each dialog keeps its own ACK
+	s.final(m)
+	s.answered(t, m)
+}
+
+// final notes the first final response to the INVITE.
+func (s *step) final(m *Message) {
+	s.Marks.Final, s.Marks.Code, s.Marks.Phrase, s.Marks.Q850 = s.now, m.Code, m.Phrase, m.Q850()
+}
+
+// answered takes any 2xx to the INVITE: the first, a copy of it, another fork,
+// one that crossed our CANCEL, one after a failure (RFC 3261 §13.2.2.4). Each
+// To-tag is a dialog, each copy gets the ACK of its dialog, and each dialog that
+// is not the call gets one BYE.
+func (s *step) answered(t *Tx, m *Message) {
+	if t.Seq != firstSeq {
+		s.answeredAgain(t, m)
+		return
+	}
+	d := s.dialog(m.ToTag)
+	if d != nil && !d.Early {
+		s.drop(DropAbsorbed, m)
+		if d.Ack != nil {
+			s.send(nil, "ACK", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, true)
+		}
+		return
+	}
+	kept := true
+	if d == nil {
+		d = &Dialog{Tag: m.ToTag}
+		if kept = len(s.Dialogs) < maxDialogs; kept {
+			s.Dialogs = append(s.Dialogs, d)
+		}
+	}
+	up := s.State < Answered && kept
+	s.establish(d, m)
+	d.InvSeq = t.CSeq
+	if up {
+		s.Patience = [3]time.Time{}
+		s.State, d.Offer = Answered, m.Body
+		if s.Offer {
+			s.State = Confirmed
+			s.acknowledge(d, Body{})
+		}
+		s.tell(Answer{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+		return
+	}
+	s.Marks.Late = s.Marks.Late || s.State == Leaving
+	ack := Body{}
+	if !s.Offer {
+		ack = decline(m.Body)
+	}
+	s.acknowledge(d, ack)
+	s.bye(d, Cause{Why: Elsewhere, Q850: 26, Reasons: []string{`SIP;cause=200;text="Call completed elsewhere"`}})
+}
+
+// establish fills a dialog from the message that confirms it (RFC 3261 §12.1.2).
+func (s *step) establish(d *Dialog, m *Message) {
+	d.Early = false
+	d.Peer = m.To
+	d.Target, d.Update = m.Contact, m.allows("UPDATE")
+	if d.Target == "" {
+		d.Target = s.URI // a peer without Contact: where the INVITE went
+	}
+	d.Routes = make([]string, 0, len(m.Routes))
+	for i := len(m.Routes) - 1; i >= 0; i-- {
+		d.Routes = append(d.Routes, m.Routes[i])
+	}
+}
+
+// acknowledge makes the ACK of a 2xx, which every copy of it gets (P4).
+func (s *step) acknowledge(d *Dialog, body Body) {
+	s.Seq++
+	d.AckSeq = s.Seq
+	d.Ack, d.AckTo = s.within(d, "ACK", d.InvSeq, s.Seq, nil, body)
+	d.Offer = Body{}
+	s.send(nil, "ACK", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, false)
+}
+
+// refused takes the first final response of 300 or above: its ACK goes out, and
+// the leg is over.
+func (s *step) refused(t *Tx, m *Message) {
+	t.Code = m.Code
+	t.Last = s.ackRefusal(t, m)
+	t.End = s.timerD(t)
+	s.send(t, "ACK", 0, t.Path, Path{}, t.Last, false)
+	if t.Seq != firstSeq {
+		s.changeRefused(t, m)
+		return
+	}
+	s.final(m)
+	s.finish(Cause{
+		Why: Rejected, Code: m.Code, Phrase: m.Phrase, Q850: m.Q850(),
+		Reasons: m.Reasons, RetryAfter: m.RetryAfter,
+	}, true)
+}
+
+// ackAgain answers a repeat of a refusal with the bytes of the first ACK (P3);
+// under another To-tag, the same ACK with that To.
+func (s *step) ackAgain(t *Tx, m *Message) {
+	s.drop(DropAbsorbed, m)
+	s.send(t, "ACK", 0, t.Path, Path{}, withTo(t.Last, m.To), true)
+}
+
+// ackRefusalOfAnswer acknowledges a refusal that follows a 2xx.
+func (s *step) ackRefusalOfAnswer(t *Tx, m *Message) {
+	s.drop(DropAbsorbed, m)
+	s.send(t, "ACK", 0, t.Path, Path{}, s.ackRefusal(t, m), true)
+}
+
+// finished takes the final response to a request other than INVITE: Timer K.
+func (s *step) finished(t *Tx, m *Message) {
+	t.Code, t.Last = m.Code, nil
+	t.End = s.now
+	if !t.Path.Transport.Reliable() {
+		t.End = s.now.Add(s.Policy.Timers.T4)
+	}
+	if t.Method == "UPDATE" {
+		s.changed(t, m)
+	}
+}
+
+// timedOut is a client transaction without an answer (RFC 3261 §17.1).
+func (s *step) timedOut(t *Tx, _ *Message) {
+	switch {
+	case t.Method == "INVITE" && t.Seq == firstSeq:
+		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
+	case t.Method == "INVITE" || t.Method == "UPDATE":
+		s.changeLost(Cause{Why: PeerLost, Code: 408, Q850: 102})
+	}
+}
+
+// notSent is a client transaction whose request could not be sent.
+func (s *step) notSent(t *Tx, _ *Message) {
+	switch {
+	case t.Method == "INVITE" && t.Seq == firstSeq:
+		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
+	case t.Method == "INVITE" || t.Method == "UPDATE":
+		s.changeLost(Cause{Why: PeerLost, Code: 503, Q850: 38})
+	}
+}
+
+// loosePatience gives the attempt up when one of the carrier's three timers has
+// passed, and leaves at once: what the carrier still says is its own affair.
+func (s *step) loosePatience() {
+	for i, c := range [...]Cause{
+		{Why: NoResponse, Code: 408, Q850: 18},
+		{Why: NoRinging, Code: 408, Q850: 18},
+		{Why: NoAnswer, Code: 480, Q850: 19},
+	} {
+		if due(s.now, s.Patience[i]) {
+			s.finish(c, true)
+			s.abandon(c)
+			return
+		}
+	}
+}
+
+// end is the controller's word that the leg is to end.
+func (s *step) end(c Cause) {
+	if s.State == Leaving {
+		return
+	}
+	if s.Side == In {
+		s.endInbound(c)
+		return
+	}
+	s.concludeChange()
+	s.finish(c, false)
+	s.abandon(c)
+}
+
+// abandon ends what the peer holds: an INVITE without an answer by CANCEL, each
+// dialog by BYE (RFC 3261 §9.1, §15).
+func (s *step) abandon(c Cause) {
+	if t := s.invite(); t != nil && t.state == proceeding && !s.Cancelled {
+		s.cancel(t)
+	} // while calling, the CANCEL is held until a provisional comes (§9.1)
+	for _, d := range s.Dialogs {
+		if d.Early || d.Left {
+			continue
+		}
+		if d.Ack == nil {
+			s.acknowledge(d, decline(d.Offer))
+		}
+		s.bye(d, c)
+	}
+}
+
+// cancel sends the CANCEL (RFC 3261 §9.1) and bounds the wait for the final
+// response by 64·T1.
+func (s *step) cancel(invite *Tx) {
+	t := &Tx{machine: client, Method: "CANCEL", state: trying, Seq: invite.Seq, CSeq: invite.CSeq, Path: invite.Path}
+	s.Cancelled = true
+	s.start(t)
+	t.Last = s.cancelRequest(t)
+	s.Tx = append(s.Tx, t)
+	invite.End = s.now.Add(s.lifetime())
+	invite.Last = nil
+	s.send(t, "CANCEL", 0, t.Path, Path{}, t.Last, false)
+}
+
+// bye ends a dialog, once.
+func (s *step) bye(d *Dialog, c Cause) {
+	if d.Left {
+		return
+	}
+	d.Left = true
+	t := s.begin("BYE", client, Path{})
+	t.Last, t.Path = s.within(d, "BYE", t.CSeq, t.Seq, reasons(c), Body{})
+	t.Every, t.Repeat = 0, never
+	s.start(t)
+	s.send(t, "BYE", 0, t.Path, s.fallback(t.Path), t.Last, false)
+}

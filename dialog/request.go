@@ -1,0 +1,302 @@
+package dialog
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// text is a message being written. Nothing that a peer sent can break out of its
+// line: line replaces what would.
+type text struct{ b []byte }
+
+func newText(startLine string) *text {
+	t := &text{b: make([]byte, 0, 1024)}
+	t.clean(startLine)
+	t.b = append(t.b, "\r\n"...)
+	return t
+}
+
+func (t *text) line(name, value string) {
+	t.b = append(t.b, name...)
+	t.b = append(t.b, ": "...)
+	t.clean(value)
+	t.b = append(t.b, "\r\n"...)
+}
+
+func (t *text) clean(value string) {
+	if strings.ContainsAny(value, "\r\n\x00") {
+		value = strings.Map(func(r rune) rune {
+			if r == '\r' || r == '\n' || r == 0 {
+				return ' '
+			}
+			return r
+		}, value)
+	}
+	t.b = append(t.b, value...)
+}
+
+func (t *text) agent(name, value string) {
+	if value != "" {
+		t.line(name, value)
+	}
+}
+
+// body ends the message.
+func (t *text) body(b Body) []byte {
+	if !b.Empty() {
+		t.line("Content-Type", b.Type)
+	}
+	t.line("Content-Length", itoa(len(b.Data)))
+	t.b = append(t.b, "\r\n"...)
+	return append(t.b, b.Data...)
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// via is the top Via of a request of ours.
+func (s *step) via(t Transport, branch string) string {
+	return "SIP/2.0/" + t.String() + " " + s.local(t) + ";branch=" + branch + ";rport"
+}
+
+// local is what our side calls itself over a transport.
+func (l *Leg) local(t Transport) string {
+	if a := l.Policy.Local[t]; a != "" {
+		return a
+	}
+	return l.Policy.Local[l.Path.Transport]
+}
+
+// contact is our Contact: where requests within the dialog are to come.
+func (l *Leg) contact(t Transport) string {
+	return "<" + sipURI("", l.local(t), t) + ">"
+}
+
+// sipURI writes a URI; the transport is named where it is not UDP.
+func sipURI(user, host string, t Transport) string {
+	uri := "sip:"
+	if user != "" {
+		uri += user + "@"
+	}
+	uri += host
+	if t != UDP {
+		uri += ";transport=" + strings.ToLower(t.String())
+	}
+	return uri
+}
+
+// nameAddr writes a caller at our own host (RFC 3261 §20.20), anonymous where
+// there is no user.
+func nameAddr(p Party, host string) string {
+	if p.User == "" {
+		return `"Anonymous" <sip:anonymous@anonymous.invalid>`
+	}
+	uri := "<sip:" + p.User + "@" + host + ">"
+	if p.Display == "" {
+		return uri
+	}
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p.Display)
+	return `"` + quoted + `" ` + uri
+}
+
+// inviteRequest writes the INVITE that makes the leg.
+func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
+	b := newText("INVITE " + s.URI + " SIP/2.0")
+	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
+	b.line("Max-Forwards", itoa(s.MaxFwd))
+	b.line("From", tagged(s.Self, s.Tag))
+	b.line("To", s.Peer)
+	b.line("Call-ID", s.CallID)
+	b.line("CSeq", cseq(t.CSeq, "INVITE"))
+	b.line("Contact", s.contact(t.Path.Transport))
+	b.line("Allow", Methods)
+	b.agent("User-Agent", s.Policy.Agent)
+	for _, h := range setup.Headers {
+		b.line(h.Name, h.Value)
+	}
+	return b.body(s.described(setup.Body))
+}
+
+func cseq(n uint32, method string) string {
+	return strconv.FormatUint(uint64(n), 10) + " " + method
+}
+
+// cancelRequest writes the CANCEL of the INVITE: the same Request-URI, Via,
+// From, To, Call-ID, CSeq number (RFC 3261 §9.1).
+func (s *step) cancelRequest(t *Tx) []byte {
+	b := newText("CANCEL " + s.URI + " SIP/2.0")
+	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
+	b.line("Max-Forwards", "70")
+	b.line("From", tagged(s.Self, s.Tag))
+	b.line("To", s.Peer)
+	b.line("Call-ID", s.CallID)
+	b.line("CSeq", cseq(t.CSeq, "CANCEL"))
+	for _, h := range reasons(s.Cause) {
+		b.line(h.Name, h.Value)
+	}
+	b.agent("User-Agent", s.Policy.Agent)
+	return b.body(Body{})
+}
+
+// ackRefusal writes the ACK of a non-2xx final: the INVITE's Request-URI, Via,
+// Route, From, Call-ID, CSeq number, and the To of the response (RFC 3261
+// §17.1.1.3).
+func (s *step) ackRefusal(t *Tx, m *Message) []byte {
+	uri := s.URI
+	var routes []string
+	from := tagged(s.Self, s.Tag)
+	if d := s.dialogOf(t); d != nil {
+		uri, routes, _ = d.way()
+	}
+	b := newText("ACK " + uri + " SIP/2.0")
+	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
+	b.line("Max-Forwards", "70")
+	for _, r := range routes {
+		b.line("Route", r)
+	}
+	b.line("From", from)
+	b.line("To", m.To)
+	b.line("Call-ID", s.CallID)
+	b.line("CSeq", cseq(t.CSeq, "ACK"))
+	return b.body(Body{})
+}
+
+// withTo is an ACK with another To: a carrier that changes its To-tag from one
+// copy of its refusal to the next gets each acknowledged.
+func withTo(ack []byte, to string) []byte {
+	const name = "\r\nTo: "
+	text := string(ack)
+	i := strings.Index(text, name)
+	if i < 0 {
+		return ack
+	}
+	start := i + len(name)
+	end := start + strings.Index(text[start:], "\r\n")
+	if text[start:end] == to {
+		return ack
+	}
+	return []byte(text[:start] + to + text[end:])
+}
+
+// within writes a request within a dialog (RFC 3261 §12.2.1.1) and says where it
+// goes.
+func (s *step) within(d *Dialog, method string, number uint32, seq uint16, extra []Header, body Body) ([]byte, Path) {
+	uri, routes, hop := d.way()
+	to := s.hop(hop)
+	b := newText(method + " " + uri + " SIP/2.0")
+	b.line("Via", s.via(to.Transport, s.Policy.Seal.Branch(s.ID, seq)))
+	b.line("Max-Forwards", "70")
+	for _, r := range routes {
+		b.line("Route", r)
+	}
+	b.line("From", tagged(s.Self, s.Tag))
+	b.line("To", d.Peer)
+	b.line("Call-ID", s.CallID)
+	b.line("CSeq", cseq(number, method))
+	if method == "INVITE" || method == "UPDATE" {
+		b.line("Contact", s.contact(to.Transport))
+		b.line("Allow", Methods)
+	}
+	for _, h := range extra {
+		b.line(h.Name, h.Value)
+	}
+	b.agent("User-Agent", s.Policy.Agent)
+	return b.body(s.described(body)), to
+}
+
+// way is Request-URI, Route values and next hop of a request within the dialog:
+// the first route may be a loose or a strict router (RFC 3261 §12.2.1.1).
+func (d *Dialog) way() (uri string, routes []string, hop string) {
+	if len(d.Routes) == 0 {
+		return d.Target, nil, d.Target
+	}
+	first := addressURI(d.Routes[0])
+	_, params, _ := strings.Cut(first, ";")
+	if _, loose := param(";"+params, "lr"); loose {
+		return d.Target, d.Routes, first
+	}
+	uri, _, _ = strings.Cut(first, "?") // what may not stand in a Request-URI
+	routes = append(append(routes, d.Routes[1:]...), "<"+d.Target+">")
+	return uri, routes, first
+}
+
+// hop is the path to a URI within a dialog. A literal address is gone to; a name
+// is reached by way of the peer itself, as every trunk and carrier expects of a
+// border whose DNS is not theirs.
+func (s *step) hop(uri string) Path {
+	p := s.Path
+	if s.Side == In && s.Policy.Contact.Remote.IsValid() {
+		p.Remote = s.Policy.Contact.Remote
+		p.Transport = s.Policy.Contact.Transport
+	}
+	var u sip.Uri
+	if sip.ParseUri(uri, &u) != nil {
+		return s.same(p)
+	}
+	ip, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
+	if err != nil || !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
+		return s.same(p)
+	}
+	p.Transport = s.Path.Transport
+	if v, ok := u.UriParams.Get("transport"); ok {
+		switch strings.ToLower(v) {
+		case "udp":
+			p.Transport = UDP
+		case "tcp":
+			p.Transport = TCP
+		case "tls":
+			p.Transport = TLS
+		}
+	}
+	port := uint16(u.Port)
+	if port == 0 {
+		port = 5060
+		if p.Transport == TLS {
+			port = 5061
+		}
+	}
+	p.Remote = netip.AddrPortFrom(ip, port)
+	return s.same(p)
+}
+
+// same keeps socket and connection of the leg only where they still fit.
+func (s *step) same(p Path) Path {
+	if p.Transport != s.Path.Transport {
+		p.Local = netip.AddrPort{}
+		p.Conn = 0
+	} else if p.Transport == UDP || p.Remote.Addr() != s.Path.Remote.Addr() {
+		p.Conn = 0
+	}
+	return p
+}
+
+// fallback is where a message goes when the connection of its path is gone: to
+// the address that the configuration knows, never to one that only Via named.
+func (s *step) fallback(p Path) Path {
+	if !p.Transport.Reliable() {
+		return Path{}
+	}
+	f := p
+	f.Conn, f.Local = 0, netip.AddrPort{}
+	if s.Side == In {
+		if !s.Policy.Contact.Remote.IsValid() {
+			return Path{}
+		}
+		f.Remote, f.Transport = s.Policy.Contact.Remote, s.Policy.Contact.Transport
+	}
+	return f
+}
+
+// reasons are the Reason header fields of a cause (RFC 3326): those received, or
+// ours where there are none.
+func reasons(c Cause) (list []Header) {
+	for _, r := range c.Reasons {
+		list = append(list, Header{"Reason", r})
+	}
+	if list == nil && c.Q850 != 0 {
+		list = append(list, Header{"Reason", "Q.850;cause=" + itoa(c.Q850)})
+	}
+	return list
+}

@@ -1,0 +1,100 @@
+package dialog
+
+import (
+	"bytes"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// Session is the identity of what we describe on a leg: one o= line whose
+// version rises exactly when the description changes (RFC 3264 §8), whichever
+// carriers are behind it (promise P6).
+type Session struct {
+	Version uint64
+	Hash    uint64 // of the last description, without its o= line
+}
+
+// described gives a body the o= line of this leg. What is not SDP passes as it
+// is.
+func (s *step) described(b Body) Body {
+	if b.Empty() || !isSDP(b.Type) {
+		return b
+	}
+	before, after, ok := cutOrigin(b.Data)
+	if !ok {
+		return b
+	}
+	h := fnv.New64a()
+	h.Write(before)
+	h.Write(after)
+	if sum := h.Sum64(); sum != s.Session.Hash || s.Session.Version == 0 {
+		s.Session.Hash = sum
+		s.Session.Version++
+	}
+	host, family := hostOf(s.local(s.Path.Transport)), "IP4"
+	if strings.Contains(host, ":") {
+		family = "IP6"
+	}
+	data := make([]byte, 0, len(b.Data)+64)
+	data = append(data, before...)
+	data = append(data, "o=- "...)
+	data = strconv.AppendUint(data, s.Policy.Seal.Number(s.ID), 10)
+	data = append(data, ' ')
+	data = strconv.AppendUint(data, s.Session.Version, 10)
+	data = append(data, " IN "+family+" "+host...)
+	data = append(data, after...)
+	return Body{Type: b.Type, Data: data}
+}
+
+// isSDP says that a Content-Type is application/sdp, with or without parameters.
+func isSDP(contentType string) bool {
+	t, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(t), "application/sdp")
+}
+
+// cutOrigin splits a description around the value of its o= line.
+func cutOrigin(data []byte) (before, after []byte, ok bool) {
+	i := 0
+	if !bytes.HasPrefix(data, []byte("o=")) {
+		if i = bytes.Index(data, []byte("\no=")); i < 0 {
+			return nil, nil, false
+		}
+		i++
+	}
+	end := bytes.IndexAny(data[i:], "\r\n")
+	if end < 0 {
+		end = len(data) - i
+	}
+	return data[:i], data[i+end:], true
+}
+
+// hostOf is the address of "host:port", without brackets.
+func hostOf(sentBy string) string {
+	if i := strings.LastIndexByte(sentBy, ':'); i >= 0 && !strings.HasSuffix(sentBy, "]") {
+		sentBy = sentBy[:i]
+	}
+	return strings.Trim(sentBy, "[]")
+}
+
+// decline answers an offer by refusing each of its streams (RFC 3264 §6): for
+// the ACK of a 2xx whose call is to end at once.
+func decline(offer Body) Body {
+	if offer.Empty() || !isSDP(offer.Type) {
+		return Body{}
+	}
+	var b bytes.Buffer
+	for line := range strings.Lines(string(offer.Data)) {
+		line = strings.TrimRight(line, "\r\n")
+		if strings.HasPrefix(line, "m=") {
+			if f := strings.Fields(line); len(f) > 2 {
+				f[1] = "0"
+				line = strings.Join(f, " ")
+			}
+		} else if strings.HasPrefix(line, "a=") {
+			continue
+		}
+		b.WriteString(line + "\r\n")
+	}
+	return Body{Type: offer.Type, Data: b.Bytes()}
+}

@@ -1,0 +1,99 @@
+package dialog
+
+import "time"
+
+// machine is one of the four transaction state machines of RFC 3261 §17.
+type machine uint8
+
+const (
+	inviteClient machine = iota
+	client
+	inviteServer
+	server
+	machines
+)
+
+// state is where a transaction stands, by the names of the RFC's figures.
+type state uint8
+
+const (
+	calling    state = iota // INVITE client, before any response
+	trying                  // non-INVITE, before any response
+	proceeding              // a provisional response has been seen or sent
+	completed               // a final response has been seen or sent; of an INVITE: other than 2xx
+	confirmed               // INVITE server: the ACK has come
+	accepted                // INVITE: a 2xx has been seen or sent (RFC 6026)
+	lingering               // INVITE client: beyond Timer D, what repeats is still ACKed
+	terminated
+	states
+)
+
+// String is the state's name in the RFC's figures.
+func (s state) String() string {
+	return [...]string{"calling", "trying", "proceeding", "completed", "confirmed", "accepted", "lingering", "terminated"}[s]
+}
+
+// input is what makes a transaction move.
+type input uint8
+
+const (
+	got1xx input = iota
+	got2xx
+	got3to6
+	gotFinal   // a final response to a request other than INVITE
+	gotRequest // the request, or a repeat of it
+	gotACK
+	tell1xx // our user wants a response sent
+	tell2xx
+	tell3to6
+	tellFinal
+	timerRepeat // A, E, G: the time to send again
+	timerEnd    // B, D, F, H, I, J, K, L, M: the time to be in this state is over
+	unsent      // the transport could not send
+	inputs
+)
+
+// Tx is one transaction of a leg. Between its states it has never more than two
+// timers: one that repeats and one that ends, so these two are all there are.
+type Tx struct {
+	machine machine
+	state   state
+	Method  string
+	Seq     uint16 // ours: in the branch of what we send. Theirs: a number of our own
+	Branch  string // theirs: the branch to match
+	CSeq    uint32
+	Vias    []string // theirs: what a response is to mirror
+	Routes  []string // theirs: Record-Route, mirrored in what makes a dialog
+	Of      string   // the dialog that it is within, by the peer's tag; empty: the INVITE that makes the leg
+	Target  string   // theirs: the Contact of a target refresh, taken when it is accepted
+	Offer   bool     // ours: the request carried an offer
+	Path    Path
+	Last    []byte        // what is sent again: the request, the last response, or the ACK
+	Code    int           // of the last response seen or sent
+	Repeat  time.Time     // timerRepeat; zero: off
+	Every   time.Duration // until the repeat after it
+	End     time.Time     // timerEnd; zero: off
+}
+
+// is says that a message belongs to a transaction that the peer has begun
+// (RFC 3261 §17.2.3).
+func (t *Tx) is(m *Message) bool {
+	return (t.machine == server || t.machine == inviteServer) && t.Branch == m.Branch && t.CSeq == m.CSeq && t.Method == m.Method
+}
+
+// ours says that the transaction was begun by us.
+func (t *Tx) ours() bool { return t.machine == client || t.machine == inviteClient }
+
+// deadline is the earlier of the two timers.
+func (t *Tx) deadline() time.Time { return earlier(t.Repeat, t.End) }
+
+// earlier is the earlier of two times, of which the zero time is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// due says that a timer that is set has passed.
+func due(now, t time.Time) bool { return !t.IsZero() && !t.After(now) }
