@@ -183,7 +183,7 @@ func (s *step) confirm(ev Confirm) {
 		return
 	}
 	for _, t := range s.Tx {
-		if t.machine == inviteClient && t.Seq != firstSeq && t.state == accepted && t.Last == nil {
+		if t.machine == inviteClient && t.Seq != First && t.state == accepted && t.Last == nil {
 			s.acknowledgeChange(d, t, ev.Body)
 			return
 		}

@@ -30,7 +30,7 @@ type Action interface{ action() }
 // Send puts Data on the wire, as it is.
 type Send struct {
 	Leg      uint8  // of the call
-	Tx       uint16 // transaction of the leg, comes back in Unsent; 0: nobody wants to know
+	Tx       uint16 // number of the transaction in the leg, comes back in Unsent; 0: none
 	Path     Path
 	Fallback Path // where Path's connection is gone: may be zero
 	Data     []byte

@@ -11,14 +11,14 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 		CallID: m.CallID, Tag: p.Seal.Tag(id),
 		Self: m.To, Peer: m.From,
 		Offer: !m.Body.Empty(),
-		Seq:   firstSeq,
+		Seq:   First,
 	}
 	l.Marks.Began = now
 	d := &Dialog{Tag: m.FromTag, Peer: m.From, Target: m.Contact, Routes: m.Routes, CSeq: m.CSeq, Update: m.allows("UPDATE")}
 	l.Dialogs = []*Dialog{d}
 	s := step{Leg: l, now: now}
 	t := s.accept(m, from, inviteServer)
-	t.Seq = firstSeq
+	t.Seq = First
 	s.respond(t, 100, "", reply{})
 	s.Refresh = now.Add(provisionalEvery)
 	hops := m.MaxForwards
@@ -55,7 +55,7 @@ func (s *step) accept(m *Message, from Path, kind machine) *Tx {
 // its oldest finished one forgotten.
 func (s *step) forget() {
 	for i, t := range s.Tx {
-		if !t.ours() && t.Seq != firstSeq && (t.state == completed || t.state == confirmed) {
+		if !t.ours() && t.Seq != First && (t.state == completed || t.state == confirmed) {
 			s.Tx = append(s.Tx[:i:i], s.Tx[i+1:]...)
 			return
 		}
@@ -170,7 +170,7 @@ func (s *step) cancelling(m *Message, from Path) {
 	if invite.state != proceeding {
 		return
 	}
-	if invite.Seq != firstSeq {
+	if invite.Seq != First {
 		return // a re-INVITE takes its course (RFC 3261 §9.2 leaves it to us)
 	}
 	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: m.Reasons}
@@ -231,7 +231,7 @@ func (s *step) acknowledged(t *Tx, m *Message) {
 	}
 	t.Every, t.Repeat = 0, never
 	t.Last, t.Vias, t.Routes = nil, nil, nil
-	if t.Seq != firstSeq {
+	if t.Seq != First {
 		if s.State != Leaving && !m.Body.Empty() {
 			s.tell(Confirm{Body: m.Body})
 		}

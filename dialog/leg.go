@@ -254,15 +254,15 @@ func (s *step) settle() {
 // invite is the transaction of the leg's first INVITE; nil: it has ended.
 func (l *Leg) invite() *Tx {
 	for _, t := range l.Tx {
-		if t.Method == "INVITE" && t.Seq == firstSeq && (t.machine == inviteClient) == (l.Side == Out) {
+		if t.Method == "INVITE" && t.Seq == First && (t.machine == inviteClient) == (l.Side == Out) {
 			return t
 		}
 	}
 	return nil
 }
 
-// firstSeq is the transaction number of the INVITE that makes the leg.
-const firstSeq = 1
+// First is the transaction number of the INVITE that makes the leg.
+const First = 1
 
 // dialog finds a dialog by the peer's tag.
 func (l *Leg) dialog(tag string) *Dialog {
@@ -287,7 +287,7 @@ func (l *Leg) current() *Dialog {
 // send adds a message to what is to be done.
 func (s *step) send(t *Tx, method string, code int, to, fallback Path, data []byte, repeat bool) {
 	a := Send{Leg: s.ID.Leg, Path: to, Fallback: fallback, Data: data, Method: method, Code: code, Repeat: repeat}
-	if t != nil && t.ours() {
+	if t != nil {
 		a.Tx = t.Seq
 	}
 	s.out = append(s.out, a)

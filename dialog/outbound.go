@@ -46,10 +46,10 @@ func (s *step) begin(method string, m machine, to Path) *Tx {
 
 // provisional takes a 1xx to an INVITE.
 func (s *step) provisional(t *Tx, m *Message) {
-	if !s.Cancelled || t.Seq != firstSeq {
+	if !s.Cancelled || t.Seq != First {
 		t.End = never // Timer B is for the time before; Timer C is Patience
 	}
-	if t.Seq != firstSeq {
+	if t.Seq != First {
 		t.End = s.now.Add(s.Policy.NoAnswer) // a re-INVITE has no Patience
 		return
 	}
@@ -106,7 +106,7 @@ func (s *step) news(m *Message) bool {
 // firstAnswer is the 2xx that makes the transaction Accepted: Timer M.
 func (s *step) firstAnswer(t *Tx, m *Message) {
 	t.End = s.now.Add(s.lifetime())
-	if t.Seq != firstSeq {
+	if t.Seq != First {
 		s.changed(t, m)
 		return
 	}
@@ -125,7 +125,7 @@ func (s *step) final(m *Message) {
 // To-tag is a dialog, each copy gets the ACK of its dialog, and each dialog that
 // is not the call gets one BYE.
 func (s *step) answered(t *Tx, m *Message) {
-	if t.Seq != firstSeq {
+	if t.Seq != First {
 		s.answeredAgain(t, m)
 		return
 	}
@@ -196,7 +196,7 @@ func (s *step) refused(t *Tx, m *Message) {
 	t.Last = s.ackRefusal(t, m)
 	t.End = s.timerD(t)
 	s.send(t, "ACK", 0, t.Path, Path{}, t.Last, false)
-	if t.Seq != firstSeq {
+	if t.Seq != First {
 		s.changeRefused(t, m)
 		return
 	}
@@ -235,7 +235,7 @@ func (s *step) finished(t *Tx, m *Message) {
 // timedOut is a client transaction without an answer (RFC 3261 §17.1).
 func (s *step) timedOut(t *Tx, _ *Message) {
 	switch {
-	case t.Method == "INVITE" && t.Seq == firstSeq:
+	case t.Method == "INVITE" && t.Seq == First:
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeLost(Cause{Why: PeerLost, Code: 408, Q850: 102})
@@ -245,7 +245,7 @@ func (s *step) timedOut(t *Tx, _ *Message) {
 // notSent is a client transaction whose request could not be sent.
 func (s *step) notSent(t *Tx, _ *Message) {
 	switch {
-	case t.Method == "INVITE" && t.Seq == firstSeq:
+	case t.Method == "INVITE" && t.Seq == First:
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeLost(Cause{Why: PeerLost, Code: 503, Q850: 38})

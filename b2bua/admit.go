@@ -1,0 +1,103 @@
+package b2bua
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"bulkhead/carriers"
+	"bulkhead/dialog"
+)
+
+// admit takes an INVITE that begins a call, or refuses it without keeping
+// anything.
+func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
+	if r, name := e.objection(it.message); name != "" {
+		e.refuse(it.message, it.path, r, name)
+		return
+	}
+	it.admit = func(s *strand, now time.Time) []Action {
+		e.active.Add(1)
+		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
+		e.saw(id, 0, true, it.at, it.raw, "")
+		a := Admission{
+			Trunk: trunk.Name, Invite: it.message, From: it.path,
+			Policy: e.trunks[trunk.Name], Limit: trunk.MaxDuration,
+		}
+		setup := dialog.Setup{
+			Call: id, Trunk: trunk.Name, Number: it.message.URI.User, Domain: it.message.URI.Host,
+			Caller: it.message.Caller(), Body: it.message.Body,
+		}
+		a.Targets, a.Refusal = e.targets(now, setup)
+		call, actions := NewCall(id, now, a)
+		s.call = call
+		return actions
+	}
+	e.open(id, trunk.Name, it)
+}
+
+// targets asks the routes.
+func (e *Engine) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Cause) {
+	chosen, err := e.book.Select(now, setup)
+	if err != nil {
+		var r *carriers.Rejection
+		if errors.As(err, &r) {
+			return nil, r.Cause()
+		}
+		return nil, dialog.Cause{Why: dialog.Fault, Code: 500, Text: err.Error()}
+	}
+	list := make([]Target, 0, len(chosen))
+	for _, t := range chosen {
+		list = append(list, Target{Target: t, Policy: e.carriers[t.Carrier], Reroute: e.book.Carrier(t.Carrier)})
+	}
+	return list, dialog.Cause{Why: dialog.NoRoute, Code: 404}
+}
+
+// objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).
+func (e *Engine) objection(m *dialog.Message) (dialog.Refusal, string) {
+	if e.draining.Load() {
+		return dialog.Refusal{Code: 503, Extra: []dialog.Header{{Name: "Retry-After", Value: "30"}}}, "draining"
+	}
+	if r, name := e.inspect(m); name != "" {
+		return r, name
+	}
+	if m.MaxForwards == 0 {
+		return dialog.Refusal{Code: 483}, "too_many_hops"
+	}
+	if !m.Body.Empty() && !acceptable(m.Body.Type) {
+		if !required(m) {
+			return dialog.Refusal{}, ""
+		}
+		return dialog.Refusal{Code: 415, Extra: []dialog.Header{{Name: "Accept", Value: "application/sdp, multipart/mixed"}}}, "media_type"
+	}
+	if m.Contact == "" {
+		return dialog.Refusal{Code: 400, Phrase: "Missing Contact"}, "no_contact"
+	}
+	return dialog.Refusal{}, ""
+}
+
+// inspect finds what no request may have, in the order of RFC 3261 §8.2.
+func (e *Engine) inspect(m *dialog.Message) (dialog.Refusal, string) {
+	switch strings.ToLower(m.URI.Scheme) {
+	case "sip", "sips", "tel":
+	default:
+		return dialog.Refusal{Code: 416}, "uri_scheme"
+	}
+	if asked := append(m.Values("Require"), m.Values("Proxy-Require")...); len(asked) > 0 {
+		return dialog.Refusal{Code: 420, Extra: []dialog.Header{{Name: "Unsupported", Value: strings.Join(asked, ", ")}}}, "extension"
+	}
+	return dialog.Refusal{}, ""
+}
+
+// acceptable says that a body of an INVITE is one that we know how to pass.
+func acceptable(contentType string) bool {
+	t, _, _ := strings.Cut(contentType, ";")
+	t = strings.ToLower(strings.TrimSpace(t))
+	return t == "application/sdp" || strings.HasPrefix(t, "multipart/")
+}
+
+// required says that a body must be understood (RFC 3261 §20.11: absent
+// Content-Disposition handling means required).
+func required(m *dialog.Message) bool {
+	return !strings.Contains(strings.ToLower(m.Value("Content-Disposition")), "handling=optional")
+}

@@ -1,0 +1,251 @@
+package b2bua
+
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// Call is a call as a value: one inbound leg, the attempts made for it, what is
+// left to try. Like a leg it is pure: Step takes the time and an event, and gives
+// back what is to be done in the order in which it is to be done.
+type Call struct {
+	ID      dialog.CallID
+	Setup   dialog.Setup
+	In      *dialog.Leg
+	Out     []*dialog.Leg // attempts, in their order; leg number n is Out[n-1]
+	Targets []Target      // not tried yet
+	Winner  int           // index in Out of the leg that answered; -1: none has
+	Limit   time.Duration // longest duration from the answer
+	Expires time.Time     // when Limit is reached; zero: not answered
+	Ended   dialog.Cause  // why the call ended, as the first leg to end says
+	EndedBy string        // trunk, carrier or bulkhead
+	EndedAt time.Time     // zero: it has not
+	Written bool          // its record has been given out
+
+	rerouters []Rerouter // of the attempts made
+	watch     Watch
+	out       []Action
+}
+
+// Target is one carrier's gateway to try, and how to behave toward it.
+type Target struct {
+	dialog.Target
+	Policy  *dialog.Policy
+	Reroute Rerouter
+}
+
+// Rerouter says whether a failure of an attempt lets the next target be tried.
+type Rerouter interface{ Reroute(dialog.Cause) bool }
+
+// Event is what can happen to a call.
+//
+//sumtype:decl
+type Event interface{ event() }
+
+// Arrived is a message that belongs to a leg of the call.
+type Arrived struct {
+	Leg uint8
+	dialog.Received
+}
+
+// Due says that Deadline may have passed.
+type Due struct{}
+
+// Unsent says that a Send of a leg failed.
+type Unsent struct {
+	Leg uint8
+	dialog.Unsent
+}
+
+// Hangup asks for the call to be ended: by an operator, by a drain.
+type Hangup struct{ Cause dialog.Cause }
+
+func (Arrived) event() {}
+func (Due) event()     {}
+func (Unsent) event()  {}
+func (Hangup) event()  {}
+
+// Action is what a call wants done.
+//
+//sumtype:decl
+type Action interface{ action() }
+
+// Send puts a leg's bytes on the wire.
+type Send struct{ dialog.Send }
+
+// Drop counts a message that went no further.
+type Drop struct{ dialog.Drop }
+
+// Failover tells of an attempt that failed and what is tried next.
+type Failover struct {
+	Attempt int // the one that failed, from 1
+	Carrier string
+	Cause   dialog.Cause
+	Next    string // carrier; empty: nothing is left, or the cause stops the hunt
+}
+
+// Write gives out the call's record, once.
+type Write struct{ Record Record }
+
+// Violation says that a promise of design §1 was about to be broken; what would
+// have broken it has not been done.
+type Violation struct{ Name string }
+
+func (Send) action()      {}
+func (Drop) action()      {}
+func (Failover) action()  {}
+func (Write) action()     {}
+func (Violation) action() {}
+
+// NewCall admits an INVITE: what is to be tried for it is known already. With no
+// targets the call is refused for the given cause.
+func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
+	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal}
+	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Pass)
+	c.In = leg
+	c.run(now, leg, actions)
+	return c, c.finish(now)
+}
+
+// Admission is all that a call begins with.
+type Admission struct {
+	Trunk   string
+	Invite  *dialog.Message
+	From    dialog.Path
+	Policy  *dialog.Policy
+	Pass    []dialog.Header
+	Targets []Target
+	Refusal dialog.Cause  // why, where there are no targets
+	Limit   time.Duration // longest duration
+}
+
+// Step takes an event and gives back what is to be done, in this order.
+func (c *Call) Step(now time.Time, ev Event) []Action {
+	switch ev := ev.(type) {
+	case Arrived:
+		if leg := c.leg(ev.Leg); leg != nil {
+			c.step(now, leg, ev.Received)
+		} else {
+			c.out = append(c.out, Drop{dialog.Drop{Leg: ev.Leg, Name: dialog.DropNoTx, Method: ev.Message.Method, Code: ev.Message.Code, At: now}})
+		}
+	case Due:
+		c.due(now)
+	case Unsent:
+		if leg := c.leg(ev.Leg); leg != nil {
+			c.step(now, leg, ev.Unsent)
+		}
+	case Hangup:
+		c.hangup(now, ev.Cause)
+	}
+	return c.finish(now)
+}
+
+// leg is a leg by its number in identifiers; nil: the call has none such.
+func (c *Call) leg(n uint8) *dialog.Leg {
+	switch {
+	case n == 0:
+		return c.In
+	case int(n) <= len(c.Out):
+		return c.Out[n-1]
+	}
+	return nil
+}
+
+// step gives an event to a leg and does what follows from it.
+func (c *Call) step(now time.Time, leg *dialog.Leg, ev dialog.Event) {
+	c.run(now, leg, leg.Step(now, ev))
+}
+
+// run takes what a leg wants: messages go out, signals go to control.
+func (c *Call) run(now time.Time, from *dialog.Leg, actions []dialog.Action) {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case dialog.Send:
+			if name := c.watch.send(a); name != "" {
+				c.out = append(c.out, Violation{name})
+				continue
+			}
+			c.out = append(c.out, Send{a})
+		case dialog.Drop:
+			c.out = append(c.out, Drop{a})
+		case dialog.Signal:
+			if name := c.watch.signal(from, a); name != "" {
+				c.out = append(c.out, Violation{name})
+				continue
+			}
+			c.control(now, from, a)
+		}
+	}
+}
+
+// due gives Due to every leg whose deadline has passed, and ends the call at its
+// longest duration.
+func (c *Call) due(now time.Time) {
+	if !c.Expires.IsZero() && !c.Expires.After(now) {
+		c.Expires = time.Time{}
+		c.hangup(now, dialog.Cause{Why: dialog.Expired, Code: 480, Q850: 31, Reasons: []string{`Q.850;cause=31;text="Maximum duration"`}})
+	}
+	for n := 0; n <= len(c.Out); n++ {
+		leg := c.leg(uint8(n))
+		if d := leg.Deadline(); !d.IsZero() && !d.After(now) {
+			c.step(now, leg, dialog.Due{})
+		}
+	}
+}
+
+// finish ends a step: the record is written when nothing can be added to it.
+func (c *Call) finish(now time.Time) []Action {
+	if !c.Written && c.over() {
+		c.Written = true
+		c.Expires = time.Time{}
+		c.out = append(c.out, Write{c.Record(now)})
+	}
+	out := c.out
+	c.out = nil
+	return out
+}
+
+// over says that every leg's record is complete.
+func (c *Call) over() bool {
+	for n := 0; n <= len(c.Out); n++ {
+		if !c.leg(uint8(n)).Over() {
+			return false
+		}
+	}
+	return true
+}
+
+// Deadline is when Step wants Due. A call that is not Done always has one (P7).
+func (c *Call) Deadline() time.Time {
+	d := c.Expires
+	for n := 0; n <= len(c.Out); n++ {
+		if t := c.leg(uint8(n)).Deadline(); d.IsZero() || !t.IsZero() && t.Before(d) {
+			d = t
+		}
+	}
+	return d
+}
+
+// Done says that the call can be let go: its record is written and no leg has
+// anything left to absorb.
+func (c *Call) Done() bool {
+	if !c.Written {
+		return false
+	}
+	for n := 0; n <= len(c.Out); n++ {
+		if !c.leg(uint8(n)).Done() {
+			return false
+		}
+	}
+	return true
+}
+
+// Abort ends one leg for a defect of ours, without a word to the others: each is
+// aborted by itself.
+func (c *Call) Abort(now time.Time, leg uint8, cause dialog.Cause) []Action {
+	c.close(now, cause, "bulkhead")
+	l := c.leg(leg)
+	c.run(now, l, l.Step(now, dialog.End{Cause: cause}))
+	return c.finish(now)
+}

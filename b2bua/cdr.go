@@ -1,0 +1,87 @@
+package b2bua
+
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// Record is the call detail record: one a call, listing every attempt (R19).
+// Its JSON form is the schema of cdr.file.
+type Record struct {
+	Schema   int       `json:"schema"` // 1
+	Call     string    `json:"call"`
+	Trunk    string    `json:"trunk"`
+	CallID   string    `json:"call_id"` // of the trunk's leg
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+	Began    time.Time `json:"began"`
+	Ringing  time.Time `json:"ringing,omitzero"`
+	Answered time.Time `json:"answered,omitzero"`
+	Ended    time.Time `json:"ended"`
+	Duration float64   `json:"duration"` // seconds from the answer; 0: not answered
+	Result   string    `json:"result"`   // answered, failed, cancelled
+	Code     int       `json:"code"`     // the final response that the trunk got; 0: none
+	Cause    string    `json:"cause"`    // why it ended: a dialog.Why
+	Status   int       `json:"status"`   // SIP code of that cause
+	Q850     int       `json:"q850,omitempty"`
+	Reason   []string  `json:"reason,omitempty"`
+	EndedBy  string    `json:"ended_by"` // trunk, carrier, bulkhead
+	Attempts []Attempt `json:"attempts"`
+}
+
+// Attempt is one outbound leg in the record.
+type Attempt struct {
+	Carrier  string    `json:"carrier"`
+	Gateway  string    `json:"gateway"`
+	Number   string    `json:"number"`
+	CallID   string    `json:"call_id"`
+	Began    time.Time `json:"began"`
+	Trying   time.Time `json:"trying,omitzero"`
+	Ringing  time.Time `json:"ringing,omitzero"`
+	Final    time.Time `json:"final,omitzero"`
+	Code     int       `json:"code,omitempty"` // the carrier's final response; 0: none came
+	Phrase   string    `json:"phrase,omitempty"`
+	Q850     int       `json:"q850,omitempty"`
+	Reason   []string  `json:"reason,omitempty"`
+	Cause    string    `json:"cause"` // why the attempt ended: a dialog.Why
+	NotSent  bool      `json:"not_sent,omitempty"`
+	Text     string    `json:"text,omitempty"` // of a transport's error
+	Absorbed int       `json:"absorbed"`       // messages dealt with on this leg after they mattered
+	Late     bool      `json:"answered_after_cancel,omitempty"`
+}
+
+// Record is the call's record as it stands.
+func (c *Call) Record(now time.Time) Record {
+	in := c.In.Marks
+	r := Record{
+		Schema: 1, Call: c.ID.String(), Trunk: c.Setup.Trunk, CallID: c.In.CallID,
+		From: c.Setup.Caller.User, To: c.Setup.Number,
+		Began: in.Began, Ringing: in.Ringing, Ended: c.EndedAt, Code: in.Code,
+		Result: "failed", Cause: c.Ended.Why.String(), Status: c.Ended.Code, Q850: c.Ended.Q850,
+		Reason: c.Ended.Reasons, EndedBy: c.EndedBy, Attempts: []Attempt{},
+	}
+	switch {
+	case c.Winner >= 0:
+		r.Result = "answered"
+		r.Answered = c.Out[c.Winner].Marks.Final
+		end := c.EndedAt
+		if end.IsZero() {
+			end = now
+		}
+		r.Duration = end.Sub(r.Answered).Seconds()
+	case c.Ended.Why == dialog.Cancelled:
+		r.Result = "cancelled"
+	}
+	for _, leg := range c.Out {
+		m := leg.Marks
+		r.Attempts = append(r.Attempts, Attempt{
+			Carrier: leg.Target.Carrier, Gateway: leg.Target.Gateway, Number: leg.Target.Number,
+			CallID: leg.CallID, Began: m.Began, Trying: m.Trying, Ringing: m.Ringing, Final: m.Final,
+			Code: m.Code, Phrase: m.Phrase, Q850: m.Q850, Reason: leg.Cause.Reasons,
+			Cause: leg.Cause.Why.String(), NotSent: leg.Cause.Why == dialog.NotSent, Text: leg.Cause.Text,
+			Absorbed: m.Absorbed, Late: m.Late,
+		})
+	}
+	return r
+}

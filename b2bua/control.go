@@ -1,0 +1,85 @@
+package b2bua
+
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// control says what a signal of one leg means to the others. It is the only
+// place where legs meet, and signals are all that it knows of them.
+func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
+	switch sig := sig.(type) {
+	case dialog.Setup:
+		c.Setup = sig
+		c.hunt(now, c.Ended)
+	case dialog.Progress:
+		c.step(now, c.In, sig)
+	case dialog.Answer:
+		c.Winner = len(c.Out) - 1
+		c.Expires = now.Add(c.Limit)
+		c.step(now, c.In, sig)
+	case dialog.Confirm, dialog.Modify, dialog.Modified, dialog.Info, dialog.Refer:
+		if other := c.other(from); other != nil {
+			c.step(now, other, sig)
+		}
+	case dialog.End:
+		c.ended(now, from, sig.Cause)
+	}
+}
+
+// other is the leg that a leg of an answered call is joined to.
+func (c *Call) other(from *dialog.Leg) *dialog.Leg {
+	switch {
+	case c.Winner < 0:
+		return nil
+	case from == c.In:
+		return c.Out[c.Winner]
+	}
+	return c.In
+}
+
+// ended is a leg that is over by its own decision or its peer's.
+func (c *Call) ended(now time.Time, from *dialog.Leg, cause dialog.Cause) {
+	switch {
+	case from == c.In:
+		c.close(now, cause, c.endedBy("trunk", cause))
+		for _, leg := range c.Out {
+			c.step(now, leg, dialog.End{Cause: cause})
+		}
+	case c.Winner >= 0:
+		c.close(now, cause, c.endedBy("carrier", cause))
+		c.step(now, c.In, dialog.End{Cause: cause})
+	default:
+		c.hunt(now, cause)
+	}
+}
+
+// endedBy names who ended the call: what a peer did not do is our decision.
+func (c *Call) endedBy(peer string, cause dialog.Cause) string {
+	switch cause.Why {
+	case dialog.Cancelled, dialog.HungUp, dialog.Rejected:
+		return peer
+	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoACK,
+		dialog.Expired, dialog.Operator, dialog.Drained, dialog.Fault, dialog.PeerLost,
+		dialog.NoRoute, dialog.Elsewhere:
+	}
+	return "bulkhead"
+}
+
+// hangup ends every leg for a reason of ours.
+func (c *Call) hangup(now time.Time, cause dialog.Cause) {
+	c.close(now, cause, "bulkhead")
+	c.step(now, c.In, dialog.End{Cause: cause})
+	for _, leg := range c.Out {
+		c.step(now, leg, dialog.End{Cause: cause})
+	}
+}
+
+// close notes the end of the call: nothing more is tried for it (P5).
+func (c *Call) close(now time.Time, cause dialog.Cause, by string) {
+	c.Targets, c.Expires = nil, time.Time{}
+	if c.EndedAt.IsZero() {
+		c.Ended, c.EndedBy, c.EndedAt = cause, by, now
+	}
+}

@@ -1,0 +1,253 @@
+package b2bua
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/b2bua/wire"
+	"bulkhead/carriers"
+	"bulkhead/dialog"
+)
+
+// Engine is the shell around the calls: it finds whose a message is, steps that
+// call, and does what the call wants done. Nothing is decided here.
+type Engine struct {
+	config  Config
+	wire    Wire
+	book    Book
+	records Records
+	log     *zap.Logger
+	metrics *Metrics
+	seal    *dialog.Seal
+
+	trunks   map[string]*dialog.Policy
+	carriers map[string]*dialog.Policy
+
+	shards   [64]shard
+	clock    clock
+	active   atomic.Int64 // calls whose record is not written
+	draining atomic.Bool
+	settled  chan struct{} // capacity 1: a record has been written
+	observer Observer
+}
+
+// Config is what an Engine needs to know of its node.
+type Config struct {
+	Key    [32]byte // of the cluster
+	Unit   string
+	Agent  string // Server and User-Agent; empty: none
+	Timers dialog.Timers
+	Queue  int // messages that may wait for one call; default 256
+}
+
+// Wire is the network as the engine uses it: wire.Edge, or a simulated one.
+type Wire interface {
+	Send(h, fallback wire.Hop, data []byte, unsent func(error))
+	Local(realm string, t wire.Transport) (sentBy string, ok bool)
+}
+
+// Book is who is at the border: a *carriers.Book.
+type Book interface {
+	Trunk(realm string, source netip.Addr) *carriers.Trunk
+	Trunks() []string
+	TrunkNamed(name string) *carriers.Trunk
+	Carrier(name string) *carriers.Carrier
+	Carriers() []string
+	CarrierAt(realm string, source netip.Addr, name string) bool
+	Known(realm string, source netip.Addr) bool
+	Select(now time.Time, s dialog.Setup) ([]dialog.Target, error)
+}
+
+// Records takes the calls' records. An error means that the record is not safe.
+type Records interface{ Write(Record) error }
+
+// Observer sees what goes over the wire, for ladders. It must not block.
+type Observer interface {
+	Saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string)
+}
+
+type shard struct {
+	mu      sync.Mutex
+	strands map[dialog.CallID]*strand
+}
+
+// New makes an Engine; nothing happens before Receive.
+func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metrics, o Observer) *Engine {
+	if c.Queue == 0 {
+		c.Queue = 256
+	}
+	e := &Engine{
+		config: c, wire: w, book: book, records: records, log: log, metrics: m, observer: o,
+		seal:   dialog.NewSeal(c.Key, c.Unit),
+		trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{},
+		settled: make(chan struct{}, 1),
+	}
+	for i := range e.shards {
+		e.shards[i].strands = map[dialog.CallID]*strand{}
+	}
+	e.clock.wake = make(chan struct{}, 1)
+	for _, name := range book.Trunks() {
+		t := book.TrunkNamed(name)
+		p := e.policy(t.Realm)
+		p.Contact = t.Contact
+		e.trunks[name] = p
+	}
+	for _, name := range book.Carriers() {
+		c := book.Carrier(name)
+		p := e.policy(c.Realm)
+		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
+		p.Linger = c.Linger
+		e.carriers[name] = p
+	}
+	return e
+}
+
+// policy is what all legs of a realm have in common.
+func (e *Engine) policy(realm string) *dialog.Policy {
+	p := &dialog.Policy{Seal: e.seal, Timers: e.config.Timers, NoAnswer: carriers.DefaultNoAnswer, Agent: e.config.Agent}
+	for t := range p.Local {
+		p.Local[t], _ = e.wire.Local(realm, wire.Transport(t))
+	}
+	return p
+}
+
+// Run fires the calls' deadlines until the context ends.
+func (e *Engine) Run(ctx context.Context) { e.clock.run(ctx) }
+
+// Known says whose messages are read at all (wire.Receiver).
+func (e *Engine) Known(realm string, source netip.Addr) bool { return e.book.Known(realm, source) }
+
+// Dropped counts what the wire did not let in (wire.Receiver).
+func (e *Engine) Dropped(realm, name string, _ netip.Addr, _ int) {
+	e.metrics.Dropped.WithLabelValues("wire", name).Inc()
+}
+
+// Receive takes a message from the wire (wire.Receiver). It never blocks.
+func (e *Engine) Receive(p wire.Packet) {
+	m := dialog.Read(p.Message)
+	from := pathOf(p.Hop)
+	switch {
+	case p.Fault != nil:
+		e.refuse(m, from, dialog.Refusal{Code: p.Fault.Code, Phrase: p.Fault.Phrase}, p.Fault.Name)
+	case m.Code != 0:
+		e.response(m, from, p)
+	default:
+		e.request(m, from, p)
+	}
+}
+
+// response gives a response to the leg whose branch it carries.
+func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
+	a, ok := e.seal.OpenBranch(m.Branch)
+	if !ok {
+		e.stray(m, "foreign_response")
+		return
+	}
+	if !e.deliver(a.ID.Call, item{leg: a.Leg, message: m, path: from, raw: p.Raw, at: p.At}) {
+		e.late(m, from, a)
+	}
+}
+
+// request gives a request to the leg that it is for: by the To-tag that we gave
+// its dialog, or by what the repeats of an INVITE and its CANCEL share.
+func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
+	it := item{message: m, path: from, raw: p.Raw, at: p.At}
+	if m.ToTag != "" {
+		a, ok := e.seal.OpenTag(m.ToTag)
+		it.leg = a.Leg
+		if !ok || a.Leg == dialog.Stateless || !e.deliver(a.ID.Call, it) {
+			e.outside(m, from)
+		}
+		return
+	}
+	if m.Method != "INVITE" && m.Method != "CANCEL" {
+		e.outside(m, from)
+		return
+	}
+	trunk := e.book.Trunk(from.Realm, from.Remote.Addr().Unmap())
+	if trunk == nil {
+		e.refuse(m, from, dialog.Refusal{Code: 403}, "not_a_trunk")
+		return
+	}
+	id := e.seal.Call(trunk.Name, m.CallID, m.FromTag, m.CSeq)
+	if e.deliver(id, it) {
+		return
+	}
+	if m.Method == "CANCEL" {
+		e.outside(m, from)
+		return
+	}
+	e.admit(id, trunk, it)
+}
+
+// Active is how many calls have no record yet.
+func (e *Engine) Active() int { return int(e.active.Load()) }
+
+// Strands is how many calls are kept, those that only absorb among them.
+func (e *Engine) Strands() (n int) {
+	for i := range e.shards {
+		e.shards[i].mu.Lock()
+		n += len(e.shards[i].strands)
+		e.shards[i].mu.Unlock()
+	}
+	return n
+}
+
+// Hangup ends every call of which pick says so, for the given cause.
+func (e *Engine) Hangup(cause dialog.Cause) {
+	for i := range e.shards {
+		e.shards[i].mu.Lock()
+		var all []*strand
+		for _, s := range e.shards[i].strands {
+			all = append(all, s)
+		}
+		e.shards[i].mu.Unlock()
+		for _, s := range all {
+			s.put(item{command: Hangup{Cause: cause}})
+		}
+	}
+}
+
+// Drain takes no new calls, waits for the running ones until the context ends,
+// then ends them by BYE and waits until each is answered or given up: at most
+// 64·T1 and what the legs' own timers add.
+func (e *Engine) Drain(ctx context.Context) error {
+	e.draining.Store(true)
+	if e.wait(ctx) {
+		return nil
+	}
+	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 70*e.config.Timers.T1)
+	defer cancel()
+	if !e.wait(last) {
+		return fmt.Errorf("drain: %d calls did not end", e.Active())
+	}
+	return nil
+}
+
+// wait waits until no call is active.
+func (e *Engine) wait(ctx context.Context) bool {
+	for e.Active() > 0 {
+		select {
+		case <-e.settled:
+		case <-ctx.Done():
+			return e.Active() == 0
+		}
+	}
+	return true
+}
+
+// pathOf and hopOf are the same place in the words of the core and of the wire.
+func pathOf(h wire.Hop) dialog.Path {
+	return dialog.Path{Realm: h.Realm, Transport: dialog.Transport(h.Transport), Local: h.Local, Remote: h.Remote, Conn: h.Conn}
+}
+
+func hopOf(p dialog.Path) wire.Hop {
+	return wire.Hop{Realm: p.Realm, Transport: wire.Transport(p.Transport), Local: p.Local, Remote: p.Remote, Conn: p.Conn}
+}

@@ -1,0 +1,41 @@
+package b2bua
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics counts what the engine does. Every name is documented by its help.
+type Metrics struct {
+	Calls      *prometheus.CounterVec
+	Ended      *prometheus.CounterVec
+	Failovers  *prometheus.CounterVec
+	Absorbed   *prometheus.CounterVec
+	Dropped    *prometheus.CounterVec
+	Refused    *prometheus.CounterVec
+	Violations *prometheus.CounterVec
+	Panics     prometheus.Counter
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "bulkhead", Name: name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	m := &Metrics{
+		Calls:      vec("calls_total", "Calls admitted.", "trunk"),
+		Ended:      vec("calls_ended_total", "Calls whose record has been written.", "trunk", "result"),
+		Failovers:  vec("failovers_total", "Attempts that failed; to is empty where nothing was tried after them.", "from", "to", "cause"),
+		Absorbed:   vec("absorbed_total", "Repeats and late messages dealt with on the leg where they came in.", "peer"),
+		Dropped:    vec("dropped_total", "Messages that got no answer, by who dropped them and why.", "by", "reason"),
+		Refused:    vec("refused_total", "Requests refused without a call, by reason.", "reason"),
+		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
+		Panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
+		}),
+	}
+	r.MustRegister(m.Panics)
+	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
+		m.Violations.WithLabelValues(name) // shown as 0 from the start
+	}
+	return m
+}

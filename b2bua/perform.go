@@ -1,0 +1,164 @@
+package b2bua
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/b2bua/wire"
+	"bulkhead/dialog"
+)
+
+// wireNowhere is no fallback.
+var wireNowhere wire.Hop
+
+// perform does what the call wants done, in the order in which it says so.
+func (s *strand) perform(now time.Time, actions []Action) {
+	e := s.engine
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Send:
+			s.send(now, a.Send)
+		case Drop:
+			e.metrics.Dropped.WithLabelValues("leg", a.Name).Inc()
+			if a.Name == dialog.DropAbsorbed {
+				e.metrics.Absorbed.WithLabelValues(s.peer(a.Leg)).Inc()
+			}
+			e.saw(s.id, a.Leg, true, now, nil, a.Name)
+		case Failover:
+			e.metrics.Failovers.WithLabelValues(a.Carrier, a.Next, a.Cause.Why.String()).Inc()
+			e.log.Info("failover",
+				zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt), zap.String("carrier", a.Carrier),
+				zap.Stringer("cause", a.Cause.Why), zap.Int("status", a.Cause.Code), zap.Int("q850", a.Cause.Q850),
+				zap.String("text", a.Cause.Text), zap.String("next", a.Next))
+		case Write:
+			s.write(a.Record)
+		case Violation:
+			e.violated(s, a.Name)
+		}
+	}
+}
+
+// send puts bytes on the wire; what cannot be sent comes back as Unsent.
+func (s *strand) send(now time.Time, a dialog.Send) {
+	e := s.engine
+	e.saw(s.id, a.Leg, false, now, a.Data, "")
+	var unsent func(error)
+	if a.Code == 0 && a.Tx != 0 {
+		leg, tx := a.Leg, a.Tx
+		unsent = func(err error) {
+			s.put(item{command: Unsent{Leg: leg, Unsent: dialog.Unsent{Tx: tx, Why: err.Error()}}})
+		}
+	}
+	e.wire.Send(hopOf(a.Path), hopOf(a.Fallback), a.Data, unsent)
+}
+
+// write gives the record out and logs the call's one line.
+func (s *strand) write(r Record) {
+	e := s.engine
+	if err := e.records.Write(r); err != nil {
+		e.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
+		e.log.Error("record not written", zap.Stringer("call", s.id), zap.Error(err))
+	}
+	e.metrics.Ended.WithLabelValues(r.Trunk, r.Result).Inc()
+	carrier := ""
+	if n := len(r.Attempts); n > 0 {
+		carrier = r.Attempts[n-1].Carrier
+	}
+	e.log.Info("call ended",
+		zap.Stringer("call", s.id), zap.String("trunk", r.Trunk), zap.String("from", r.From), zap.String("to", r.To),
+		zap.String("carrier", carrier), zap.Int("attempts", len(r.Attempts)), zap.String("result", r.Result),
+		zap.String("cause", r.Cause), zap.Int("status", r.Status), zap.Int("q850", r.Q850),
+		zap.String("ended_by", r.EndedBy), zap.Float64("duration", r.Duration))
+	e.active.Add(-1)
+	select {
+	case e.settled <- struct{}{}:
+	default:
+	}
+}
+
+// peer names who is on the other end of a leg.
+func (s *strand) peer(leg uint8) string {
+	if leg == 0 || s.call == nil {
+		return s.trunk
+	}
+	if l := s.call.leg(leg); l != nil {
+		return l.Target.Carrier
+	}
+	return ""
+}
+
+// saw shows the observer, where there is one, what crossed the wire.
+func (e *Engine) saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string) {
+	if e.observer != nil {
+		e.observer.Saw(call, leg, in, now, data, note)
+	}
+}
+
+// violated counts a promise that was about to be broken.
+func (e *Engine) violated(s *strand, name string) {
+	e.metrics.Violations.WithLabelValues(name).Inc()
+	e.log.Error("invariant violated", zap.Stringer("call", s.id), zap.String("name", name), zap.Strings("events", s.events()))
+}
+
+// broken ends a call in which a defect of ours showed: 500 or BYE on the trunk's
+// side, CANCEL or BYE on the carriers', each leg by itself, so that what is left
+// whole is ended in order.
+func (s *strand) broken(now time.Time, it *item, reason any) {
+	e := s.engine
+	s.panics++
+	e.metrics.Panics.Inc()
+	e.log.Error("panic in a call", zap.Stringer("call", s.id), zap.Any("panic", reason),
+		zap.Strings("events", s.events()), zap.ByteString("stack", debug.Stack()))
+	if s.call == nil {
+		if it.message != nil {
+			e.refuse(it.message, it.path, dialog.Refusal{Code: 500}, "defect")
+		}
+		if it.admit != nil {
+			e.active.Add(-1)
+		}
+		return
+	}
+	for _, ev := range []Event{Hangup{Cause: dialog.Cause{Why: dialog.Fault, Code: 500, Q850: 41}}} {
+		for n := 0; n <= len(s.call.Out); n++ {
+			s.abort(now, uint8(n), ev)
+		}
+	}
+	if s.panics > 3 {
+		s.surrender(now)
+	}
+}
+
+// abort ends one leg, whatever the others do.
+func (s *strand) abort(now time.Time, leg uint8, ev Event) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.engine.metrics.Panics.Inc()
+			s.engine.log.Error("panic while ending a leg", zap.Stringer("call", s.id), zap.Uint8("leg", leg), zap.Any("panic", r))
+		}
+	}()
+	s.perform(now, s.call.Abort(now, leg, ev.(Hangup).Cause))
+}
+
+// surrender lets go of a call that cannot be stepped any more.
+func (s *strand) surrender(now time.Time) {
+	if !s.call.Written {
+		s.call.Written = true
+		s.write(s.call.Record(now))
+	}
+	s.call = nil
+}
+
+// events are the last events of the call, oldest first.
+func (s *strand) events() (list []string) {
+	for i := max(0, s.count-len(s.last)); i < s.count; i++ {
+		ev := s.last[i%len(s.last)]
+		list = append(list, fmt.Sprintf("%s %s", ev.at.Format("15:04:05.000"), ev.what))
+	}
+	return list
+}
+
+func phraseCode(n int) string { return strconv.Itoa(n) }

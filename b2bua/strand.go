@@ -1,0 +1,207 @@
+package b2bua
+
+import (
+	"sync"
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// strand is the queue of one call. A goroutine works on it only while there is
+// something in it, and no two ever do, so the messages of a call are stepped in
+// the order in which they arrived.
+type strand struct {
+	engine *Engine
+	id     dialog.CallID
+
+	mu      sync.Mutex
+	queue   []item
+	running bool
+	gone    bool // let go of: a message must look for the call anew
+
+	// Touched only by the goroutine that runs.
+	call  *Call
+	trunk string
+	last  [16]event // the last events, for the log where a defect shows
+	count int
+	armed time.Time // earliest entry in the clock; zero: none
+
+	panics int
+}
+
+// item is one thing in the queue: a message, a failed send, or a command.
+type item struct {
+	command Event // Due, Unsent, Hangup; nil: a message
+	admit   func(*strand, time.Time) []Action
+	leg     uint8
+	message *dialog.Message
+	path    dialog.Path
+	raw     []byte
+	at      time.Time
+}
+
+// event is what is remembered of an item.
+type event struct {
+	at   time.Time
+	what string
+}
+
+// deliver gives a message to its call; false: there is no such call.
+func (e *Engine) deliver(id dialog.CallID, it item) bool {
+	for {
+		sh := e.shard(id)
+		sh.mu.Lock()
+		s := sh.strands[id]
+		sh.mu.Unlock()
+		if s == nil {
+			return false
+		}
+		if s.put(it) {
+			return true
+		}
+	}
+}
+
+func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
+
+// open finds or makes the strand of a call and gives it its first message.
+func (e *Engine) open(id dialog.CallID, trunk string, it item) {
+	for {
+		sh := e.shard(id)
+		sh.mu.Lock()
+		s := sh.strands[id]
+		if s == nil {
+			s = &strand{engine: e, id: id, trunk: trunk}
+			sh.strands[id] = s
+		}
+		sh.mu.Unlock()
+		if s.put(it) {
+			return
+		}
+	}
+}
+
+// put queues an item; false: the strand is gone. Where too many messages wait,
+// one more is dropped and counted; commands are never.
+func (s *strand) put(it item) bool {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return false
+	}
+	if it.message != nil && len(s.queue) >= s.engine.config.Queue {
+		s.mu.Unlock()
+		s.engine.metrics.Dropped.WithLabelValues("strand", "queue_full").Inc()
+		return true
+	}
+	s.queue = append(s.queue, it)
+	start := !s.running
+	s.running = true
+	s.mu.Unlock()
+	if start {
+		go s.run()
+	}
+	return true
+}
+
+// run works until the queue is empty.
+func (s *strand) run() {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.queue = nil
+			s.running = false
+			if s.call == nil || s.call.Done() {
+				s.leave()
+			}
+			s.mu.Unlock()
+			return
+		}
+		batch := s.queue
+		s.queue = nil
+		s.mu.Unlock()
+		for i := range batch {
+			s.step(&batch[i])
+		}
+		s.arm()
+	}
+}
+
+// leave lets go of the call. The lock of the strand is held.
+func (s *strand) leave() {
+	s.gone = true
+	sh := s.engine.shard(s.id)
+	sh.mu.Lock()
+	delete(sh.strands, s.id)
+	sh.mu.Unlock()
+}
+
+// step gives one item to the call and performs what it wants. A panic in the
+// core ends this call and nothing else.
+func (s *strand) step(it *item) {
+	now := time.Now()
+	defer func() {
+		if r := recover(); r != nil {
+			s.broken(now, it, r)
+		}
+	}()
+	s.remember(now, it)
+	if it.admit != nil && s.call == nil {
+		s.perform(now, it.admit(s, now))
+		return
+	}
+	if s.call == nil {
+		return
+	}
+	var ev Event
+	switch {
+	case it.command != nil:
+		ev = it.command
+	case !s.engine.belongs(s, it):
+		s.engine.stray(it.message, "wrong_source")
+		return
+	default:
+		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
+		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path}}
+	}
+	s.perform(now, s.call.Step(now, ev))
+}
+
+// remember keeps what the log shows where a defect shows.
+func (s *strand) remember(now time.Time, it *item) {
+	what := "command"
+	switch c := it.command.(type) {
+	case Due:
+		what = "due"
+	case Unsent:
+		what = "unsent: " + c.Why
+	case Hangup:
+		what = "hangup: " + c.Cause.Why.String()
+	case Arrived, nil:
+		if m := it.message; m != nil {
+			what = m.Method
+			if m.Code != 0 {
+				what = phraseCode(m.Code) + " to " + m.Method
+			}
+			what += " on leg " + phraseCode(int(it.leg))
+		}
+	}
+	s.last[s.count%len(s.last)] = event{now, what}
+	s.count++
+}
+
+// arm sees to it that the clock wakes the call at its deadline.
+func (s *strand) arm() {
+	if s.call == nil || s.call.Done() {
+		return
+	}
+	d := s.call.Deadline()
+	if d.IsZero() {
+		s.engine.violated(s, ViolationNoDeadline)
+		d = time.Now().Add(time.Minute)
+	}
+	if s.armed.IsZero() || d.Before(s.armed) {
+		s.armed = d
+		s.engine.clock.at(d, s)
+	}
+}

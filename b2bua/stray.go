@@ -1,0 +1,108 @@
+package b2bua
+
+import (
+	"bulkhead/dialog"
+)
+
+// A stray is a message that belongs to no call. What must have an answer gets
+// one of which nothing is kept; the rest is counted.
+
+// known are the methods that SIP and its extensions define: one that we do not
+// serve is 405, one that nobody knows 501 (RFC 3261 §8.2.1, §21.5.2).
+var known = map[string]bool{
+	"REGISTER": true, "SUBSCRIBE": true, "NOTIFY": true, "PUBLISH": true, "MESSAGE": true,
+	"REFER": true, "INFO": true, "PRACK": true, "UPDATE": true,
+}
+
+// outside answers a request that belongs to no call.
+func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
+	if m.Method == "ACK" {
+		e.stray(m, "stray_ack")
+		return
+	}
+	if m.Method == "CANCEL" {
+		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_transaction")
+		return
+	}
+	if r, name := e.inspect(m); name != "" {
+		e.refuse(m, from, r, name)
+		return
+	}
+	allow := dialog.Header{Name: "Allow", Value: dialog.Methods}
+	switch {
+	case m.ToTag != "":
+		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
+	case m.Method == "OPTIONS":
+		e.answer(m, from, dialog.Refusal{Code: 200, Extra: []dialog.Header{allow, {Name: "Accept", Value: "application/sdp"}}})
+	case m.Method == "BYE":
+		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
+	case known[m.Method]:
+		e.refuse(m, from, dialog.Refusal{Code: 405, Extra: []dialog.Header{allow}}, "method")
+	default:
+		e.refuse(m, from, dialog.Refusal{Code: 501, Extra: []dialog.Header{allow}}, "unknown_method")
+	}
+}
+
+// refuse answers a request without keeping anything, and counts why.
+func (e *Engine) refuse(m *dialog.Message, from dialog.Path, r dialog.Refusal, name string) {
+	if m.Method == "ACK" {
+		e.stray(m, name)
+		return
+	}
+	e.metrics.Refused.WithLabelValues(name).Inc()
+	e.answer(m, from, r)
+}
+
+// answer sends a stateless response. Its To-tag is the same for every repeat of
+// the request (RFC 3261 §8.2.7).
+func (e *Engine) answer(m *dialog.Message, from dialog.Path, r dialog.Refusal) {
+	id := dialog.ID{Call: e.seal.Call("", m.CallID, m.FromTag, m.CSeq), Leg: dialog.Stateless}
+	r.Agent = e.config.Agent
+	data, to := dialog.Refuse(m, from, e.seal.Tag(id), r)
+	e.wire.Send(hopOf(to), wireNowhere, data, nil)
+}
+
+// stray counts a message that gets no answer.
+func (e *Engine) stray(m *dialog.Message, name string) {
+	e.metrics.Dropped.WithLabelValues("stray", name).Inc()
+}
+
+// late deals with a response to an INVITE of ours whose call is gone. The peer
+// may still repeat it for want of an ACK, or hold a call that bills: it gets its
+// ACK, and a 2xx its BYE, made of the response alone.
+func (e *Engine) late(m *dialog.Message, from dialog.Path, a dialog.Address) {
+	e.stray(m, "late_response")
+	if m.Method != "INVITE" || m.Code < 200 || e.owner(from) == "" {
+		return
+	}
+	local, _ := e.wire.Local(from.Realm, hopOf(from).Transport)
+	for _, s := range dialog.Afterwards(m, from, a, e.seal, local) {
+		e.wire.Send(hopOf(s.Path), wireNowhere, s.Data, nil)
+	}
+}
+
+// owner names the carrier or trunk that a message came from; empty: nobody.
+func (e *Engine) owner(from dialog.Path) string {
+	ip := from.Remote.Addr().Unmap()
+	if t := e.book.Trunk(from.Realm, ip); t != nil {
+		return t.Name
+	}
+	for _, name := range e.book.Carriers() {
+		if e.book.CarrierAt(from.Realm, ip, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// belongs says that a message comes from the peer of its leg: nobody else has a
+// say in a call, however it learnt our tags.
+func (e *Engine) belongs(s *strand, it *item) bool {
+	ip := it.path.Remote.Addr().Unmap()
+	if it.leg == 0 {
+		t := e.book.Trunk(it.path.Realm, ip)
+		return t != nil && t.Name == s.trunk
+	}
+	leg := s.call.leg(it.leg)
+	return leg != nil && e.book.CarrierAt(it.path.Realm, ip, leg.Target.Carrier)
+}

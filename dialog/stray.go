@@ -1,0 +1,29 @@
+package dialog
+
+// Afterwards writes what a response to an INVITE of ours is due when its call is
+// gone: an ACK, and after a 2xx a BYE along the route set of the response. All
+// that is known is the response, so a repeat of it makes the same bytes.
+func Afterwards(m *Message, from Path, a Address, seal *Seal, local string) []Send {
+	p := &Policy{Seal: seal}
+	p.Local[from.Transport] = local
+	l := &Leg{
+		ID: a.ID, Side: Out, Policy: p, Path: from, CallID: m.CallID, Tag: m.FromTag,
+		URI: addressURI(m.To), Seq: a.Seq, CSeq: m.CSeq,
+	}
+	l.Self = withoutTag(m.From)
+	s := &step{Leg: l}
+	if m.Code >= 300 {
+		ack := s.ackRefusal(&Tx{Seq: a.Seq, CSeq: m.CSeq, Path: from}, m)
+		return []Send{{Path: from, Data: ack, Method: "ACK"}}
+	}
+	d := &Dialog{Tag: m.ToTag}
+	s.establish(d, m)
+	ack, to := s.within(d, "ACK", m.CSeq, a.Seq+1, nil, Body{})
+	bye, _ := s.within(d, "BYE", m.CSeq+1, a.Seq+2, nil, Body{})
+	return []Send{{Path: to, Data: ack, Method: "ACK"}, {Path: to, Data: bye, Method: "BYE"}}
+}
+
+// withoutTag is a From or To up to its header parameters.
+func withoutTag(value string) string {
+	return value[:len(value)-len(afterAddress(value))]
+}
