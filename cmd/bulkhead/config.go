@@ -1,0 +1,188 @@
+package main
+
+import (
+	"time"
+
+	"bulkhead/carriers"
+)
+
+// Config is the whole configuration file. Names of files are absolute or
+// relative to the working directory once it is read.
+type Config struct {
+	Node            string                 `yaml:"node"` // default: the host's name
+	Realms          map[string]RealmConfig `yaml:"realms,omitempty"`
+	carriers.Config `yaml:",inline"`
+	State           *StateConfig   `yaml:"state,omitempty"` // nil: in memory
+	Unit            *UnitConfig    `yaml:"unit,omitempty"`
+	KeyFile         carriers.File  `yaml:"key_file,omitempty"` // empty: a key that dies with the process
+	Media           *MediaConfig   `yaml:"media,omitempty"`
+	Timers          TimersConfig   `yaml:"timers"`
+	API             *APIConfig     `yaml:"api,omitempty"`
+	CDR             *CDRConfig     `yaml:"cdr,omitempty"`
+	Trace           *TraceConfig   `yaml:"trace,omitempty"`
+	Security        SecurityConfig `yaml:"security"`
+	Log             LogConfig      `yaml:"log"`
+}
+
+// RealmConfig is one side of the border.
+type RealmConfig struct {
+	Listen    []string   `yaml:"listen"`              // udp://ip:port, tcp://ip:port, tls://ip:port
+	Advertise string     `yaml:"advertise,omitempty"` // IP address or name; empty: the listening address
+	Media     string     `yaml:"media,omitempty"`     // IP address; empty: Advertise
+	TLS       *TLSConfig `yaml:"tls,omitempty"`
+}
+
+// TLSConfig names the files of a realm's certificate.
+type TLSConfig struct {
+	Certificate carriers.File `yaml:"certificate"`
+	Key         carriers.File `yaml:"key"`
+	ClientCA    carriers.File `yaml:"client_ca,omitempty"` // empty: no certificate is asked of who connects
+}
+
+// StateConfig says where calls survive.
+type StateConfig struct {
+	Redis *RedisConfig  `yaml:"redis,omitempty"`
+	Wait  time.Duration `yaml:"wait"` // longest wait for a durable write before a promise; zero: none
+}
+
+// RedisConfig is where Redis is: alone, behind Sentinel, or as a cluster.
+type RedisConfig struct {
+	Addresses    []string      `yaml:"addresses"`
+	Sentinel     string        `yaml:"sentinel,omitempty"` // name of the master
+	Cluster      bool          `yaml:"cluster,omitempty"`
+	Username     string        `yaml:"username,omitempty"`
+	PasswordFile carriers.File `yaml:"password_file,omitempty"`
+	TLS          bool          `yaml:"tls,omitempty"`
+}
+
+// UnitConfig is what one node of a pair owns.
+type UnitConfig struct {
+	Name    string   `yaml:"name"`
+	Mode    string   `yaml:"mode"` // lease, address
+	Address []string `yaml:"address,omitempty"`
+}
+
+// MediaConfig is how media is anchored.
+type MediaConfig struct {
+	Relay     *RelayConfig     `yaml:"relay,omitempty"`
+	RTPEngine *RTPEngineConfig `yaml:"rtpengine,omitempty"`
+}
+
+// RelayConfig is the embedded relay.
+type RelayConfig struct {
+	Ports   Ports         `yaml:"ports"`
+	Latch   string        `yaml:"latch"` // strict, same-ip, any
+	Timeout time.Duration `yaml:"timeout,positive"`
+}
+
+// RTPEngineConfig is where rtpengine's ng protocol is spoken.
+type RTPEngineConfig struct {
+	Nodes []string `yaml:"nodes"` // udp://ip:port
+}
+
+// TimersConfig is table 4 of RFC 3261.
+type TimersConfig struct {
+	T1 time.Duration `yaml:"t1,positive"`
+	T2 time.Duration `yaml:"t2,positive"`
+	T4 time.Duration `yaml:"t4,positive"`
+}
+
+// APIConfig is the HTTP interface.
+type APIConfig struct {
+	Listen     string        `yaml:"listen"` // ip:port
+	TokensFile carriers.File `yaml:"tokens_file,omitempty"`
+}
+
+// CDRConfig is where call records go.
+type CDRConfig struct {
+	File   carriers.File `yaml:"file,omitempty"`
+	Stream bool          `yaml:"stream,omitempty"`
+}
+
+// TraceConfig is what is kept and sent of the messages of a call.
+type TraceConfig struct {
+	HEP  string        `yaml:"hep,omitempty"` // udp://ip:port
+	Keep time.Duration `yaml:"keep"`
+}
+
+// SecurityConfig is what is refused before it is read.
+type SecurityConfig struct {
+	UnknownSources   string `yaml:"unknown_sources"` // drop
+	MaxMessage       Size   `yaml:"max_message"`
+	MaxRatePerSource int    `yaml:"max_rate_per_source"` // messages a second; zero: no bound
+}
+
+// LogConfig is how much is logged and in which form.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // json, console
+}
+
+// defaults is what a file starts from; sections that are optional, trunks and
+// carriers have theirs in Default methods, which apply where they are written.
+func defaults(node string) Config {
+	return Config{
+		Node:     node,
+		Timers:   TimersConfig{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
+		Security: SecurityConfig{UnknownSources: "drop", MaxMessage: 16 << 10, MaxRatePerSource: 200},
+		Log:      LogConfig{Level: "info", Format: "json"},
+	}
+}
+
+// Default sets what holds where the section says nothing.
+func (s *StateConfig) Default() { s.Wait = 50 * time.Millisecond }
+
+// Default sets what holds where the section says nothing.
+func (u *UnitConfig) Default() { u.Mode = "lease" }
+
+// Default sets what holds where the section says nothing.
+func (r *RelayConfig) Default() {
+	r.Ports, r.Latch, r.Timeout = Ports{First: 30000, Last: 39999}, "same-ip", time.Minute
+}
+
+// Default sets what holds where the section says nothing.
+func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }
+
+// complete fills in what follows from other keys. Each realm whose listeners
+// share one address advertises it; where they differ, each listener advertises
+// its own.
+func (c *Config) complete() {
+	for name, r := range c.Realms {
+		sockets := r.sockets()
+		if r.Advertise == "" && len(sockets) > 0 {
+			r.Advertise = sockets[0].Address.Addr().String()
+			for _, s := range sockets {
+				if s.Address.Addr() != sockets[0].Address.Addr() {
+					r.Advertise = ""
+				}
+			}
+		}
+		if r.Media == "" && isAddress(r.Advertise) {
+			r.Media = r.Advertise
+		}
+		c.Realms[name] = r
+	}
+}
+
+// Sockets says what each realm listens on.
+func (c *Config) Sockets() carriers.Realms {
+	realms := make(carriers.Realms, len(c.Realms))
+	for name, r := range c.Realms {
+		realms[name] = r.sockets()
+	}
+	return realms
+}
+
+// sockets leaves out what cannot be read; validate speaks of it.
+func (r RealmConfig) sockets() []carriers.Socket {
+	var list []carriers.Socket
+	for _, s := range r.Listen {
+		if socket, err := carriers.ParseSocket(s); err == nil {
+			list = append(list, socket)
+		}
+	}
+	return list
+}
+
+// Book makes the book of the trunks, carriers and routes.
+func (c *Config) Book() (*carriers.Book, error) { return carriers.NewBook(c.Config, c.Sockets()) }

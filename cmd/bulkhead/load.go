@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// Load reads a configuration file. The error, if the file can be read but not
+// used, is Faults: all of them.
+func Load(name string) (*Config, []Warning, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, nil, fmt.Errorf("asking for the host's name: %w", err)
+	}
+	return parse(name, data, host)
+}
+
+// parse reads a configuration; host is the name of the node where the file names
+// none. Names of files in it are relative to the directory of name.
+func parse(name string, data []byte, host string) (*Config, []Warning, error) {
+	body, fault := tree(data)
+	if fault != nil {
+		fault.File = name
+		return nil, nil, Faults{*fault}
+	}
+	c := defaults(host)
+	d := newDecoder(name)
+	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
+	v := validator{config: &c, decoder: d}
+	v.validate()
+	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
+		return nil, nil, faults
+	}
+	c.complete()
+	return &c, d.warnings(), nil
+}
+
+// tree is the only document of the file; nil if it is empty.
+func tree(data []byte) (ast.Node, *Fault) {
+	if i := invalid(data); i >= 0 {
+		line := bytes.Count(data[:i], []byte("\n")) + 1
+		column := utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i]) + 1
+		return nil, &Fault{Line: line, Column: column, Message: "not UTF-8"}
+	}
+	// Keys that stand twice are found by the decoder, with everything else.
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		f := &Fault{Line: 1, Column: 1, Message: err.Error()}
+		if e, ok := errors.AsType[yaml.Error](err); ok {
+			f.Message = e.GetMessage()
+			if t := e.GetToken(); t != nil && t.Position != nil {
+				f.Line, f.Column = max(t.Position.Line, 1), max(t.Position.Column, 1)
+			}
+		}
+		return nil, f
+	}
+	var body ast.Node
+	for _, document := range file.Docs {
+		if document.Body == nil {
+			continue
+		}
+		if body != nil {
+			at := start(document.Body)
+			return nil, &Fault{Line: max(at.line, 1), Column: max(at.column, 1), Message: "a second document in one file"}
+		}
+		body = document.Body
+	}
+	return body, nil
+}
+
+// invalid is where data stops being UTF-8; -1: nowhere.
+func invalid(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// warnings lists the keys of the file that do nothing yet.
+func (d *decoder) warnings() []Warning {
+	var list []Warning
+	keys := pending()
+	for _, p := range d.places {
+		for _, k := range keys {
+			if k.covers(p) {
+				list = append(list, Warning{d.file, p.at.line, p.at.column, p.path.String(), k.feature})
+			}
+		}
+	}
+	return list
+}

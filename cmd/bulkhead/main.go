@@ -1,0 +1,23 @@
+// Bulkhead is a carrier-facing B2BUA session border controller.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	root := &cobra.Command{
+		Use:           "bulkhead",
+		Short:         "A carrier-facing B2BUA session border controller",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(checkCommand(), versionCommand())
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "bulkhead:", err)
+		os.Exit(1)
+	}
+}

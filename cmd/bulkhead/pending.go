@@ -1,0 +1,54 @@
+package main
+
+import "strings"
+
+// pendingKey is a key whose feature is not there yet.
+type pendingKey struct {
+	pattern string // path of the key; a '*' stands for one name
+	unless  string // a value that has effect already; empty: none has
+	feature string
+}
+
+// pending lists the keys that are read, checked and warned of. Whoever builds a
+// feature takes its lines away.
+func pending() []pendingKey {
+	return []pendingKey{
+		{"realms.*.media", "", "anchoring of media"},
+		{"trunks.*.limits", "", "limits"},
+		{"trunks.*.country", "", "number normalisation"},
+		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
+		{"trunks.*.headers", "", "header rules"},
+		{"trunks.*.trust", "", "caller identity"},
+		{"trunks.*.auth", "", "digest authentication"},
+		{"trunks.*.codecs", "", "codec filter"},
+		{"trunks.*.session_timer", "", "session timers"},
+		{"carriers.*.limits", "", "limits"},
+		{"carriers.*.health", "", "health checks"},
+		{"carriers.*.session_timer", "", "session timers"},
+		{"carriers.*.auth", "", "digest authentication"},
+		{"carriers.*.register", "", "registration"},
+		{"carriers.*.identity", "", "caller identity"},
+		{"carriers.*.codecs", "", "codec filter"},
+		{"carriers.*.headers", "", "header rules"},
+		{"state", "", "calls that survive in Redis; they are kept in memory"},
+		{"unit", "", "high availability"},
+		{"media", "", "anchoring of media; it flows directly"},
+		{"api", "", "HTTP interface"},
+		{"cdr.stream", "", "stream of call records"},
+		{"trace", "", "traces"},
+	}
+}
+
+// covers says that the key of this path and value does nothing yet.
+func (k pendingKey) covers(p place) bool {
+	names := strings.Split(k.pattern, ".")
+	if len(names) != len(p.path) || k.unless != "" && k.unless == p.text {
+		return false
+	}
+	for i, name := range names {
+		if name != "*" && name != p.path[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"bulkhead/carriers"
+	"bulkhead/dialog"
+)
+
+// The bounds of security.max_message: an INVITE of an ordinary carrier must fit,
+// and a peer must not be able to make us keep much.
+const (
+	leastMessage = 4 << 10
+	mostMessage  = 1 << 20
+)
+
+// validator checks what the decoder cannot: names that lead somewhere, addresses,
+// keys that need each other. Its faults join the decoder's.
+type validator struct {
+	config  *Config
+	decoder *decoder
+	faults  Faults
+}
+
+// fault names a fault where the decoder had none: what could not be decoded is
+// not there to be checked.
+func (v *validator) fault(path, format string, args ...any) {
+	if !v.decoder.decoded(path) {
+		return
+	}
+	at := v.decoder.find(path)
+	v.faults = append(v.faults, Fault{v.decoder.file, at.line, at.column, path, fmt.Sprintf(format, args...)})
+}
+
+func (v *validator) validate() {
+	c := v.config
+	v.realms()
+	for _, f := range c.Validate(c.Sockets()) {
+		v.fault(f.Path, "%s", f.Message)
+	}
+	v.state()
+	v.media()
+	if c.Timers.T2 < c.Timers.T1 {
+		v.fault("timers.t2", "%s is less than t1, %s", c.Timers.T2, c.Timers.T1)
+	}
+	if c.API != nil {
+		v.addressPort("api.listen", c.API.Listen)
+	}
+	if c.Trace != nil && c.Trace.HEP != "" {
+		v.udp("trace.hep", c.Trace.HEP)
+	}
+	v.oneOf("security.unknown_sources", c.Security.UnknownSources, "drop")
+	if m := c.Security.MaxMessage; m < leastMessage || m > mostMessage {
+		v.fault("security.max_message", "must be 4KiB to 1MiB")
+	}
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "json", "console")
+	if err := carriers.CheckName(c.Node); err != nil {
+		v.fault("node", "%s", err)
+	}
+}
+
+func (v *validator) realms() {
+	if len(v.config.Realms) == 0 {
+		v.fault("realms", "at least one realm is needed")
+	}
+	owner := map[carriers.Socket]string{}
+	for _, name := range slices.Sorted(maps.Keys(v.config.Realms)) {
+		path, r := "realms."+name, v.config.Realms[name]
+		if err := carriers.CheckName(name); err != nil {
+			v.fault(path, "%s", err)
+		}
+		if len(r.Listen) == 0 {
+			v.fault(path+".listen", "a realm needs a socket to listen on")
+		}
+		secure := false
+		for i, s := range r.Listen {
+			at := fmt.Sprintf("%s.listen[%d]", path, i)
+			socket, err := carriers.ParseSocket(s)
+			if err != nil {
+				v.fault(at, "%s", err)
+				continue
+			}
+			if other, taken := owner[socket]; taken && socket.Address.Port() != 0 {
+				v.fault(at, "%s is taken by realm %s", socket, other)
+			}
+			owner[socket] = name
+			secure = secure || socket.Transport == dialog.TLS
+			if socket.Address.Addr().IsUnspecified() && r.Advertise == "" {
+				v.fault(at, "%s is no address that a peer can answer to: advertise is needed", socket.Address.Addr())
+			}
+		}
+		if r.Advertise != "" && !isAddress(r.Advertise) && !isHost(r.Advertise) {
+			v.fault(path+".advertise", "%q is neither an IP address nor a host's name", r.Advertise)
+		}
+		if r.Media != "" && !isAddress(r.Media) {
+			v.fault(path+".media", "%q is not an IP address", r.Media)
+		}
+		v.tls(path, r, secure)
+	}
+}
+
+func (v *validator) tls(path string, r RealmConfig, listening bool) {
+	if r.TLS == nil {
+		if listening {
+			v.fault(path+".tls", "is needed: the realm listens on tls")
+		}
+		return
+	}
+	if r.TLS.Certificate == "" {
+		v.fault(path+".tls.certificate", "is needed")
+	}
+	if r.TLS.Key == "" {
+		v.fault(path+".tls.key", "is needed")
+	}
+}
+
+func (v *validator) state() {
+	if s := v.config.State; s != nil && s.Redis != nil {
+		r := s.Redis
+		if len(r.Addresses) == 0 {
+			v.fault("state.redis.addresses", "an address is needed")
+		}
+		for i, a := range r.Addresses {
+			if host, port, ok := cutPort(a); !ok || !isAddress(host) && !isHost(host) || port == 0 {
+				v.fault(fmt.Sprintf("state.redis.addresses[%d]", i), "%q is not a host and a port, such as 192.0.2.1:6379", a)
+			}
+		}
+		if r.Cluster && r.Sentinel != "" {
+			v.fault("state.redis.sentinel", "does not go with cluster")
+		}
+	}
+	u := v.config.Unit
+	if u == nil {
+		return
+	}
+	if err := carriers.CheckName(u.Name); err != nil {
+		v.fault("unit.name", "%s", err)
+	}
+	v.oneOf("unit.mode", u.Mode, "lease", "address")
+	if (u.Mode == "address") != (len(u.Address) > 0) {
+		v.fault("unit.address", "goes with mode: address, and mode: address with it")
+	}
+	for i, a := range u.Address {
+		if !isAddress(a) {
+			v.fault(fmt.Sprintf("unit.address[%d]", i), "%q is not an IP address", a)
+		}
+	}
+}
+
+func (v *validator) media() {
+	m := v.config.Media
+	if m == nil {
+		return
+	}
+	if m.Relay != nil {
+		v.oneOf("media.relay.latch", m.Relay.Latch, "strict", "same-ip", "any")
+	}
+	if m.RTPEngine != nil {
+		if len(m.RTPEngine.Nodes) == 0 {
+			v.fault("media.rtpengine.nodes", "a node is needed")
+		}
+		for i, node := range m.RTPEngine.Nodes {
+			v.udp(fmt.Sprintf("media.rtpengine.nodes[%d]", i), node)
+		}
+	}
+}
+
+func (v *validator) oneOf(path, s string, allowed ...string) {
+	if !slices.Contains(allowed, s) {
+		v.fault(path, "%q is none of %s", s, strings.Join(allowed, ", "))
+	}
+}
+
+func (v *validator) addressPort(path, s string) {
+	if at, err := netip.ParseAddrPort(s); err != nil {
+		v.fault(path, "%q is not an address and a port, such as 127.0.0.1:8080", s)
+	} else if at.Addr().Zone() != "" {
+		v.fault(path, "%q: an address with a zone is not usable", s)
+	}
+}
+
+func (v *validator) udp(path, s string) {
+	socket, err := carriers.ParseSocket(s)
+	switch {
+	case err != nil:
+		v.fault(path, "%s", err)
+	case socket.Transport != dialog.UDP:
+		v.fault(path, "%q: only udp is spoken here", s)
+	}
+}
