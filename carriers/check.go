@@ -65,7 +65,7 @@ func (v *validator) weight(path string, w int) {
 
 func (v *validator) oneOf(path, s string, allowed ...string) {
 	if s != "" && !slices.Contains(allowed, s) {
-		v.fault(path, "%q is none of %s", s, strings.Join(allowed, ", "))
+		v.fault(path, "%q is not one of: %s", s, strings.Join(allowed, ", "))
 	}
 }
 

@@ -68,7 +68,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"contact by bad scheme":    {trunk(func(x *carriers.TrunkConfig) { x.Contact = "sip://127.0.11.5:5061" }), `trunks.pbx.contact: unknown transport "sip"`},
 		"negative duration":        {trunk(func(x *carriers.TrunkConfig) { x.MaxDuration = -1 }), "trunks.pbx.max_duration: negative"},
 		"country in words":         {trunk(func(x *carriers.TrunkConfig) { x.Country = "france" }), "trunks.pbx.country: ISO 3166-1"},
-		"media of another kind":    {trunk(func(x *carriers.TrunkConfig) { x.Media = "proxy" }), `trunks.pbx.media: "proxy" is none of bypass, relay, rtpengine`},
+		"media of another kind":    {trunk(func(x *carriers.TrunkConfig) { x.Media = "proxy" }), `trunks.pbx.media: "proxy" is not one of: bypass, relay, rtpengine`},
 		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},
 		"auth of nobody":           {trunk(func(x *carriers.TrunkConfig) { x.Auth = &carriers.AuthConfig{} }), "trunks.pbx.auth.password_file: is needed\ntrunks.pbx.auth.username: is needed"},
 		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", "*"} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
@@ -94,11 +94,11 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"code in both lists": {carrier(func(x *carriers.CarrierConfig) {
 			x.Reroute = carriers.RerouteConfig{Stop: []string{"486"}, Continue: []string{"486"}}
 		}), "carriers.tc1.reroute.continue[0]: stands already in stop"},
-		"identity of another kind": {carrier(func(x *carriers.CarrierConfig) { x.Identity = "ppi" }), "carriers.tc1.identity: none of"},
+		"identity of another kind": {carrier(func(x *carriers.CarrierConfig) { x.Identity = "ppi" }), "carriers.tc1.identity: not one of"},
 		"registers a number":       {carrier(func(x *carriers.CarrierConfig) { x.Register = &carriers.RegisterConfig{AOR: "123"} }), "carriers.tc1.register.aor: not a SIP URI"},
 		"session shorter than least": {carrier(func(x *carriers.CarrierConfig) {
 			x.SessionTimer = &carriers.SessionTimerConfig{Expires: 1, Min: 2, Refresher: "me"}
-		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: none of"},
+		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: not one of"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},
 		"route of nobody to nobody": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Trunk: "x"}, Targets: []carriers.TargetConfig{{Carrier: "y"}}}), "routes[0].match.trunk: no trunk \"x\"\nroutes[0].targets[0].carrier: no carrier \"y\""},

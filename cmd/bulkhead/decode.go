@@ -233,8 +233,12 @@ func (d *decoder) scalar(n ast.Node, v reflect.Value, path keyPath, f field) {
 		}
 		*target = b.Value
 	case *carriers.File:
-		if !ok || s == "" {
+		if !ok {
 			wrong("the name of a file")
+			return
+		}
+		if s == "" {
+			d.fault(at, path, "the name of a file is empty")
 			return
 		}
 		*target = carriers.File(filepath.Join(filepath.Dir(d.file), s))

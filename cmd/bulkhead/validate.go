@@ -85,11 +85,15 @@ func (v *validator) realms() {
 				v.fault(at, "%s", err)
 				continue
 			}
-			if other, taken := owner[socket]; taken && socket.Address.Port() != 0 {
-				v.fault(at, "%s is taken by realm %s", socket, other)
-			}
-			owner[socket] = name
 			secure = secure || socket.Transport == dialog.TLS
+			bound := socket
+			if bound.Transport == dialog.TLS {
+				bound.Transport = dialog.TCP // they share their ports
+			}
+			if other, taken := owner[bound]; taken && bound.Address.Port() != 0 {
+				v.fault(at, "%s is taken by realm %s", socket.Address, other)
+			}
+			owner[bound] = name
 			if socket.Address.Addr().IsUnspecified() && r.Advertise == "" {
 				v.fault(at, "%s is no address that a peer can answer to: advertise is needed", socket.Address.Addr())
 			}
@@ -172,7 +176,7 @@ func (v *validator) media() {
 
 func (v *validator) oneOf(path, s string, allowed ...string) {
 	if !slices.Contains(allowed, s) {
-		v.fault(path, "%q is none of %s", s, strings.Join(allowed, ", "))
+		v.fault(path, "%q is not one of: %s", s, strings.Join(allowed, ", "))
 	}
 }
 

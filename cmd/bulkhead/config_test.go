@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"bulkhead/carriers"
+)
+
+var update = flag.Bool("update", false, "rewrite what the cases in testdata expect")
+
+// TestCheck reads the cases in testdata: a file config.yaml, and what check says
+// of it on the two outputs.
+func TestCheck(t *testing.T) {
+	cases, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(cases) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, name := range cases {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string][]byte{}
+			for _, f := range archive.Files {
+				want[f.Name] = f.Data
+			}
+			var out, problems bytes.Buffer
+			c, warnings, err := parse("config.yaml", want["config.yaml"], "host-a")
+			if refused := report(&out, &problems, c, warnings, err); (refused != nil) != (out.Len() == 0) {
+				t.Errorf("refused %v, and printed %d bytes", refused, out.Len())
+			}
+			if *update {
+				archive.Files = []txtar.File{
+					{Name: "config.yaml", Data: want["config.yaml"]},
+					{Name: "stdout", Data: out.Bytes()},
+					{Name: "stderr", Data: problems.Bytes()},
+				}
+				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			same(t, "stdout", out.Bytes(), want["stdout"])
+			same(t, "stderr", problems.Bytes(), want["stderr"])
+		})
+	}
+}
+
+func same(t *testing.T, what string, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is\n%swant\n%s", what, got, want)
+	}
+}
+
+func TestSamplesAreAcceptedAndPrintedAsTheyAreRead(t *testing.T) {
+	for _, name := range []string{"../../deploy/config.yaml", "../../deploy/minimal.yaml"} {
+		c, _, err := Load(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if _, err := c.Book(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		printedAsRead(t, c)
+	}
+}
+
+// printedAsRead says that what check prints means the same configuration.
+func printedAsRead(t *testing.T, c *Config) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := c.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	// Names of files are complete by now, so they must not be completed again.
+	again, _, err := parse("config.yaml", out.Bytes(), c.Node)
+	if err != nil {
+		t.Fatalf("%v\nin\n%s", err, out.Bytes())
+	}
+	var twice bytes.Buffer
+	if err := again.print(&twice); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "printed again", twice.Bytes(), out.Bytes())
+	if !reflect.DeepEqual(c.Routes, again.Routes) || !reflect.DeepEqual(c.Carriers, again.Carriers) {
+		t.Errorf("another configuration than\n%s", out.Bytes())
+	}
+}
+
+func TestFilesAreRelativeToTheConfiguration(t *testing.T) {
+	c, _, err := parse("/etc/bulkhead/config.yaml", []byte(`
+realms: {core: {listen: [udp://127.0.0.1:5060]}}
+key_file: secrets/../cluster.key
+cdr: {file: /var/log/calls.jsonl}
+`), "host-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.KeyFile != "/etc/bulkhead/cluster.key" || c.CDR.File != "/var/log/calls.jsonl" {
+		t.Errorf("key_file %s, cdr.file %s", c.KeyFile, c.CDR.File)
+	}
+}
+
+func TestCheckCommandFailsOnAFileThatIsNotThere(t *testing.T) {
+	cmd := checkCommand()
+	var problems bytes.Buffer
+	cmd.SetErr(&problems)
+	cmd.SetArgs([]string{filepath.Join(t.TempDir(), "none.yaml")})
+	if err := cmd.Execute(); !errors.Is(err, errRefused) || !strings.Contains(problems.String(), "reading the configuration: open ") {
+		t.Errorf("%v: %s", err, problems.String())
+	}
+}
+
+func TestManyFaultsAreFoundInOnePass(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("realms: {core: {listen: [udp://127.0.0.1:5060]}}\nroutes:\n")
+	for range 20_000 {
+		b.WriteString("  - targets: [{carrier: nobody}]\n")
+	}
+	_, _, err := parse("config.yaml", []byte(b.String()), "host-a")
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 20_000 {
+		t.Fatalf("%d faults", len(faults))
+	}
+	last := faults[len(faults)-1]
+	want := Fault{"config.yaml", 20_002, 25, "routes[19999].targets[0].carrier", `there is no carrier "nobody"`}
+	if last != want {
+		t.Errorf("last fault %s", last)
+	}
+}
+
+// FuzzConfig: whatever the bytes, there is a configuration that can be printed
+// and read again, or a fault at a place that the file has.
+func FuzzConfig(f *testing.F) {
+	for _, pattern := range []string{"testdata/*.txtar", "../../deploy/*.yaml"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			for _, file := range txtar.Parse(data).Files {
+				data = file.Data
+				break
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, warnings, err := parse("config.yaml", data, "host-a")
+		lines := strings.Split(string(data), "\n")
+		valid := func(line, column int) bool {
+			return line >= 1 && line <= len(lines) && column >= 1 && column <= len(lines[line-1])+1
+		}
+		if err == nil {
+			for _, w := range warnings {
+				if !valid(w.Line, w.Column) {
+					t.Errorf("nowhere: %s", w)
+				}
+			}
+			if _, err := carriers.NewBook(c.Config, c.Sockets()); err != nil {
+				t.Errorf("valid, but no book: %v", err)
+			}
+			printedAsRead(t, c)
+			return
+		}
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Fatalf("refused for no fault: %v", err)
+		}
+		for _, fault := range faults {
+			if !valid(fault.Line, fault.Column) {
+				t.Errorf("nowhere: %s", fault)
+			}
+		}
+	})
+}
