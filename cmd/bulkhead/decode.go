@@ -77,8 +77,10 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path keyPath, at position, 
 	case v.Kind() == reflect.Struct:
 		d.mapping(n, path, at, func(key string, at position, value ast.Node) { d.key(v, path, key, at, value) })
 	case v.Kind() == reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
 		d.mapping(n, path, at, func(key string, at position, value ast.Node) {
+			if v.IsNil() { // empty and absent are the same
+				v.Set(reflect.MakeMap(v.Type()))
+			}
 			item := reflect.New(v.Type().Elem()).Elem()
 			d.value(value, item, path.with(key), at, field{})
 			v.SetMapIndex(reflect.ValueOf(key), item)
@@ -178,11 +180,17 @@ func (d *decoder) list(n ast.Node, v reflect.Value, path keyPath, at position) {
 	switch n := n.(type) {
 	case nil, *ast.NullNode:
 	case *ast.SequenceNode:
+		if len(n.Values) == 0 { // empty and absent are the same
+			return
+		}
 		v.Set(reflect.MakeSlice(v.Type(), len(n.Values), len(n.Values)))
 		for i, item := range n.Values {
 			p := place{path: path.item(i), at: start(item)}
-			if p.at == (position{}) {
+			if p.at == (position{}) { // nothing after the hyphen
 				p.at = at
+				if i < len(n.Entries) {
+					p.at = tokenStart(n.Entries[i].Start)
+				}
 			}
 			d.visit(p, item)
 			d.value(item, v.Index(i), p.path, p.at, field{})

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // text is what a scalar says. A number is given as it is written.
@@ -88,9 +89,17 @@ func start(n ast.Node) position {
 		}
 	case *ast.MappingValueNode:
 		return start(node.Key)
+	case *ast.NullNode:
+		if node.Token.Type == token.ImplicitNullType { // not there
+			return position{}
+		}
 	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return position{max(t.Position.Line, 1), max(t.Position.Column, 1)}
+	return tokenStart(n.GetToken())
+}
+
+func tokenStart(t *token.Token) position {
+	if t == nil || t.Position == nil {
+		return position{}
 	}
-	return position{}
+	return position{max(t.Position.Line, 1), max(t.Position.Column, 1)}
 }
