@@ -1,0 +1,168 @@
+package storage
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Memory is a Store that lives and dies with the process: for nodes without a
+// peer, and for tests.
+type Memory struct {
+	mu      sync.Mutex
+	now     func() time.Time
+	owner   string
+	epoch   uint64
+	live    map[string]Item
+	ended   map[string]Item
+	details [][]byte
+	swept   time.Time
+}
+
+// NewMemory makes an empty store. now is the clock that records expire by.
+func NewMemory(now func() time.Time) *Memory {
+	return &Memory{now: now, live: map[string]Item{}, ended: map[string]Item{}}
+}
+
+// Own is Store.
+func (m *Memory) Own(ctx context.Context, node string) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	m.owner = node
+	m.epoch++
+	return m.epoch, nil
+}
+
+// Put is Store.
+func (m *Memory) Put(ctx context.Context, epoch uint64, items []Item) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.admit(ctx, epoch); err != nil {
+		return err
+	}
+	for _, it := range items {
+		if _, ended := m.ended[it.ID]; ended {
+			continue
+		}
+		if old, ok := m.live[it.ID]; ok && old.Version >= it.Version {
+			continue
+		}
+		m.live[it.ID] = kept(it)
+	}
+	return nil
+}
+
+// End is Store.
+func (m *Memory) End(ctx context.Context, epoch uint64, tombstone Item, detail []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.admit(ctx, epoch); err != nil {
+		return err
+	}
+	if _, ended := m.ended[tombstone.ID]; ended {
+		return ErrEnded
+	}
+	delete(m.live, tombstone.ID)
+	m.ended[tombstone.ID] = kept(tombstone)
+	m.details = append(m.details, slices.Clone(detail))
+	return nil
+}
+
+// Get is Store.
+func (m *Memory) Get(ctx context.Context, id string) (Item, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return Item{}, err
+	}
+	m.sweep()
+	if it, ok := m.ended[id]; ok {
+		return kept(it), ErrEnded
+	}
+	if it, ok := m.live[id]; ok {
+		return kept(it), nil
+	}
+	return Item{}, ErrNotFound
+}
+
+// Scan is Store. The lock is not held while each runs.
+func (m *Memory) Scan(ctx context.Context, each func(Item) error) error {
+	m.mu.Lock()
+	m.sweep()
+	all := make([]Item, 0, len(m.live))
+	for _, it := range m.live {
+		all = append(all, kept(it))
+	}
+	m.mu.Unlock()
+	for _, it := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := each(it); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Details is Store.
+func (m *Memory) Details(ctx context.Context, each func([]byte) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		m.mu.Lock()
+		if len(m.details) == 0 {
+			m.mu.Unlock()
+			return nil
+		}
+		detail := m.details[0]
+		m.details = m.details[1:]
+		m.mu.Unlock()
+		if err := each(detail); err != nil {
+			m.mu.Lock()
+			m.details = slices.Insert(m.details, 0, detail)
+			m.mu.Unlock()
+			return err
+		}
+	}
+}
+
+// Close is Store.
+func (m *Memory) Close() error { return nil }
+
+// admit refuses writes of an old epoch, and forgets now and then.
+func (m *Memory) admit(ctx context.Context, epoch uint64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if epoch != m.epoch {
+		return ErrFenced
+	}
+	if m.now().Sub(m.swept) > time.Second {
+		m.sweep()
+	}
+	return nil
+}
+
+// sweep forgets what has expired.
+func (m *Memory) sweep() {
+	m.swept = m.now()
+	for _, records := range []map[string]Item{m.live, m.ended} {
+		for id, it := range records {
+			if !it.Expires.IsZero() && !it.Expires.After(m.swept) {
+				delete(records, id)
+			}
+		}
+	}
+}
+
+// kept shares no memory with the caller.
+func kept(it Item) Item {
+	it.Data = slices.Clone(it.Data)
+	return it
+}
