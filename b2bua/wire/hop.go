@@ -18,6 +18,14 @@ const (
 	TLS
 )
 
+// String is the token of the Via header field: UDP, TCP, TLS.
+func (t Transport) String() string {
+	if t > TLS {
+		return "UNKNOWN"
+	}
+	return [...]string{"UDP", "TCP", "TLS"}[t]
+}
+
 // Hop is where a message came from or goes to: a socket of ours and an address
 // of theirs.
 type Hop struct {
