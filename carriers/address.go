@@ -34,11 +34,6 @@ func ParseSocket(s string) (Socket, error) {
 	return Socket{Transport: transport, Address: at}, err
 }
 
-// String is what ParseSocket reads.
-func (s Socket) String() string {
-	return strings.ToLower(s.Transport.String()) + "://" + s.Address.String()
-}
-
 // reaches says that bytes can go from the listening socket to a peer of this
 // transport and address.
 func (s Socket) reaches(peer Socket) bool {
