@@ -69,7 +69,7 @@ func (c *Call) Record(now time.Time) Record {
 		if end.IsZero() {
 			end = now
 		}
-		r.Duration = end.Sub(r.Answered).Seconds()
+		r.Duration = end.Sub(r.Answered).Round(time.Millisecond).Seconds()
 	case c.Ended.Why == dialog.Cancelled:
 		r.Result = "cancelled"
 	}

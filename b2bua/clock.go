@@ -64,7 +64,7 @@ func (c *clock) fire() time.Duration {
 		}
 		e := heap.Pop(&c.heap).(entry)
 		c.mu.Unlock()
-		e.strand.put(item{command: Due{}, admit: nil, at: e.at})
+		e.strand.put(item{command: Due{}, at: e.at})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,10 @@ type Config struct {
 	Agent  string // Server and User-Agent; empty: none
 	Timers dialog.Timers
 	Queue  int // messages that may wait for one call; default 256
+
+	// Own are the addresses that each realm listens on: a node answers the
+	// OPTIONS that it asks itself.
+	Own map[string][]netip.Addr
 }
 
 // Wire is the network as the engine uses it: wire.Edge, or a simulated one.
@@ -121,7 +126,9 @@ func (e *Engine) policy(realm string) *dialog.Policy {
 func (e *Engine) Run(ctx context.Context) { e.clock.run(ctx) }
 
 // Known says whose messages are read at all (wire.Receiver).
-func (e *Engine) Known(realm string, source netip.Addr) bool { return e.book.Known(realm, source) }
+func (e *Engine) Known(realm string, source netip.Addr) bool {
+	return e.book.Known(realm, source) || slices.Contains(e.config.Own[realm], source)
+}
 
 // Dropped counts what the wire did not let in (wire.Receiver).
 func (e *Engine) Dropped(realm, name string, _ netip.Addr, _ int) {

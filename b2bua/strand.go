@@ -156,7 +156,9 @@ func (s *strand) step(it *item) {
 	var ev Event
 	switch {
 	case it.command != nil:
-		ev = it.command
+		if ev = it.command; it.at.Equal(s.armed) {
+			s.armed = time.Time{} // the clock's entry is used up
+		}
 	case !s.engine.belongs(s, it):
 		s.engine.stray(it.message, "wrong_source")
 		return

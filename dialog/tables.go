@@ -25,10 +25,10 @@ var inviteClientFigure = []arrow{
 	{calling, timerEnd, terminated, (*step).timedOut},         // Timer B
 	{calling, unsent, terminated, (*step).notSent},            //
 	{calling, got1xx, proceeding, (*step).provisional},        //
-	{calling, got2xx, accepted, (*step).answered},             //
+	{calling, got2xx, accepted, (*step).firstAnswer},          //
 	{calling, got3to6, completed, (*step).refused},            //
 	{proceeding, got1xx, proceeding, (*step).provisional},     //
-	{proceeding, got2xx, accepted, (*step).answered},          //
+	{proceeding, got2xx, accepted, (*step).firstAnswer},       //
 	{proceeding, got3to6, completed, (*step).refused},         //
 	{proceeding, timerEnd, terminated, (*step).timedOut},      // 64·T1 after CANCEL (RFC 3261 §9.1)
 	{completed, got3to6, completed, (*step).ackAgain},         //

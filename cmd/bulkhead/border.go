@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"bulkhead/b2bua"
+	"bulkhead/b2bua/wire"
+	"bulkhead/dialog"
+)
+
+// border is a running Bulkhead: its sockets and its engine.
+type border struct {
+	edge   *wire.Edge
+	engine *b2bua.Engine
+}
+
+// receiver lets the sockets be bound, and so have addresses, before there is an
+// engine to take what comes in by them.
+type receiver struct{ *b2bua.Engine }
+
+// newBorder binds the sockets of a configuration and puts an engine behind them.
+// Nothing is read before run.
+func newBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, o b2bua.Observer) (*border, error) {
+	book, err := c.Book()
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{}
+	edge, err := wire.New(c.wire(), r, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := edge.Listen(); err != nil {
+		return nil, err
+	}
+	unit := ""
+	if c.Unit != nil {
+		unit = c.Unit.Name
+	}
+	config := b2bua.Config{
+		Key: key, Unit: unit, Agent: "Bulkhead",
+		Timers: dialog.Timers{T1: c.Timers.T1, T2: c.Timers.T2, T4: c.Timers.T4},
+		Own:    map[string][]netip.Addr{},
+	}
+	for realm, sockets := range c.Sockets() {
+		for _, s := range sockets {
+			config.Own[realm] = append(config.Own[realm], s.Address.Addr())
+		}
+	}
+	metrics := b2bua.NewMetrics(prometheus.NewRegistry())
+	r.Engine = b2bua.New(config, book, edge, records, log, metrics, o)
+	return &border{edge: edge, engine: r.Engine}, nil
+}
+
+// wire is the configuration of the sockets.
+func (c *Config) wire() wire.Config {
+	w := wire.Config{
+		Realms:           make(map[string]wire.Realm, len(c.Realms)),
+		MaxMessage:       int(c.Security.MaxMessage),
+		MaxRatePerSource: c.Security.MaxRatePerSource,
+	}
+	for name, r := range c.Realms {
+		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media}
+		for _, s := range r.sockets() {
+			realm.Listen = append(realm.Listen, wire.Listener{Transport: wire.Transport(s.Transport), Addr: s.Address})
+		}
+		if r.TLS != nil {
+			realm.TLS = wire.Certificates{Certificate: string(r.TLS.Certificate), Key: string(r.TLS.Key), ClientCA: string(r.TLS.ClientCA)}
+		}
+		w.Realms[name] = realm
+	}
+	return w
+}
+
+// run serves until the context ends.
+func (b *border) run(ctx context.Context) error {
+	go b.engine.Run(ctx)
+	return b.edge.Serve(ctx)
+}
+
+// key reads the cluster's key, or makes it on the first start. Without a file it
+// lives and dies with the process.
+func (c *Config) key() (key [32]byte, err error) {
+	if c.KeyFile == "" {
+		_, err = rand.Read(key[:])
+		return key, err
+	}
+	name := string(c.KeyFile)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeKey(name)
+	}
+	if err != nil {
+		return key, fmt.Errorf("reading the key: %w", err)
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(b) != len(key) {
+		return key, fmt.Errorf("key file %s: want 64 hexadecimal digits", name)
+	}
+	return [32]byte(b), nil
+}
+
+// makeKey writes a new key; a node that starts at the same moment wins or loses
+// whole.
+func makeKey(name string) (key [32]byte, err error) {
+	if _, err := rand.Read(key[:]); err != nil {
+		return key, err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return key, fmt.Errorf("making the key file: %w", err)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return key, fmt.Errorf("making the key file: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(hex.EncodeToString(key[:]) + "\n"); err != nil {
+		return key, fmt.Errorf("writing the key file: %w", err)
+	}
+	return key, nil
+}
+
+// logger is the process's log as configured.
+func (c *Config) logger() (*zap.Logger, error) {
+	z := zap.NewProductionConfig()
+	if c.Log.Format == "console" {
+		z = zap.NewDevelopmentConfig()
+		z.Development = false
+	}
+	level, err := zap.ParseAtomicLevel(c.Log.Level)
+	if err != nil {
+		return nil, err
+	}
+	z.Level = level
+	z.EncoderConfig.TimeKey = "time"
+	z.EncoderConfig.EncodeTime = func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
+		e.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	z.DisableStacktrace = true
+	z.DisableCaller = true
+	log, err := z.Build()
+	if err != nil {
+		return nil, err
+	}
+	return log.With(zap.String("node", c.Node)), nil
+}
+
+// discard takes records that no file is configured for; the log has their line.
+type discard struct{}
+
+// Write is b2bua.Records.
+func (discard) Write(b2bua.Record) error { return nil }

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"bulkhead/b2bua"
+)
+
+func serveCommand() *cobra.Command {
+	drain := 30 * time.Second
+	c := &cobra.Command{
+		Use:   "serve FILE",
+		Short: "Run the session border controller",
+		Long: "Run until SIGTERM or SIGINT. Then new calls are refused with 503 and Retry-After,\n" +
+			"running ones may end by themselves for as long as --drain says, what is left is\n" +
+			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, warnings, err := Load(args[0])
+			if err != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), err)
+				return errRefused
+			}
+			return serve(config, warnings, drain)
+		},
+	}
+	c.Flags().DurationVar(&drain, "drain", drain, "how long running calls may go on after SIGTERM")
+	return c
+}
+
+func serve(c *Config, warnings []Warning, drain time.Duration) error {
+	log, err := c.logger()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }() // a terminal cannot be synced
+	for _, w := range warnings {
+		log.Warn("no effect yet", zap.Stringer("key", w))
+	}
+	key, err := c.key()
+	if err != nil {
+		return err
+	}
+	var records b2bua.Records = discard{}
+	var file *b2bua.RecordFile
+	if c.CDR != nil && c.CDR.File != "" {
+		name := string(c.CDR.File)
+		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+			return fmt.Errorf("making the record directory: %w", err)
+		}
+		if file, err = b2bua.OpenRecordFile(name); err != nil {
+			return err
+		}
+		defer file.Close()
+		records = file
+	}
+	b, err := newBorder(c, key, records, log, nil)
+	if err != nil {
+		return err
+	}
+	defer b.edge.Close()
+
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- b.run(ctx) }()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	log.Info("serving", zap.Int("realms", len(c.Realms)), zap.Int("trunks", len(c.Trunks)), zap.Int("carriers", len(c.Carriers)))
+	for {
+		select {
+		case err := <-served:
+			return fmt.Errorf("serving: %w", err)
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				if file != nil {
+					if err := file.Reopen(); err != nil {
+						log.Error("record file", zap.Error(err))
+					}
+				}
+				continue
+			}
+			log.Info("draining", zap.Stringer("signal", s), zap.Int("calls", b.engine.Active()), zap.Duration("for", drain))
+			err := b.drain(drain)
+			stop()
+			<-served
+			return err
+		}
+	}
+}
+
+// drain ends service: at once for new calls, in time for those that run.
+func (b *border) drain(wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	return b.engine.Drain(ctx)
+}
