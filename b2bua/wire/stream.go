@@ -21,7 +21,11 @@ type listener struct {
 
 func bindStream(ctx context.Context, r *realm, l Listener) (*listener, error) {
 	s := &listener{realm: r, transport: l.Transport, addr: l.Addr}
-	return s, s.open(ctx)
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	s.addr = unmap(s.tcp.Load().Addr().(*net.TCPAddr).AddrPort())
+	return s, nil
 }
 
 func (l *listener) open(ctx context.Context) error {
@@ -30,7 +34,6 @@ func (l *listener) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.addr = unmap(tcp.Addr().(*net.TCPAddr).AddrPort())
 	l.tcp.Store(tcp.(*net.TCPListener))
 	return nil
 }

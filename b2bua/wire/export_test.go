@@ -1,0 +1,35 @@
+package wire
+
+import "time"
+
+// BreakSockets closes what a realm reads from behind its back.
+func (e *Edge) BreakSockets(name string) {
+	for _, s := range e.realms[name].sockets {
+		_ = s.udp.Load().Close()
+	}
+	for _, l := range e.realms[name].listeners {
+		_ = l.tcp.Load().Close()
+	}
+}
+
+// LookAtKeys makes the next handshake look whether certificates have changed.
+func (e *Edge) LookAtKeys(name string) {
+	k := e.realms[name].keys
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.looked = time.Time{}
+}
+
+// Connections is how many there are.
+func (e *Edge) Connections() int {
+	e.streams.mu.Lock()
+	defer e.streams.mu.Unlock()
+	return len(e.conns)
+}
+
+// Sources is how many source addresses are remembered.
+func (e *Edge) Sources() int {
+	e.rate.mu.Lock()
+	defer e.rate.mu.Unlock()
+	return len(e.rate.sources)
+}
