@@ -18,6 +18,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	case dialog.Answer:
 		c.Winner = len(c.Out) - 1
 		c.Expires = now.Add(c.Limit)
+		c.Targets, c.Setup.Body, c.Setup.Headers = nil, dialog.Body{}, nil // nothing more is tried
 		c.step(now, c.In, sig)
 	case dialog.Confirm, dialog.Modify, dialog.Modified, dialog.Info, dialog.Refer:
 		if other := c.other(from); other != nil {

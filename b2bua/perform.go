@@ -156,9 +156,11 @@ func (s *strand) surrender(now time.Time) {
 func (s *strand) events() (list []string) {
 	for i := max(0, s.count-len(s.last)); i < s.count; i++ {
 		ev := s.last[i%len(s.last)]
-		list = append(list, fmt.Sprintf("%s %s", ev.at.Format("15:04:05.000"), ev.what))
+		what := ev.what
+		if ev.code != 0 {
+			what = strconv.Itoa(int(ev.code)) + " " + what
+		}
+		list = append(list, fmt.Sprintf("%s leg %d %s", ev.at.Format("15:04:05.000"), ev.leg, what))
 	}
 	return list
 }
-
-func phraseCode(n int) string { return strconv.Itoa(n) }

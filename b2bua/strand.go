@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ type strand struct {
 	// Touched only by the goroutine that runs.
 	call  *Call
 	trunk string
-	last  [16]event // the last events, for the log where a defect shows
+	last  [8]event // the last events, for the log where a defect shows
 	count int
 	armed time.Time // earliest entry in the clock; zero: none
 
@@ -40,10 +41,12 @@ type item struct {
 	at      time.Time
 }
 
-// event is what is remembered of an item.
+// event is what is remembered of an item: small, since every call has some.
 type event struct {
 	at   time.Time
-	what string
+	what string // method or command; of a fixed set
+	code uint16 // 0: a request or a command
+	leg  uint8
 }
 
 // deliver gives a message to its call; false: there is no such call.
@@ -171,25 +174,27 @@ func (s *strand) step(it *item) {
 
 // remember keeps what the log shows where a defect shows.
 func (s *strand) remember(now time.Time, it *item) {
-	what := "command"
+	ev := event{at: now, leg: it.leg}
 	switch c := it.command.(type) {
 	case Due:
-		what = "due"
+		ev.what = "due"
 	case Unsent:
-		what = "unsent: " + c.Why
+		ev.what, ev.leg = "unsent", c.Leg
 	case Hangup:
-		what = "hangup: " + c.Cause.Why.String()
+		ev.what = c.Cause.Why.String()
 	case Arrived, nil:
-		if m := it.message; m != nil {
-			what = m.Method
-			if m.Code != 0 {
-				what = phraseCode(m.Code) + " to " + m.Method
-			}
-			what += " on leg " + phraseCode(int(it.leg))
-		}
+		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
 	}
-	s.last[s.count%len(s.last)] = event{now, what}
+	s.last[s.count%len(s.last)] = ev
 	s.count++
+}
+
+// method is a method's name without the memory of the message that it stood in.
+func method(name string) string {
+	if strings.Contains(dialog.Methods, name) || known[name] {
+		return strings.Clone(name)
+	}
+	return "unknown method"
 }
 
 // arm sees to it that the clock wakes the call at its deadline.

@@ -29,7 +29,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 		d.retarget(m)
 		s.respond(t, 200, "", reply{Contact: true}) // a refresh of the target alone
 	default:
-		t.Target = m.Contact
+		t.Target = strings.Clone(m.Contact)
 		if m.Method == "INVITE" {
 			s.respond(t, 100, "", reply{})
 		}
@@ -42,7 +42,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 // (RFC 3261 §12.2).
 func (d *Dialog) retarget(m *Message) {
 	if m.Contact != "" {
-		d.Target = m.Contact
+		d.Target = strings.Clone(m.Contact)
 	}
 }
 

@@ -1,6 +1,9 @@
 package dialog
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Inbound begins the leg of a call that a trunk makes: the 100 goes out at once
 // (RFC 3261 §8.2.6.1), the Setup says what is wanted. pass lists the header
@@ -8,13 +11,16 @@ import "time"
 func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Policy, pass []Header) (*Leg, []Action) {
 	l := &Leg{
 		ID: id, Side: In, Policy: p, Path: from,
-		CallID: m.CallID, Tag: p.Seal.Tag(id),
-		Self: m.To, Peer: m.From,
+		CallID: strings.Clone(m.CallID), Tag: p.Seal.Tag(id),
+		Self: strings.Clone(m.To), Peer: strings.Clone(m.From),
 		Offer: !m.Body.Empty(),
 		Seq:   First,
 	}
 	l.Marks.Began = now
-	d := &Dialog{Tag: m.FromTag, Peer: m.From, Target: m.Contact, Routes: m.Routes, CSeq: m.CSeq, Update: m.allows("UPDATE")}
+	d := &Dialog{
+		Tag: strings.Clone(m.FromTag), Peer: l.Peer, Target: strings.Clone(m.Contact),
+		Routes: cloned(m.Routes), CSeq: m.CSeq, Update: m.allows("UPDATE"),
+	}
 	l.Dialogs = []*Dialog{d}
 	s := step{Leg: l, now: now}
 	t := s.accept(m, from, inviteServer)
@@ -28,7 +34,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 		hops--
 	}
 	s.tell(Setup{
-		Call: id.Call, Trunk: trunk, Number: m.URI.User, Domain: m.URI.Host,
+		Call: id.Call, Trunk: trunk, Number: strings.Clone(m.URI.User), Domain: strings.Clone(m.URI.Host),
 		Caller: m.Caller(), MaxForwards: hops, Body: m.Body, Headers: pass,
 	})
 	return l, s.out
@@ -40,12 +46,12 @@ func (s *step) accept(m *Message, from Path, kind machine) *Tx {
 		s.forget()
 	}
 	t := &Tx{
-		machine: kind, state: trying, Method: m.Method, Branch: m.Branch, CSeq: m.CSeq,
-		Vias: mirrored(m.Vias, from), Path: responsePath(m, from),
+		machine: kind, state: trying, Method: m.Method, Branch: strings.Clone(m.Branch), CSeq: m.CSeq,
+		Vias: cloned(mirrored(m.Vias, from)), Path: responsePath(m, from),
 	}
 	if kind == inviteServer {
 		t.state = proceeding
-		t.Routes = m.Routes
+		t.Routes = cloned(m.Routes)
 	}
 	s.Tx = append(s.Tx, t)
 	return t
@@ -173,7 +179,7 @@ func (s *step) cancelling(m *Message, from Path) {
 	if invite.Seq != First {
 		return // a re-INVITE takes its course (RFC 3261 §9.2 leaves it to us)
 	}
-	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: m.Reasons}
+	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: cloned(m.Reasons)}
 	s.conclude(invite, c)
 	s.finish(c, true)
 }
@@ -327,7 +333,7 @@ func (s *step) request(m *Message, from Path) {
 func (s *step) hungUp(d *Dialog, m *Message, from Path) {
 	s.respond(s.accept(m, from, server), 200, "", reply{})
 	d.Left = true
-	c := Cause{Why: HungUp, Code: 480, Q850: m.Q850(), Reasons: m.Reasons}
+	c := Cause{Why: HungUp, Code: 480, Q850: m.Q850(), Reasons: cloned(m.Reasons)}
 	if t := s.invite(); t != nil && s.Side == In && t.state == proceeding {
 		s.conclude(t, Cause{Code: 487}) // a BYE within the early dialog: §15.1.2
 	}

@@ -9,7 +9,8 @@ import (
 
 // Message is one message as the core reads it: the parsed message of sipgo, and
 // what transactions and dialogs go by, taken out of it once. Raw values are as
-// they came; names and parameters are found without regard to case.
+// they came; names and parameters are found without regard to case. The strings
+// share the datagram's memory, so what is kept of them is cloned.
 type Message struct {
 	Method  string // of the request, or from the CSeq of a response
 	Code    int    // 0: a request
@@ -126,7 +127,7 @@ func (m *Message) Caller() Party {
 	if sip.ParseUri(addressURI(m.From), &uri) != nil {
 		return Party{}
 	}
-	return Party{Display: displayName(m.From), User: uri.User}
+	return Party{Display: strings.Clone(displayName(m.From)), User: strings.Clone(uri.User)}
 }
 
 // Q850 is the ITU-T cause that the Reason header fields give (RFC 3326 §2);
@@ -144,6 +145,18 @@ func (m *Message) Q850() int {
 		}
 	}
 	return 0
+}
+
+// cloned shares no memory with the message.
+func cloned(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	own := make([]string, len(list))
+	for i, s := range list {
+		own[i] = strings.Clone(s)
+	}
+	return own
 }
 
 // appendList splits a header field value at the commas that stand outside

@@ -2,6 +2,7 @@ package dialog
 
 import (
 	"hash/fnv"
+	"strings"
 	"time"
 )
 
@@ -93,7 +94,7 @@ func (s *step) news(m *Message) bool {
 		if len(s.Dialogs) >= maxDialogs {
 			return false
 		}
-		d = &Dialog{Tag: m.ToTag, Early: true}
+		d = &Dialog{Tag: strings.Clone(m.ToTag), Early: true}
 		s.Dialogs = append(s.Dialogs, d)
 	}
 	if d.Shown == shown {
@@ -117,7 +118,7 @@ func (s *step) firstAnswer(t *Tx, m *Message) {
 
 // final notes the first final response to the INVITE.
 func (s *step) final(m *Message) {
-	s.Marks.Final, s.Marks.Code, s.Marks.Phrase, s.Marks.Q850 = s.now, m.Code, m.Phrase, m.Q850()
+	s.Marks.Final, s.Marks.Code, s.Marks.Phrase, s.Marks.Q850 = s.now, m.Code, strings.Clone(m.Phrase), m.Q850()
 }
 
 // answered takes any 2xx to the INVITE: the first, a copy of it, another fork,
@@ -139,7 +140,7 @@ func (s *step) answered(t *Tx, m *Message) {
 	}
 	kept := true
 	if d == nil {
-		d = &Dialog{Tag: m.ToTag}
+		d = &Dialog{Tag: strings.Clone(m.ToTag)}
 		if kept = len(s.Dialogs) < maxDialogs; kept {
 			s.Dialogs = append(s.Dialogs, d)
 		}
@@ -169,14 +170,14 @@ func (s *step) answered(t *Tx, m *Message) {
 // establish fills a dialog from the message that confirms it (RFC 3261 §12.1.2).
 func (s *step) establish(d *Dialog, m *Message) {
 	d.Early = false
-	d.Peer = m.To
-	d.Target, d.Update = m.Contact, m.allows("UPDATE")
+	d.Peer = strings.Clone(m.To)
+	d.Target, d.Update = strings.Clone(m.Contact), m.allows("UPDATE")
 	if d.Target == "" {
 		d.Target = s.URI // a peer without Contact: where the INVITE went
 	}
 	d.Routes = make([]string, 0, len(m.Routes))
 	for i := len(m.Routes) - 1; i >= 0; i-- {
-		d.Routes = append(d.Routes, m.Routes[i])
+		d.Routes = append(d.Routes, strings.Clone(m.Routes[i]))
 	}
 }
 
@@ -202,8 +203,8 @@ func (s *step) refused(t *Tx, m *Message) {
 	}
 	s.final(m)
 	s.finish(Cause{
-		Why: Rejected, Code: m.Code, Phrase: m.Phrase, Q850: m.Q850(),
-		Reasons: m.Reasons, RetryAfter: m.RetryAfter,
+		Why: Rejected, Code: m.Code, Phrase: s.Marks.Phrase, Q850: m.Q850(),
+		Reasons: cloned(m.Reasons), RetryAfter: m.RetryAfter,
 	}, true)
 }
 

@@ -9,14 +9,17 @@ import (
 )
 
 // text is a message being written. Nothing that a peer sent can break out of its
-// line: line replaces what would.
+// line: line replaces what would. It is written into room on the stack and copied
+// out at the end, since the copy may be kept for as long as the call lasts.
 type text struct{ b []byte }
 
-func newText(startLine string) *text {
-	t := &text{b: make([]byte, 0, 1024)}
-	t.clean(startLine)
+// room is what a message usually takes; a longer one moves to the heap.
+const room = 2048
+
+// start begins a message with its first line.
+func (t *text) start(line string) {
+	t.clean(line)
 	t.b = append(t.b, "\r\n"...)
-	return t
 }
 
 func (t *text) line(name, value string) {
@@ -51,7 +54,7 @@ func (t *text) body(b Body) []byte {
 	}
 	t.line("Content-Length", itoa(len(b.Data)))
 	t.b = append(t.b, "\r\n"...)
-	return append(t.b, b.Data...)
+	return append(append(make([]byte, 0, len(t.b)+len(b.Data)), t.b...), b.Data...)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -103,7 +106,8 @@ func nameAddr(p Party, host string) string {
 
 // inviteRequest writes the INVITE that makes the leg.
 func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
-	b := newText("INVITE " + s.URI + " SIP/2.0")
+	b := text{make([]byte, 0, room)}
+	b.start("INVITE " + s.URI + " SIP/2.0")
 	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
 	b.line("Max-Forwards", itoa(s.MaxFwd))
 	b.line("From", tagged(s.Self, s.Tag))
@@ -126,7 +130,8 @@ func cseq(n uint32, method string) string {
 // cancelRequest writes the CANCEL of the INVITE: the same Request-URI, Via,
 // From, To, Call-ID, CSeq number (RFC 3261 §9.1).
 func (s *step) cancelRequest(t *Tx) []byte {
-	b := newText("CANCEL " + s.URI + " SIP/2.0")
+	b := text{make([]byte, 0, room)}
+	b.start("CANCEL " + s.URI + " SIP/2.0")
 	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
 	b.line("Max-Forwards", "70")
 	b.line("From", tagged(s.Self, s.Tag))
@@ -150,7 +155,8 @@ func (s *step) ackRefusal(t *Tx, m *Message) []byte {
 	if d := s.dialogOf(t); d != nil {
 		uri, routes, _ = d.way()
 	}
-	b := newText("ACK " + uri + " SIP/2.0")
+	b := text{make([]byte, 0, room)}
+	b.start("ACK " + uri + " SIP/2.0")
 	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
 	b.line("Max-Forwards", "70")
 	for _, r := range routes {
@@ -185,7 +191,8 @@ func withTo(ack []byte, to string) []byte {
 func (s *step) within(d *Dialog, method string, number uint32, seq uint16, extra []Header, body Body) ([]byte, Path) {
 	uri, routes, hop := d.way()
 	to := s.hop(hop)
-	b := newText(method + " " + uri + " SIP/2.0")
+	b := text{make([]byte, 0, room)}
+	b.start(method + " " + uri + " SIP/2.0")
 	b.line("Via", s.via(to.Transport, s.Policy.Seal.Branch(s.ID, seq)))
 	b.line("Max-Forwards", "70")
 	for _, r := range routes {

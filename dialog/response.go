@@ -24,7 +24,8 @@ func capabilities() []Header {
 // respond answers a transaction of the peer's: the bytes are made once and kept.
 func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 	t.Code = code
-	b := newText("SIP/2.0 " + itoa(code) + " " + phraseOf(code, phrase))
+	b := text{make([]byte, 0, room)}
+	b.start("SIP/2.0 " + itoa(code) + " " + phraseOf(code, phrase))
 	for _, v := range t.Vias {
 		b.line("Via", v)
 	}
@@ -104,7 +105,8 @@ type Refusal struct {
 // Refuse writes a stateless response (RFC 3261 §8.2.7) with the given To-tag,
 // and says where it goes.
 func Refuse(m *Message, from Path, tag string, r Refusal) ([]byte, Path) {
-	b := newText("SIP/2.0 " + itoa(r.Code) + " " + phraseOf(r.Code, r.Phrase))
+	b := text{make([]byte, 0, room)}
+	b.start("SIP/2.0 " + itoa(r.Code) + " " + phraseOf(r.Code, r.Phrase))
 	for _, v := range mirrored(m.Vias, from) {
 		b.line("Via", v)
 	}
