@@ -11,25 +11,21 @@ import (
 // text is a message being written. Nothing that a peer sent can break out of its
 // line: line replaces what would. It is written into room on the stack and copied
 // out at the end, since the copy may be kept for as long as the call lasts.
-type text struct{ b []byte }
+type text []byte
 
 // room is what a message usually takes; a longer one moves to the heap.
 const room = 2048
 
 // start begins a message with its first line.
-func (t *text) start(line string) {
-	t.clean(line)
-	t.b = append(t.b, "\r\n"...)
+func (t text) start(line string) text { return append(t.clean(line), "\r\n"...) }
+
+func (t text) line(name, value string) text {
+	t = append(t, name...)
+	t = append(t, ": "...)
+	return append(t.clean(value), "\r\n"...)
 }
 
-func (t *text) line(name, value string) {
-	t.b = append(t.b, name...)
-	t.b = append(t.b, ": "...)
-	t.clean(value)
-	t.b = append(t.b, "\r\n"...)
-}
-
-func (t *text) clean(value string) {
+func (t text) clean(value string) text {
 	if strings.ContainsAny(value, "\r\n\x00") {
 		value = strings.Map(func(r rune) rune {
 			if r == '\r' || r == '\n' || r == 0 {
@@ -38,23 +34,23 @@ func (t *text) clean(value string) {
 			return r
 		}, value)
 	}
-	t.b = append(t.b, value...)
+	return append(t, value...)
 }
 
-func (t *text) agent(name, value string) {
-	if value != "" {
-		t.line(name, value)
+func (t text) agent(name, value string) text {
+	if value == "" {
+		return t
 	}
+	return t.line(name, value)
 }
 
-// body ends the message.
-func (t *text) body(b Body) []byte {
+// body ends the message and copies it out.
+func (t text) body(b Body) []byte {
 	if !b.Empty() {
-		t.line("Content-Type", b.Type)
+		t = t.line("Content-Type", b.Type)
 	}
-	t.line("Content-Length", itoa(len(b.Data)))
-	t.b = append(t.b, "\r\n"...)
-	return append(append(make([]byte, 0, len(t.b)+len(b.Data)), t.b...), b.Data...)
+	t = append(t.line("Content-Length", itoa(len(b.Data))), "\r\n"...)
+	return append(append(make([]byte, 0, len(t)+len(b.Data)), t...), b.Data...)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -106,19 +102,19 @@ func nameAddr(p Party, host string) string {
 
 // inviteRequest writes the INVITE that makes the leg.
 func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
-	b := text{make([]byte, 0, room)}
-	b.start("INVITE " + s.URI + " SIP/2.0")
-	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
-	b.line("Max-Forwards", itoa(s.MaxFwd))
-	b.line("From", tagged(s.Self, s.Tag))
-	b.line("To", s.Peer)
-	b.line("Call-ID", s.CallID)
-	b.line("CSeq", cseq(t.CSeq, "INVITE"))
-	b.line("Contact", s.contact(t.Path.Transport))
-	b.line("Allow", Methods)
-	b.agent("User-Agent", s.Policy.Agent)
+	b := make(text, 0, room)
+	b = b.start("INVITE " + s.URI + " SIP/2.0")
+	b = b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
+	b = b.line("Max-Forwards", itoa(s.MaxFwd))
+	b = b.line("From", tagged(s.Self, s.Tag))
+	b = b.line("To", s.Peer)
+	b = b.line("Call-ID", s.CallID)
+	b = b.line("CSeq", cseq(t.CSeq, "INVITE"))
+	b = b.line("Contact", s.contact(t.Path.Transport))
+	b = b.line("Allow", Methods)
+	b = b.agent("User-Agent", s.Policy.Agent)
 	for _, h := range setup.Headers {
-		b.line(h.Name, h.Value)
+		b = b.line(h.Name, h.Value)
 	}
 	return b.body(s.described(setup.Body))
 }
@@ -130,18 +126,18 @@ func cseq(n uint32, method string) string {
 // cancelRequest writes the CANCEL of the INVITE: the same Request-URI, Via,
 // From, To, Call-ID, CSeq number (RFC 3261 §9.1).
 func (s *step) cancelRequest(t *Tx) []byte {
-	b := text{make([]byte, 0, room)}
-	b.start("CANCEL " + s.URI + " SIP/2.0")
-	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
-	b.line("Max-Forwards", "70")
-	b.line("From", tagged(s.Self, s.Tag))
-	b.line("To", s.Peer)
-	b.line("Call-ID", s.CallID)
-	b.line("CSeq", cseq(t.CSeq, "CANCEL"))
+	b := make(text, 0, room)
+	b = b.start("CANCEL " + s.URI + " SIP/2.0")
+	b = b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
+	b = b.line("Max-Forwards", "70")
+	b = b.line("From", tagged(s.Self, s.Tag))
+	b = b.line("To", s.Peer)
+	b = b.line("Call-ID", s.CallID)
+	b = b.line("CSeq", cseq(t.CSeq, "CANCEL"))
 	for _, h := range reasons(s.Cause) {
-		b.line(h.Name, h.Value)
+		b = b.line(h.Name, h.Value)
 	}
-	b.agent("User-Agent", s.Policy.Agent)
+	b = b.agent("User-Agent", s.Policy.Agent)
 	return b.body(Body{})
 }
 
@@ -155,17 +151,17 @@ func (s *step) ackRefusal(t *Tx, m *Message) []byte {
 	if d := s.dialogOf(t); d != nil {
 		uri, routes, _ = d.way()
 	}
-	b := text{make([]byte, 0, room)}
-	b.start("ACK " + uri + " SIP/2.0")
-	b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
-	b.line("Max-Forwards", "70")
+	b := make(text, 0, room)
+	b = b.start("ACK " + uri + " SIP/2.0")
+	b = b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
+	b = b.line("Max-Forwards", "70")
 	for _, r := range routes {
-		b.line("Route", r)
+		b = b.line("Route", r)
 	}
-	b.line("From", from)
-	b.line("To", m.To)
-	b.line("Call-ID", s.CallID)
-	b.line("CSeq", cseq(t.CSeq, "ACK"))
+	b = b.line("From", from)
+	b = b.line("To", m.To)
+	b = b.line("Call-ID", s.CallID)
+	b = b.line("CSeq", cseq(t.CSeq, "ACK"))
 	return b.body(Body{})
 }
 
@@ -191,25 +187,25 @@ func withTo(ack []byte, to string) []byte {
 func (s *step) within(d *Dialog, method string, number uint32, seq uint16, extra []Header, body Body) ([]byte, Path) {
 	uri, routes, hop := d.way()
 	to := s.hop(hop)
-	b := text{make([]byte, 0, room)}
-	b.start(method + " " + uri + " SIP/2.0")
-	b.line("Via", s.via(to.Transport, s.Policy.Seal.Branch(s.ID, seq)))
-	b.line("Max-Forwards", "70")
+	b := make(text, 0, room)
+	b = b.start(method + " " + uri + " SIP/2.0")
+	b = b.line("Via", s.via(to.Transport, s.Policy.Seal.Branch(s.ID, seq)))
+	b = b.line("Max-Forwards", "70")
 	for _, r := range routes {
-		b.line("Route", r)
+		b = b.line("Route", r)
 	}
-	b.line("From", tagged(s.Self, s.Tag))
-	b.line("To", d.Peer)
-	b.line("Call-ID", s.CallID)
-	b.line("CSeq", cseq(number, method))
+	b = b.line("From", tagged(s.Self, s.Tag))
+	b = b.line("To", d.Peer)
+	b = b.line("Call-ID", s.CallID)
+	b = b.line("CSeq", cseq(number, method))
 	if method == "INVITE" || method == "UPDATE" {
-		b.line("Contact", s.contact(to.Transport))
-		b.line("Allow", Methods)
+		b = b.line("Contact", s.contact(to.Transport))
+		b = b.line("Allow", Methods)
 	}
 	for _, h := range extra {
-		b.line(h.Name, h.Value)
+		b = b.line(h.Name, h.Value)
 	}
-	b.agent("User-Agent", s.Policy.Agent)
+	b = b.agent("User-Agent", s.Policy.Agent)
 	return b.body(s.described(body)), to
 }
 

@@ -24,15 +24,15 @@ func capabilities() []Header {
 // respond answers a transaction of the peer's: the bytes are made once and kept.
 func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 	t.Code = code
-	b := text{make([]byte, 0, room)}
-	b.start("SIP/2.0 " + itoa(code) + " " + phraseOf(code, phrase))
+	b := make(text, 0, room)
+	b = b.start("SIP/2.0 " + itoa(code) + " " + phraseOf(code, phrase))
 	for _, v := range t.Vias {
-		b.line("Via", v)
+		b = b.line("Via", v)
 	}
 	establishing := t.machine == inviteServer && code > 100 && code < 300
 	if establishing {
 		for _, route := range t.Routes {
-			b.line("Record-Route", route)
+			b = b.line("Record-Route", route)
 		}
 	}
 	from, to := s.Peer, s.Self
@@ -40,22 +40,22 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 	if d != nil {
 		from = d.Peer
 	}
-	b.line("From", from)
+	b = b.line("From", from)
 	if code > 100 {
 		to = tagged(to, s.Tag)
 	}
-	b.line("To", to)
-	b.line("Call-ID", s.CallID)
-	b.line("CSeq", strconv.FormatUint(uint64(t.CSeq), 10)+" "+t.Method)
+	b = b.line("To", to)
+	b = b.line("Call-ID", s.CallID)
+	b = b.line("CSeq", strconv.FormatUint(uint64(t.CSeq), 10)+" "+t.Method)
 	if r.Contact {
-		b.line("Contact", s.contact(t.Path.Transport))
+		b = b.line("Contact", s.contact(t.Path.Transport))
 	}
 	if establishing || code == 200 && t.Method == "UPDATE" {
-		b.line("Allow", Methods)
+		b = b.line("Allow", Methods)
 	}
-	b.agent("Server", s.Policy.Agent)
+	b = b.agent("Server", s.Policy.Agent)
 	for _, h := range r.Extra {
-		b.line(h.Name, h.Value)
+		b = b.line(h.Name, h.Value)
 	}
 	t.Last = b.body(s.described(r.Body))
 	s.send(t, t.Method, code, t.Path, s.fallback(t.Path), t.Last, false)
@@ -105,22 +105,22 @@ type Refusal struct {
 // Refuse writes a stateless response (RFC 3261 §8.2.7) with the given To-tag,
 // and says where it goes.
 func Refuse(m *Message, from Path, tag string, r Refusal) ([]byte, Path) {
-	b := text{make([]byte, 0, room)}
-	b.start("SIP/2.0 " + itoa(r.Code) + " " + phraseOf(r.Code, r.Phrase))
+	b := make(text, 0, room)
+	b = b.start("SIP/2.0 " + itoa(r.Code) + " " + phraseOf(r.Code, r.Phrase))
 	for _, v := range mirrored(m.Vias, from) {
-		b.line("Via", v)
+		b = b.line("Via", v)
 	}
-	b.line("From", m.From)
+	b = b.line("From", m.From)
 	to := m.To
 	if m.ToTag == "" && r.Code > 100 {
 		to = tagged(to, tag)
 	}
-	b.line("To", to)
-	b.line("Call-ID", m.CallID)
-	b.line("CSeq", strconv.FormatUint(uint64(m.CSeq), 10)+" "+m.Method)
-	b.agent("Server", r.Agent)
+	b = b.line("To", to)
+	b = b.line("Call-ID", m.CallID)
+	b = b.line("CSeq", strconv.FormatUint(uint64(m.CSeq), 10)+" "+m.Method)
+	b = b.agent("Server", r.Agent)
 	for _, h := range r.Extra {
-		b.line(h.Name, h.Value)
+		b = b.line(h.Name, h.Value)
 	}
 	return b.body(Body{}), responsePath(m, from)
 }
