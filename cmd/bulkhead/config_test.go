@@ -161,9 +161,13 @@ func FuzzConfig(f *testing.F) {
 			f.Add(data)
 		}
 	}
+	for _, once := range []string{"realms: {}\nroutes:\n  -", "\r\"", "\r0\xb0", "carriers:\n"} {
+		f.Add([]byte(once)) // each had a fault at a place that the file has not, or none
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, warnings, err := parse("config.yaml", data, "host-a")
-		lines := strings.Split(string(data), "\n")
+		// A lone CR ends a line, too (YAML 1.2 §5.4).
+		lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data)), "\n")
 		valid := func(line, column int) bool {
 			return line >= 1 && line <= len(lines) && column >= 1 && column <= len(lines[line-1])+1
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -49,10 +48,8 @@ func parse(name string, data []byte, host string) (*Config, []Warning, error) {
 
 // tree is the only document of the file; nil if it is empty.
 func tree(data []byte) (ast.Node, *Fault) {
-	if i := invalid(data); i >= 0 {
-		line := bytes.Count(data[:i], []byte("\n")) + 1
-		column := utf8.RuneCount(data[bytes.LastIndexByte(data[:i], '\n')+1:i]) + 1
-		return nil, &Fault{Line: line, Column: column, Message: "not UTF-8"}
+	if at, ok := invalid(data); ok {
+		return nil, &Fault{Line: at.line, Column: at.column, Message: "not UTF-8"}
 	}
 	// Keys that stand twice are found by the decoder, with everything else.
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
@@ -80,16 +77,22 @@ func tree(data []byte) (ast.Node, *Fault) {
 	return body, nil
 }
 
-// invalid is where data stops being UTF-8; -1: nowhere.
-func invalid(data []byte) int {
+// invalid is where data stops being UTF-8, if it does.
+func invalid(data []byte) (position, bool) {
+	at := position{1, 1}
 	for i := 0; i < len(data); {
 		r, size := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return at, true
+		case r == '\n', r == '\r' && (i+1 == len(data) || data[i+1] != '\n'): // YAML 1.2 §5.4
+			at = position{at.line + 1, 1}
+		default:
+			at.column++
 		}
 		i += size
 	}
-	return -1
+	return at, false
 }
 
 // warnings lists the keys of the file that do nothing yet.
