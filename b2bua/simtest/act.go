@@ -1,0 +1,215 @@
+package simtest
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// act is what a peer does.
+func (s *Stage) act(p *Peer, words []string) error {
+	switch verb := words[0]; {
+	case verb == "auto":
+		return p.automate(words[1:])
+	case verb == "close":
+		s.Net.broken[p.conn] = true
+		return nil
+	case verb == "raw":
+		return s.blurt(p, words[1:])
+	case verb == "repeat":
+		return s.repeat(p, words[1:])
+	case isCode(verb):
+		return s.respond(p, words)
+	case verb == strings.ToUpper(verb):
+		return s.ask(p, words)
+	}
+	return fmt.Errorf("%s cannot %s", p.Name, words[0])
+}
+
+func isCode(s string) bool {
+	return len(s) == 3 && s[0] >= '1' && s[0] <= '9' && strings.Trim(s, "0123456789") == ""
+}
+
+// ask sends a request.
+func (s *Stage) ask(p *Peer, words []string) error {
+	method, rest, number := words[0], words[1:], ""
+	if method == "INVITE" && len(rest) > 0 && strings.ContainsRune("+0123456789", rune(rest[0][0])) {
+		number, rest = rest[0], rest[1:]
+	}
+	o, err := readOptions(rest)
+	if err != nil {
+		return err
+	}
+	t, m, err := p.request(method, number, o)
+	if err != nil {
+		return err
+	}
+	t.sent[method] = m.bytes()
+	if method == "ACK" && t.final.code() < 300 {
+		t.acks[t.final.first("CSeq")+t.final.toTag()] = m.bytes()
+	}
+	return s.send(p, t, m.bytes(), m.cseq(), o)
+}
+
+// respond sends a response.
+func (s *Stage) respond(p *Peer, words []string) error {
+	code, method, rest := words[0], "INVITE", words[1:]
+	if len(rest) > 0 && rest[0] == strings.ToUpper(rest[0]) && strings.Trim(rest[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+		method, rest = rest[0], rest[1:]
+	}
+	o, err := readOptions(rest)
+	if err != nil {
+		return err
+	}
+	t, m, err := p.response(code, method, o)
+	if err != nil {
+		return err
+	}
+	t.sent[code+" "+method] = m.bytes()
+	return s.send(p, t, m.bytes(), m.cseq(), o)
+}
+
+// repeat sends again what was sent.
+func (s *Stage) repeat(p *Peer, words []string) error {
+	what, rest := words[0], words[1:]
+	if isCode(what) {
+		method := "INVITE"
+		if len(rest) > 0 && rest[0] == strings.ToUpper(rest[0]) && strings.Trim(rest[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+			method, rest = rest[0], rest[1:]
+		}
+		what += " " + method
+	}
+	o, err := readOptions(rest)
+	if err != nil {
+		return err
+	}
+	t, err := p.pick(o)
+	if err != nil {
+		return err
+	}
+	data, ok := t.sent[what]
+	if !ok {
+		return fmt.Errorf("%s has sent no %s", p.Name, what)
+	}
+	return s.send(p, t, data, read(data).cseq(), o)
+}
+
+// blurt sends a text of the scenario as it stands.
+func (s *Stage) blurt(p *Peer, words []string) error {
+	text, ok := s.raw[words[0]]
+	if !ok {
+		return fmt.Errorf("there is no section %q", words[0])
+	}
+	o, err := readOptions(words[1:])
+	if err != nil {
+		return err
+	}
+	source, err := s.source(p.addresses[0], o)
+	if err != nil {
+		return err
+	}
+	s.Net.say(p, source, []byte(strings.ReplaceAll(text, "\n", "\r\n")))
+	return nil
+}
+
+// send puts bytes on the network, once or again and again.
+func (s *Stage) send(p *Peer, t *talk, data []byte, cseq int, o options) error {
+	source, err := s.source(t.at, o)
+	if err != nil {
+		return err
+	}
+	if o.every[0] == 0 {
+		for range max(1, o.times) {
+			s.Net.say(p, source, data)
+		}
+		return nil
+	}
+	delete(t.acked, cseq)
+	begin, wait, n := time.Now(), o.every[0], 0
+	var once func()
+	once = func() {
+		if o.till == "ACK" && t.acked[cseq] {
+			return
+		}
+		s.Net.say(p, source, data)
+		n++
+		if time.Since(begin)+wait > o.span || o.times > 0 && n >= o.times {
+			return
+		}
+		s.Net.later(wait, once)
+		wait = min(2*wait, o.every[1])
+	}
+	once()
+	return nil
+}
+
+// automate reads what a peer is to do by itself from now on.
+func (p *Peer) automate(words []string) error {
+	switch {
+	case len(words) == 1 && words[0] == "ACK":
+		p.autoACK = true
+	case len(words) == 1 && words[0] == "487":
+		p.auto487 = true
+	case len(words) >= 2 && isCode(words[0]):
+		p.auto = append(p.auto, automatic{words[0], words[1], words})
+	default:
+		return fmt.Errorf("auto ACK, auto 487 or auto CODE METHOD")
+	}
+	return nil
+}
+
+// hear is what a peer does about a message by itself.
+func (s *Stage) hear(p *Peer, m message, to netip.AddrPort) {
+	t := p.hear(m, to)
+	if m.code() >= 200 && m.method() == "INVITE" && p.autoACK {
+		s.autoACK(p, t, m)
+	}
+	if m.code() != 0 {
+		return
+	}
+	if m.method() == "CANCEL" && p.auto487 {
+		s.auto(p, t, []string{"200", "CANCEL"})
+		if !t.quit {
+			t.quit = true
+			s.auto(p, t, []string{"487", "INVITE"})
+		}
+	}
+	for _, a := range p.auto {
+		if a.method == m.method() {
+			s.auto(p, t, a.words)
+		}
+	}
+}
+
+// autoACK acknowledges every copy; of a 2xx with the bytes of the first time.
+func (s *Stage) autoACK(p *Peer, t *talk, m message) {
+	key := m.first("CSeq") + m.toTag()
+	data := t.acks[key]
+	if data == nil {
+		o, _ := readOptions(nil)
+		ack, err := p.acknowledging(t, o)
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		data = ack.bytes()
+		if m.code() < 300 {
+			t.acks[key] = data
+		}
+	}
+	t.sent["ACK"] = data
+	s.Net.say(p, t.at, data)
+}
+
+// auto answers within the talk that was heard.
+func (s *Stage) auto(p *Peer, t *talk, words []string) {
+	for i, known := range p.talks {
+		if known == t {
+			words = append(words[:len(words):len(words)], fmt.Sprintf("call=%d", i+1))
+		}
+	}
+	if err := s.respond(p, words); err != nil {
+		s.t.Errorf("%s auto %s: %v", p.Name, strings.Join(words, " "), err)
+	}
+}
