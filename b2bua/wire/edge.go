@@ -50,6 +50,7 @@ type Edge struct {
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	running sync.WaitGroup
+	closing sync.Once
 	panics  sync.Once
 	streams
 }
@@ -136,12 +137,14 @@ func (e *Edge) Serve(ctx context.Context) error {
 
 // Close ends everything and waits for it. What was not sent is told so.
 func (e *Edge) Close() error {
-	e.streams.mu.Lock()
-	e.cancel()
-	e.streams.mu.Unlock()
-	e.closeSockets()
-	e.closeConns()
-	e.running.Wait()
+	e.closing.Do(func() { // whoever else calls waits for it, too
+		e.streams.mu.Lock()
+		e.cancel()
+		e.streams.mu.Unlock()
+		e.closeSockets()
+		e.closeConns()
+		e.running.Wait()
+	})
 	return nil
 }
 
