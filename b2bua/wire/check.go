@@ -63,6 +63,10 @@ func mandatory(s *section, method string) *Fault {
 	if _, ok := number(digits, maxCSeq); !ok || !isToken(named) {
 		return malformed(cseq.name)
 	}
+	// Numbers are read in more places than one: one space between the two.
+	if len(digits)+1+len(named) != len(cseq.value) || strings.IndexByte(cseq.value, '\t') >= 0 {
+		cseq.value = digits + " " + named
+	}
 	if method != "" && named != method {
 		return bad("cseq_method", "CSeq Method Differs from Request Method")
 	}

@@ -202,16 +202,18 @@ func checkVersion(version string) *Fault {
 	return &Fault{Code: 505, Phrase: "Version Not Supported", Name: "version"}
 }
 
-// requestURI reads the Request-URI. Of a scheme other than sip and sips only the
-// name is told: the rest comes in Host as it is.
+// requestURI reads the Request-URI. Of a scheme other than sip and sips the rest
+// comes as it is, in Raw.
 func requestURI(s string, u *sip.Uri) *Fault {
 	scheme, rest, _ := strings.Cut(s, ":")
 	if !isURI(s) {
 		return bad("request_uri", "Malformed Request-URI")
 	}
 	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
-		// sip.ParseUri has no room for schemes with digits, dots, plus, minus.
-		u.Scheme, u.Host = strings.ToLower(scheme), rest
+		if err := sip.ParseUri(s, u); err != nil {
+			// It has no room for schemes with digits, dots, plus, minus.
+			*u = sip.Uri{Scheme: strings.ToLower(scheme), Host: rest}
+		}
 		return nil
 	}
 	if i := strings.IndexByte(rest, '@'); i >= 0 {
