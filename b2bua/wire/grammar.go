@@ -196,10 +196,19 @@ func isHost(s string) bool {
 }
 
 // isURI says whether s has the outer shape of an absolute URI: a scheme, and
-// behind it something without blanks, quotes or brackets that would end it.
+// behind it something without blanks, control bytes, and quotes or brackets that
+// would end it.
 func isURI(s string) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
-	return ok && isScheme(scheme) && rest != "" && !strings.ContainsAny(rest, " \t\"<>")
+	if !ok || !isScheme(scheme) {
+		return false
+	}
+	for i := range len(rest) {
+		if c := rest[i]; c <= ' ' || c == 0x7f || c == '"' || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return rest != ""
 }
 
 func isScheme(s string) bool {

@@ -113,8 +113,8 @@ func request(s *section, body []byte) (sip.Message, *Fault, error) {
 
 	// NewRequest would copy the parameters just read.
 	r := sip.NewRequest(sip.RequestMethod(method), sip.Uri{})
-	r.Recipient = recipient
 	if s.flaw == nil {
+		r.Recipient = recipient
 		deliver(&r.MessageData, s.fields, body, size, declared)
 		return r, nil, nil
 	}
