@@ -17,7 +17,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 	}
 	t := s.accept(m, from, kind)
 	s.Seq++
-	t.Seq, t.Of = s.Seq, d.Tag
+	t.Seq = s.Seq
 	switch {
 	case s.State == Leaving || d.Left:
 		s.respond(t, 481, "", reply{})
@@ -138,7 +138,7 @@ func (s *step) acknowledgeChange(d *Dialog, t *Tx, body Body) {
 // answeredAgain is a copy of the 2xx to a re-INVITE.
 func (s *step) answeredAgain(t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
-	if t.Last != nil && t.state != completed {
+	if t.Last != nil && t.Code < 300 {
 		s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, true)
 	}
 }

@@ -46,7 +46,7 @@ func (s *step) accept(m *Message, from Path, kind machine) *Tx {
 		s.forget()
 	}
 	t := &Tx{
-		machine: kind, state: trying, Method: m.Method, Branch: strings.Clone(m.Branch), CSeq: m.CSeq,
+		machine: kind, state: trying, Method: m.Method, Branch: strings.Clone(m.Branch), CSeq: m.CSeq, Of: strings.Clone(m.FromTag),
 		Vias: cloned(mirrored(m.Vias, from)), Path: responsePath(m, from),
 	}
 	if kind == inviteServer {
@@ -92,6 +92,10 @@ func (s *step) received(m *Message, from Path) {
 	switch {
 	case m.Method == "CANCEL":
 		s.cancelling(m, from)
+	case m.ToTag == "" && s.invite() == nil:
+		// By now nothing merges any more: it is a copy that the network kept, and
+		// has had its final response (P1).
+		s.drop(DropAbsorbed, m)
 	case m.ToTag == "":
 		// The same Call-ID, From-tag and CSeq by another way (RFC 3261 §8.2.2.2).
 		s.refuse(m, from, 482, "")
@@ -115,15 +119,10 @@ func (s *step) response(m *Message) {
 			return
 		}
 	}
-	if m.Method == "INVITE" && m.Code/100 == 2 {
-		// The transaction is gone and the call lives: its 2xx still wants its ACK.
-		for _, d := range s.Dialogs {
-			if d.Tag == m.ToTag && d.Ack != nil {
-				s.drop(DropAbsorbed, m)
-				s.send(nil, "ACK", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, true)
-				return
-			}
-		}
+	if m.Method == "INVITE" && m.Code/100 == 2 && s.Side == Out && a.Seq == First {
+		// The transaction is gone, the leg is not: a 2xx still wants its ACK (P4).
+		s.answered(&Tx{Seq: First, CSeq: m.CSeq}, m)
+		return
 	}
 	s.drop(DropNoTx, m)
 }
@@ -145,6 +144,10 @@ func arrival(m *Message, t *Tx) input {
 // carries the INVITE's branch, the ACK of a 2xx one of its own; both carry its
 // CSeq number (RFC 3261 §17.1.1.3, §13.2.2.4).
 func (s *step) ack(m *Message) {
+	if !strings.EqualFold(m.ToTag, s.Tag) {
+		s.drop(DropACK, m) // of a refusal that nothing is kept of: 482, 481, 500
+		return
+	}
 	for _, t := range s.Tx {
 		if t.machine == inviteServer && t.CSeq == m.CSeq {
 			if t.state == completed && t.Branch != m.Branch {
@@ -297,7 +300,7 @@ func (s *step) endInbound(c Cause) {
 // concludeChange answers a change of the peer's that will have no answer now.
 func (s *step) concludeChange() {
 	for _, t := range s.Tx {
-		if !t.ours() && t.Of != "" && (t.state == proceeding || t.state == trying && t.Method == "UPDATE") {
+		if !t.ours() && t.Seq != First && (t.state == proceeding || t.state == trying && t.Method == "UPDATE") {
 			s.respond(t, 487, "", reply{})
 		}
 	}
@@ -332,6 +335,9 @@ func (s *step) request(m *Message, from Path) {
 // hungUp is the peer's BYE (RFC 3261 §15.1.2).
 func (s *step) hungUp(d *Dialog, m *Message, from Path) {
 	s.respond(s.accept(m, from, server), 200, "", reply{})
+	if d.Left {
+		return // it crossed our BYE: a dialog that is not the call
+	}
 	d.Left = true
 	c := Cause{Why: HungUp, Code: 480, Q850: m.Q850(), Reasons: cloned(m.Reasons)}
 	if t := s.invite(); t != nil && s.Side == In && t.state == proceeding {

@@ -211,12 +211,17 @@ func (s *step) refused(t *Tx, m *Message) {
 // ackAgain answers a repeat of a refusal with the bytes of the first ACK (P3);
 // under another To-tag, the same ACK with that To.
 func (s *step) ackAgain(t *Tx, m *Message) {
+	if t.Code < 300 {
+		s.ackAnew(t, m)
+		return
+	}
 	s.drop(DropAbsorbed, m)
 	s.send(t, "ACK", 0, t.Path, Path{}, withTo(t.Last, m.To), true)
 }
 
-// ackRefusalOfAnswer acknowledges a refusal that follows a 2xx.
-func (s *step) ackRefusalOfAnswer(t *Tx, m *Message) {
+// ackAnew acknowledges a refusal of which no ACK is kept: it follows a 2xx, or
+// came when the wait for it was over.
+func (s *step) ackAnew(t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
 	s.send(t, "ACK", 0, t.Path, Path{}, s.ackRefusal(t, m), true)
 }
@@ -234,7 +239,11 @@ func (s *step) finished(t *Tx, m *Message) {
 }
 
 // timedOut is a client transaction without an answer (RFC 3261 §17.1).
-func (s *step) timedOut(t *Tx, _ *Message) {
+func (s *step) timedOut(t *Tx, m *Message) {
+	if t.machine == inviteClient {
+		t.Last = nil
+		s.linger(t, m)
+	}
 	switch {
 	case t.Method == "INVITE" && t.Seq == First:
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)

@@ -64,10 +64,10 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 
 // dialogOf is the dialog whose peer a response goes to; nil: the first.
 func (l *Leg) dialogOf(t *Tx) *Dialog {
-	if t.Of != "" {
-		return l.dialog(t.Of)
+	if t.ours() && t.Seq == First {
+		return nil // the INVITE made it
 	}
-	return nil
+	return l.dialog(t.Of)
 }
 
 // told is the input that a response of ours is to its transaction.
@@ -90,7 +90,13 @@ func (s *step) refuse(m *Message, from Path, code int, phrase string) {
 		s.drop(DropACK, m)
 		return
 	}
-	data, to := Refuse(m, from, s.Tag, Refusal{Code: code, Phrase: phrase, Agent: s.Policy.Agent})
+	tag := s.Tag
+	if m.Method == "INVITE" {
+		// Not the tag of the dialog: the ACK of a refused INVITE must not pass for
+		// the ACK of the call's answer.
+		tag = s.Policy.Seal.Tag(ID{Call: s.ID.Call, Leg: Stateless})
+	}
+	data, to := Refuse(m, from, tag, Refusal{Code: code, Phrase: phrase, Agent: s.Policy.Agent})
 	s.send(nil, m.Method, code, to, s.fallback(to), data, false)
 }
 

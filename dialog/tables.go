@@ -21,25 +21,25 @@ var figures = [machines]*[states][inputs]*arrow{
 // transaction has ended otherwise is no reason for silence: the peer believes
 // that there is a call, so its user hears of it (settle) and ends it.
 var inviteClientFigure = []arrow{
-	{calling, timerRepeat, calling, (*step).repeatDoubling},   // Timer A
-	{calling, timerEnd, terminated, (*step).timedOut},         // Timer B
-	{calling, unsent, terminated, (*step).notSent},            //
-	{calling, got1xx, proceeding, (*step).provisional},        //
-	{calling, got2xx, accepted, (*step).firstAnswer},          //
-	{calling, got3to6, completed, (*step).refused},            //
-	{proceeding, got1xx, proceeding, (*step).provisional},     //
-	{proceeding, got2xx, accepted, (*step).firstAnswer},       //
-	{proceeding, got3to6, completed, (*step).refused},         //
-	{proceeding, timerEnd, terminated, (*step).timedOut},      // 64·T1 after CANCEL (RFC 3261 §9.1)
-	{completed, got3to6, completed, (*step).ackAgain},         //
-	{completed, got2xx, completed, (*step).answered},          // P4
-	{completed, timerEnd, lingering, (*step).linger},          // Timer D
-	{lingering, got3to6, lingering, (*step).ackAgain},         // P3: for the carrier's linger
-	{lingering, got2xx, lingering, (*step).answered},          // P4
-	{lingering, timerEnd, terminated, nil},                    //
-	{accepted, got2xx, accepted, (*step).answered},            // again, or another fork
-	{accepted, got3to6, accepted, (*step).ackRefusalOfAnswer}, // P3: whatever it is, it wants its ACK
-	{accepted, timerEnd, lingering, (*step).linger},           // Timer M
+	{calling, timerRepeat, calling, (*step).repeatDoubling}, // Timer A
+	{calling, timerEnd, lingering, (*step).timedOut},        // Timer B; P4: what comes later wants its ACK
+	{calling, unsent, terminated, (*step).notSent},          //
+	{calling, got1xx, proceeding, (*step).provisional},      //
+	{calling, got2xx, accepted, (*step).firstAnswer},        //
+	{calling, got3to6, completed, (*step).refused},          //
+	{proceeding, got1xx, proceeding, (*step).provisional},   //
+	{proceeding, got2xx, accepted, (*step).firstAnswer},     //
+	{proceeding, got3to6, completed, (*step).refused},       //
+	{proceeding, timerEnd, lingering, (*step).timedOut},     // 64·T1 after CANCEL (RFC 3261 §9.1)
+	{completed, got3to6, completed, (*step).ackAgain},       //
+	{completed, got2xx, completed, (*step).answered},        // P4
+	{completed, timerEnd, lingering, (*step).linger},        // Timer D
+	{lingering, got3to6, lingering, (*step).ackAgain},       // P3: for the carrier's linger
+	{lingering, got2xx, lingering, (*step).answered},        // P4
+	{lingering, timerEnd, terminated, nil},                  //
+	{accepted, got2xx, accepted, (*step).answered},          // again, or another fork
+	{accepted, got3to6, accepted, (*step).ackAnew},          // P3: whatever it is, it wants its ACK
+	{accepted, timerEnd, lingering, (*step).linger},         // Timer M
 }
 
 // RFC 3261 figure 6. Timer K is T4, and zero over a reliable transport.

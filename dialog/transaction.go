@@ -64,7 +64,7 @@ type Tx struct {
 	CSeq    uint32
 	Vias    []string // theirs: what a response is to mirror
 	Routes  []string // theirs: Record-Route, mirrored in what makes a dialog
-	Of      string   // the dialog that it is within, by the peer's tag; empty: the INVITE that makes the leg
+	Of      string   // the dialog that it is within, by the peer's tag; of our first INVITE: none
 	Target  string   // theirs: the Contact of a target refresh, taken when it is accepted
 	Offer   bool     // ours: the request carried an offer
 	Path    Path

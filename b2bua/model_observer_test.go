@@ -1,0 +1,537 @@
+package b2bua
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// observer checks the promises (design §1) by what goes in and out of a call
+// alone. It is plain data, so that it can be copied, compared and hashed with
+// the state that it belongs to.
+type observer struct {
+	Trunk  trunkSeen
+	Out    [3]legSeen
+	Writes uint8
+	Closed bool  // the trunk's CANCEL or BYE, or an operator's word, was accepted
+	Winner uint8 // leg whose 2xx was passed to the trunk; 0: none
+	Tag    uint8 // and the tag of its dialog
+}
+
+// trunkSeen is what was seen on the trunk's leg.
+type trunkSeen struct {
+	Final  uint32 // text of the final response to the INVITE
+	Code   int
+	Told   uint32 // text of some response with our To-tag
+	Merged uint32 // text of the answer to a merged INVITE
+	Bye    uint32 // text of our BYE
+	Byed   bool   // the trunk's BYE came
+	Acked  bool   // the ACK of a 2xx came
+	Ends   uint8  // timers that ended a state of the INVITE's transaction, after the final
+	Change changeSeen
+	Origin originSeen
+}
+
+// legSeen is what was seen on an outbound leg.
+type legSeen struct {
+	Invite, Cancel uint32
+	Provisional    bool
+	Final          int  // class of the first final response delivered: 0, 2, 3
+	Lost           bool // failed over, cancelled, refused or ended
+	Gone           bool // the INVITE could not be sent or nothing is kept of it any more
+	Ends           uint8
+	Refusals       [len(tags)]uint32 // texts of the ACKs of non-2xx finals
+	Dialogs        [len(tags)]dialogSeen
+	Change         changeSeen
+	Origin         originSeen
+}
+
+// dialogSeen is a dialog that a 2xx of a carrier has made.
+type dialogSeen struct {
+	Answered, Byed bool   // 2xx delivered; their BYE delivered
+	Ack, Bye       uint32 // texts
+}
+
+// changeSeen is a change of the session by either side of a leg.
+type changeSeen struct {
+	Ours   uint32 // text of our last re-INVITE or UPDATE
+	OurAck uint32
+	Code   int    // of the final to theirs
+	Final  uint32 // text of it
+}
+
+// originSeen is the o= line that a leg was shown.
+type originSeen struct {
+	ID, Version uint64
+	Rest        uint64 // hash of all else
+}
+
+// seen is one step of the call: what it was given and what it did.
+type seen struct {
+	move          move
+	now           time.Time
+	before, after *Call
+	sends         []dialog.Send
+	texts         []*text
+	actions       []Action
+}
+
+// check looks at a step, remembers what matters later, and names the first
+// promise that is broken; empty: none is.
+func (o *observer) check(x *texts, s *seen) string {
+	lost := s.move.leg > 0 && s.move.leg <= uint8(len(s.before.Out)) && o.Out[s.move.leg-1].Lost
+	first := o.note(s)
+	for _, a := range s.actions {
+		switch a := a.(type) {
+		case Violation:
+			return "watch " + a.Name
+		case Write:
+			if v := o.written(s, a.Record); v != "" {
+				return v
+			}
+		case Failover:
+			o.Out[a.Attempt-1].Lost = true
+		case Send:
+			t := x.of(a.Data)
+			if t.err != nil {
+				return fmt.Sprintf("a message does not parse: %v", t.err)
+			}
+			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
+		case Drop:
+		}
+	}
+	for i := range s.sends {
+		if v := o.sent(s, s.sends[i], s.texts[i], first); v != "" {
+			return v
+		}
+	}
+	if v := o.mirrored(s); v != "" {
+		return v
+	}
+	if v := o.owed(s); v != "" {
+		return v
+	}
+	if lost || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
+		if v := o.contained(s); v != "" {
+			return v
+		}
+	}
+	if !s.after.Done() && s.after.Deadline().IsZero() {
+		return "P7: neither done nor a deadline"
+	}
+	if s.after.Done() && o.Writes != 1 {
+		return fmt.Sprintf("P8: done with %d records", o.Writes)
+	}
+	if s.after.Done() && o.Trunk.Final == 0 {
+		return "P1: done without a final response to the trunk"
+	}
+	return ""
+}
+
+// note takes in what was given to the call. It says whether a final response to
+// the INVITE of the leg was the first.
+func (o *observer) note(s *seen) (first bool) {
+	m := s.move
+	switch m.kind {
+	case hangs:
+		o.Closed = true
+		return false
+	case fires, floods, waits:
+		for _, t := range timers(s.before) {
+			fired := m.kind == floods || m.kind == fires && t.leg == m.timer.leg && t.name == m.timer.name && t.tx == m.timer.tx
+			if !t.end || t.tx != dialog.First || !strings.HasPrefix(t.name, "INVITE") {
+				continue
+			}
+			if !fired && t.at(s.before).After(s.now) {
+				continue
+			}
+			if t.leg == 0 {
+				o.Trunk.Ends++
+			} else {
+				o.Out[t.leg-1].Ends++
+			}
+		}
+		return false
+	case fails:
+		if m.tx == dialog.First && m.leg > 0 && o.Out[m.leg-1].Final == 0 && !o.Out[m.leg-1].Provisional {
+			o.Out[m.leg-1].Gone = true
+		}
+		return false
+	case says:
+	}
+	if m.leg == 0 {
+		switch {
+		case m.msg.Method == "BYE" && m.msg.Code == 0:
+			o.Trunk.Byed = true
+		case m.msg.Method == "ACK" && m.msg.CSeq == 1 && o.Trunk.Code/100 == 2 && m.msg.Branch == "z9hG4bKk":
+			o.Trunk.Acked = true
+		}
+		return false
+	}
+	l := &o.Out[m.leg-1]
+	switch {
+	case m.msg.Method == "BYE" && m.msg.Code == 0:
+		if l.Dialogs[m.tag].Answered {
+			l.Dialogs[m.tag].Byed = true
+		}
+	case m.msg.Method != "INVITE" || m.msg.CSeq != 1 || m.msg.Code == 0 || m.change:
+	case m.msg.Code < 200:
+		l.Provisional = true
+	case m.msg.Code < 300:
+		first, l.Dialogs[m.tag].Answered = l.Final == 0, true
+		if first {
+			l.Final = 2
+		}
+	default:
+		first = l.Final == 0
+		l.Lost = l.Lost || first
+		if first {
+			l.Final = 3
+		}
+	}
+	return first
+}
+
+// sent checks one message that the call sends.
+func (o *observer) sent(s *seen, a dialog.Send, t *text, first bool) string {
+	if a.Leg == 0 {
+		return o.sentToTrunk(s, a, t)
+	}
+	if int(a.Leg) > len(o.Out) {
+		return "a message on a leg that does not exist"
+	}
+	l := &o.Out[a.Leg-1]
+	if v := l.Origin.check(t); v != "" {
+		return v
+	}
+	if a.Code != 0 {
+		return l.Change.answered(t)
+	}
+	switch a.Method {
+	case "INVITE", "UPDATE":
+		if t.msg.ToTag != "" {
+			l.Change.Ours, l.Change.OurAck = t.id, 0
+			return ""
+		}
+		switch {
+		case l.Invite == 0 && o.Closed:
+			return "P5: an INVITE after the call was closed"
+		case l.Invite == 0 && o.Trunk.Final != 0:
+			return "P5: an INVITE after the trunk's final response"
+		case l.Invite != 0 && l.Invite != t.id:
+			return "two INVITEs on one leg"
+		case l.Final != 0 && l.Invite != 0:
+			return "an INVITE repeated after its final response"
+		}
+		l.Invite = t.id
+	case "CANCEL":
+		switch {
+		case !l.Provisional:
+			return "P5: a CANCEL before any provisional"
+		case l.Final != 0 && l.Cancel == 0:
+			return "P5: a CANCEL after the final response"
+		case l.Cancel != 0 && l.Cancel != t.id:
+			return "P5: two CANCELs on one leg"
+		}
+		l.Cancel, l.Lost = t.id, true
+	case "ACK":
+		return o.sentACK(s, a, t, l)
+	case "BYE":
+		n := slices.Index(tags[:], t.msg.ToTag)
+		if n < 0 || !l.Dialogs[n].Answered {
+			return "a BYE in no dialog"
+		}
+		d := &l.Dialogs[n]
+		if d.Bye != 0 && d.Bye != t.id {
+			return "P4: a second BYE in one dialog"
+		}
+		if d.Bye == 0 && d.Byed {
+			return "P4: a BYE after theirs"
+		}
+		if d.Ack == 0 {
+			return "P4: a BYE before the ACK"
+		}
+		d.Bye = t.id
+		return along(t, contactOf(uint8(n)), routesOf(uint8(n)), l.Change.Ours != 0)
+	}
+	return ""
+}
+
+// sentToTrunk checks what the trunk gets to see.
+func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
+	tr := &o.Trunk
+	if v := tr.Origin.check(t); v != "" {
+		return v
+	}
+	tag := t.msg.ToTag
+	switch {
+	case a.Code == 0:
+		tag = t.msg.FromTag
+	case a.Code == 100:
+		return ""
+	case a.Code == 482:
+		if t.msg.Branch == "z9hG4bKt" {
+			return "P1: a copy of the INVITE refused as merged"
+		}
+		tr.Merged = t.id
+		return ""
+	}
+	if tag != s.after.In.Tag {
+		return "P6: another tag of ours"
+	}
+	switch {
+	case a.Code == 0 && a.Method == "BYE":
+		switch {
+		case tr.Bye != 0 && tr.Bye != t.id:
+			return "P4: a second BYE to the trunk"
+		case tr.Bye == 0 && tr.Byed:
+			return "P4: a BYE after the trunk's"
+		case tr.Code/100 != 2:
+			return "P1: a BYE to a trunk that was not answered"
+		case !tr.Acked && tr.Ends == 0:
+			return "a BYE before the trunk's ACK (RFC 3261 §15)"
+		}
+		tr.Bye = t.id
+		return along(t, contactOf(0), routesOf(0), false)
+	case a.Code == 0:
+		tr.Change.Ours, tr.Change.OurAck = t.id, 0
+		if a.Method == "ACK" {
+			tr.Change.OurAck = t.id
+		}
+	case a.Method == "INVITE" && t.msg.CSeq == 1:
+		tr.Told = t.id
+		if a.Code < 200 {
+			if tr.Final != 0 {
+				return "P1: a provisional after the final response"
+			}
+			return ""
+		}
+		if tr.Final != 0 && tr.Final != t.id {
+			return "P1: a second final response to the trunk"
+		}
+		if tr.Final == 0 && a.Code < 300 {
+			if o.Closed {
+				return "P2: an answer to a trunk that has gone"
+			}
+			if s.move.leg == 0 || s.move.kind != says || s.move.msg.Code/100 != 2 {
+				return "P2: an answer out of nothing"
+			}
+			o.Winner, o.Tag = s.move.leg, s.move.tag
+		}
+		tr.Final, tr.Code = t.id, a.Code
+	case a.Code == 200 && (a.Method == "CANCEL" && tr.Code/100 != 2 || a.Method == "BYE"):
+		o.Closed = true
+	case a.Method == "INVITE" || a.Method == "UPDATE":
+		return tr.Change.answered(t)
+	}
+	return ""
+}
+
+// sentACK checks an ACK to a carrier: it is to what has just come, or to the
+// 2xx whose answer the trunk has now given.
+func (o *observer) sentACK(s *seen, a dialog.Send, t *text, l *legSeen) string {
+	n := slices.Index(tags[:], t.msg.ToTag)
+	if n < 0 {
+		return "an ACK with a tag that nobody gave"
+	}
+	if t.msg.CSeq != 1 {
+		if s.move.kind == says && s.move.msg.Code >= 300 {
+			return "" // of its refusal
+		}
+		if l.Change.OurAck != 0 && l.Change.OurAck != t.id && t.msg.Body.Empty() {
+			return "P4: another ACK of a re-INVITE"
+		}
+		l.Change.OurAck = t.id
+		return ""
+	}
+	if t.msg.Branch == branchOf(s.after, a.Leg) {
+		if s.move.leg != a.Leg || s.move.kind != says || s.move.msg.Code < 300 {
+			return "P3: an ACK of a refusal that did not come"
+		}
+		if l.Refusals[n] != 0 && l.Refusals[n] != t.id {
+			return "P3: another ACK than the first"
+		}
+		l.Refusals[n] = t.id
+		return ""
+	}
+	d := &l.Dialogs[n]
+	if !d.Answered {
+		return "P4: an ACK of a 2xx that did not come"
+	}
+	if d.Ack != 0 && d.Ack != t.id {
+		return "P4: another ACK than the first"
+	}
+	d.Ack = t.id
+	return along(t, contactOf(uint8(n)), routesOf(uint8(n)), l.Change.Ours != 0)
+}
+
+// branchOf is the branch of the INVITE of an attempt.
+func branchOf(c *Call, leg uint8) string {
+	return c.Out[leg-1].Policy.Seal.Branch(c.Out[leg-1].ID, dialog.First)
+}
+
+// along says whether a request follows its dialog's route set (RFC 3261
+// §12.2.1.1); the remote target may have been changed by a target refresh.
+func along(t *text, target string, routes []string, refreshed bool) string {
+	if uri := t.msg.URI.String(); uri != target && !refreshed {
+		return "P4: " + t.msg.Method + " to " + uri + " instead of " + target
+	}
+	if got := t.msg.Values("Route"); !slices.Equal(got, routes) {
+		return fmt.Sprintf("P4: %s along %q instead of %q", t.msg.Method, got, routes)
+	}
+	return ""
+}
+
+// owed checks that what had to be sent now was sent.
+func (o *observer) owed(s *seen) string {
+	m := s.move
+	if m.kind != says || m.leg == 0 || m.msg.Method != "INVITE" || m.msg.Code < 200 || m.change {
+		return ""
+	}
+	l := &o.Out[m.leg-1]
+	acks := 0
+	for i, a := range s.sends {
+		if a.Leg == m.leg && a.Method == "ACK" && s.texts[i].msg.ToTag == tags[m.tag] {
+			acks++
+		}
+	}
+	if m.msg.Code >= 300 {
+		// Two timers end what is kept for refusals: D, M or B, and the linger.
+		if acks != 1 && l.Ends < 2 && !l.Gone {
+			return fmt.Sprintf("P3: %d ACKs for a copy of a refusal", acks)
+		}
+		return ""
+	}
+	d := &l.Dialogs[m.tag]
+	won := o.Winner == m.leg && o.Tag == m.tag
+	if acks != 1 && !(won && d.Ack == 0 && !s.before.Out[m.leg-1].Offer) {
+		return fmt.Sprintf("P4: %d ACKs for a copy of a 2xx", acks)
+	}
+	if !won && d.Bye == 0 && !d.Byed {
+		return "P4: no BYE in a dialog that is not the call"
+	}
+	return ""
+}
+
+// contained checks that a leg that is lost keeps to itself (P2).
+func (o *observer) contained(s *seen) string {
+	for _, a := range s.sends {
+		if a.Leg != s.move.leg {
+			return fmt.Sprintf("P2: leg %d is lost and makes leg %d send %s %d", s.move.leg, a.Leg, a.Method, a.Code)
+		}
+	}
+	for n := 0; n <= len(s.after.Out); n++ {
+		if n == int(s.move.leg) {
+			continue
+		}
+		if n > len(s.before.Out) || hashLeg(s.before.leg(uint8(n))) != hashLeg(s.after.leg(uint8(n))) {
+			return fmt.Sprintf("P2: leg %d is lost and changes leg %d", s.move.leg, n)
+		}
+	}
+	return ""
+}
+
+// mirrored checks that a response to what has just come mirrors it (RFC 3261
+// §8.2.6.2), and that no request is left without one.
+func (o *observer) mirrored(s *seen) string {
+	m := s.move
+	if m.kind != says || m.msg.Code != 0 || m.msg.Method == "ACK" {
+		return ""
+	}
+	answered := false
+	for i, a := range s.sends {
+		t := s.texts[i]
+		if a.Leg != m.leg || a.Code == 0 || a.Method != m.msg.Method || t.msg.CSeq != m.msg.CSeq || t.msg.Branch != m.msg.Branch {
+			continue
+		}
+		answered = true
+		if t.msg.From != m.msg.From {
+			return fmt.Sprintf("a %d to %s has From %q for %q (RFC 3261 §8.2.6.2)", a.Code, a.Method, t.msg.From, m.msg.From)
+		}
+		if to, _, _ := strings.Cut(m.msg.To, ";tag="); !strings.HasPrefix(t.msg.To, to) {
+			return fmt.Sprintf("a %d to %s has To %q for %q (RFC 3261 §8.2.6.2)", a.Code, a.Method, t.msg.To, m.msg.To)
+		}
+	}
+	if !answered && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL") {
+		return "no answer to " + m.msg.Method
+	}
+	return ""
+}
+
+// written checks the record (P8).
+func (o *observer) written(s *seen, r Record) string {
+	o.Writes++
+	switch {
+	case o.Writes > 1:
+		return "P8: a second record"
+	case o.Trunk.Final == 0 && !sends(s, 0, "INVITE"):
+		return "P8: a record before the trunk has its final response"
+	case len(r.Attempts) != len(s.after.Out):
+		return "P8: a record that does not list every attempt"
+	case r.EndedBy == "" || r.Ended.IsZero():
+		return "P8: a record of a call that has not ended"
+	}
+	for n := range s.after.Out {
+		for _, d := range o.Out[n].Dialogs {
+			if d.Answered && d.Bye == 0 && !d.Byed && !sends(s, uint8(n+1), "BYE") {
+				return "P8: a record while a dialog is up"
+			}
+		}
+	}
+	return ""
+}
+
+// sends says whether a step sends a message of that method on that leg.
+func sends(s *seen, leg uint8, method string) bool {
+	return slices.ContainsFunc(s.actions, func(a Action) bool {
+		send, ok := a.(Send)
+		return ok && send.Leg == leg && send.Method == method
+	})
+}
+
+// answered remembers the final response to a change of theirs.
+func (c *changeSeen) answered(t *text) string {
+	if t.msg.Method != "INVITE" || t.msg.Code < 200 {
+		return ""
+	}
+	c.Code, c.Final = t.msg.Code, t.id
+	return ""
+}
+
+// check holds the o= lines that a leg is shown to one identity, whose version
+// rises exactly when the description changes (RFC 3264 §8, P6).
+func (o *originSeen) check(t *text) string {
+	if t.msg.Body.Empty() {
+		return ""
+	}
+	var now originSeen
+	var name, rest string
+	body := string(t.msg.Body.Data)
+	i := strings.Index(body, "o=")
+	if _, err := fmt.Sscanf(body[i:], "o=%s %d %d", &name, &now.ID, &now.Version); err != nil {
+		return "P6: an o= line that cannot be read: " + err.Error()
+	}
+	line, after, _ := strings.Cut(body[i:], "\r\n")
+	if !strings.HasSuffix(line, "IN IP4 203.0.113.1") {
+		return "P6: the address of another in " + line
+	}
+	rest = body[:i] + after
+	h := hashing{}
+	h.text(rest)
+	now.Rest = h.h
+	switch {
+	case o.Version == 0 || now == *o:
+	case now.ID != o.ID:
+		return "P6: another o= identity"
+	case now.Rest == o.Rest || now.Version != o.Version+1:
+		if now.Version < o.Version {
+			return "" // an old response repeated
+		}
+		return "P6: an o= version that does not follow the description"
+	}
+	*o = now
+	return ""
+}

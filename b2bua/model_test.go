@@ -1,0 +1,335 @@
+package b2bua
+
+import (
+	"flag"
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bulkhead/dialog"
+)
+
+var modelScale = flag.Float64("model.scale", 1, "how many states the model explores, as a multiple of the default")
+
+// config is one exploration: who takes part and what they may do.
+type config struct {
+	name      string
+	targets   int
+	offer     bool // the trunk's INVITE carries an offer
+	transport dialog.Transport
+	carrier   []word // what a carrier may answer to the INVITE
+	changes   bool   // re-INVITE and UPDATE by both sides
+	fails     bool   // sends may fail
+	hangs     bool   // an operator may end the call
+	merged    bool   // the trunk's INVITE also comes by another way
+	terse     bool   // leave out what other configurations have
+	states    int    // stop after so many
+	depth     int    // and after so many moves
+}
+
+// explorer explores Call.Step: every order in which peers, timers, transports
+// and operators can act, with the promises checked in every state.
+type explorer struct {
+	config
+	texts   texts
+	trunk   []*dialog.Message
+	policy  [2]*dialog.Policy // of the trunk, of carriers
+	restore func(*Call) *Call // what a takeover does to a call between any two events
+
+	visited [256]shardOfStates
+	states  atomic.Int64
+	steps   atomic.Int64
+	quiet   atomic.Int64 // calls followed to their end with every peer silent
+	longest atomic.Int64 // time that took
+
+	mu     sync.Mutex
+	broken string // what was broken first, and how it came to be
+}
+
+type shardOfStates struct {
+	mu   sync.Mutex
+	seen map[uint64]struct{}
+}
+
+// node is a state that waits to be explored.
+type node struct {
+	call *Call
+	obs  observer
+	way  *way
+}
+
+// way is how a state was reached.
+type way struct {
+	from *way
+	move move
+}
+
+// noon is the time at which all of an exploration takes place: a timer that is
+// armed is in its future, whatever it is, until the model fires it.
+var noon = time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
+
+// always lets every failure but a 6xx and 486 be rerouted.
+type always struct{}
+
+func (always) Reroute(c dialog.Cause) bool { return c.Code != 486 && c.Code < 600 }
+
+func newExplorer(c config) *explorer {
+	x := &explorer{config: c, restore: func(c *Call) *Call { return c }}
+	for i := range x.visited {
+		x.visited[i].seen = map[uint64]struct{}{}
+	}
+	seal := dialog.NewSeal([32]byte{1}, "u1")
+	for i := range x.policy {
+		x.policy[i] = &dialog.Policy{
+			Seal: seal, Local: dialog.Local{"203.0.113.1:5060", "203.0.113.1:5060", "203.0.113.1:5061"},
+			Timers:     dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
+			NoResponse: 4 * time.Second, NoRinging: 10 * time.Second, NoAnswer: 90 * time.Second, Linger: time.Minute,
+		}
+	}
+	x.trunk = []*dialog.Message{parse(inviteText(c.offer, "t", c.transport)), parse(cancelText("t"))}
+	if c.merged {
+		x.trunk = append(x.trunk, parse(inviteText(c.offer, "m", c.transport)), parse(cancelText("m")))
+	}
+	return x
+}
+
+// first is the state after the trunk's INVITE.
+func (x *explorer) first() (*node, string) {
+	a := Admission{Trunk: "acme", Invite: x.trunk[0], From: pathOfLeg(0, x.transport), Policy: x.policy[0], Limit: 4 * time.Minute}
+	for i := range x.targets {
+		a.Targets = append(a.Targets, Target{
+			Target:  dialog.Target{Carrier: fmt.Sprintf("tc%d", i+1), Number: "4930123", Host: fmt.Sprintf("192.0.2.%d", i+2), Path: pathOfLeg(uint8(i+1), x.transport)},
+			Policy:  x.policy[1],
+			Reroute: always{},
+		})
+	}
+	a.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 404}
+	call, actions := NewCall(x.policy[0].Seal.Call("acme", "call@trunk", "trunk", 1), noon, a)
+	n := &node{call: call}
+	before := clone(call)
+	before.Out = nil
+	return n, n.obs.check(&x.texts, &seen{now: noon, move: move{kind: waits, leg: 0xff}, before: before, after: call, actions: actions})
+}
+
+// apply makes a move in a copy of a state; empty: nothing is broken.
+func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
+	next := &node{call: x.restore(clone(n.call)), obs: n.obs, way: n.way}
+	var ev Event = Due{}
+	switch m.kind {
+	case waits:
+	case says:
+		ev = Arrived{Leg: m.leg, Received: dialog.Received{Message: m.msg, Path: pathOfLeg(m.leg, x.transport)}}
+	case fires:
+		for _, t := range timers(next.call) {
+			if !t.at(next.call).After(at) {
+				*t.at(next.call) = at.Add(1) // due at once, but not before this one
+			}
+		}
+		*m.timer.at(next.call) = at
+	case floods:
+		for _, t := range timers(next.call) {
+			*t.at(next.call) = at
+		}
+	case fails:
+		ev = Unsent{Leg: m.leg, Unsent: dialog.Unsent{Tx: m.tx, Why: "connection refused"}}
+	case hangs:
+		ev = Hangup{Cause: dialog.Cause{Why: dialog.Operator, Code: 480}}
+	}
+	actions := next.call.Step(at, ev)
+	x.steps.Add(1)
+	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions})
+	if v != "" {
+		v += "\n    " + dump(next.call)
+	}
+	return next, v
+}
+
+// enter says whether a state is new.
+func (x *explorer) enter(n *node) (key uint64, isNew bool) {
+	h := hashing{}
+	h.num(hashCall(n.call))
+	h.num(maphash.Comparable(seed, n.obs))
+	s := &x.visited[h.h%256]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.seen[h.h]; ok {
+		return h.h, false
+	}
+	s.seen[h.h] = struct{}{}
+	return h.h, true
+}
+
+// run explores breadth first, so that what it finds is found in the fewest
+// moves. It gives back what is broken; empty: nothing.
+func (x *explorer) run() string {
+	start, v := x.first()
+	if v != "" {
+		return v
+	}
+	x.enter(start)
+	x.states.Add(1)
+	frontier := []*node{start}
+	for depth := 0; len(frontier) > 0 && depth < x.depth; depth++ {
+		frontier = x.level(frontier)
+		if x.broken != "" {
+			return x.broken
+		}
+	}
+	return ""
+}
+
+// level makes every move in every state of a frontier.
+func (x *explorer) level(frontier []*node) (next []*node) {
+	var at atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			var mine []*node
+			for {
+				i := int(at.Add(1)) - 1
+				if i >= len(frontier) || x.over() {
+					break
+				}
+				mine = x.expand(frontier[i], mine)
+				frontier[i] = nil
+			}
+			x.mu.Lock()
+			next = append(next, mine...)
+			x.mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return next
+}
+
+// over says that the exploration has come to its bound, or found something.
+func (x *explorer) over() bool {
+	if x.states.Load() >= int64(float64(x.config.states)**modelScale) {
+		return true
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.broken != ""
+}
+
+// expand makes every move in one state and adds what is new to a list.
+func (x *explorer) expand(n *node, list []*node) []*node {
+	for _, m := range x.moves(n) {
+		next, v := x.apply(n, m, noon)
+		if v != "" {
+			x.fail(&way{n.way, m}, v)
+			return list
+		}
+		key, isNew := x.enter(next)
+		if !isNew {
+			continue
+		}
+		next.way = &way{n.way, m}
+		if x.states.Add(1) <= 2000 || key%16 == 0 {
+			if v := x.silence(next); v != "" {
+				x.fail(next.way, v)
+				return list
+			}
+		}
+		if !next.call.Done() {
+			list = append(list, share(next, n))
+		}
+	}
+	return list
+}
+
+// share lets a state hold the legs of the one before it where they are the
+// same, to be kind to the memory.
+func share(next, before *node) *node {
+	if hashLeg(next.call.In) == hashLeg(before.call.In) {
+		next.call.In = before.call.In
+	}
+	for i := range before.call.Out {
+		if hashLeg(next.call.Out[i]) == hashLeg(before.call.Out[i]) {
+			next.call.Out[i] = before.call.Out[i]
+		}
+	}
+	return next
+}
+
+// silence follows a call to its end with every peer silent, by its own clock
+// (P7).
+func (x *explorer) silence(n *node) string {
+	now := noon
+	for range 1000 {
+		if n.call.Done() {
+			x.quiet.Add(1)
+			if d := int64(now.Sub(noon)); d > x.longest.Load() {
+				x.longest.Store(d)
+			}
+			return ""
+		}
+		if d := n.call.Deadline(); d.After(now) {
+			now = d
+		}
+		if now.Sub(noon) > 20*time.Minute {
+			return "P7: not done after 20 minutes of silence"
+		}
+		next, v := x.apply(n, move{kind: waits, leg: 0xff}, now)
+		if v != "" {
+			return "in silence: " + v
+		}
+		n = next
+	}
+	return "P7: not done after 1000 timers in silence"
+}
+
+// fail notes what is broken, with the way to it.
+func (x *explorer) fail(w *way, v string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.broken != "" {
+		return
+	}
+	var moves []string
+	for ; w != nil; w = w.from {
+		moves = append([]string{w.move.String()}, moves...)
+	}
+	x.broken = v + "\n  " + strings.Join(moves, "\n  ")
+}
+
+// What carriers may say to an INVITE.
+var (
+	hostile = []word{
+		{code: 100}, {code: 180, tag: 1}, {code: 180, tag: 2}, {code: 183, tag: 1, body: "2001"},
+		{code: 200, tag: 1, body: "2001"}, {code: 200, tag: 2, body: "2002"},
+		{code: 486, tag: 1}, {code: 487}, {code: 487, tag: 2}, {code: 503, tag: 1},
+	}
+	plain = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 200, tag: 2, body: "2002"}, {code: 487, tag: 1}, {code: 503, tag: 1}}
+	civil = []word{{code: 200, tag: 1, body: "2001"}}
+)
+
+var configs = []config{
+	{name: "one hostile carrier", targets: 1, offer: true, carrier: hostile, fails: true, hangs: true, merged: true, states: 150000, depth: 100},
+	{name: "three carriers", targets: 3, offer: true, carrier: plain, terse: true, states: 300000, depth: 100},
+	{name: "two carriers", targets: 2, offer: true, carrier: hostile, hangs: true, states: 150000, depth: 100},
+	{name: "no offer", targets: 2, carrier: plain, hangs: true, states: 100000, depth: 100},
+	{name: "reliable", targets: 2, offer: true, transport: dialog.TCP, carrier: plain, fails: true, states: 100000, depth: 100},
+	{name: "changes", targets: 1, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 150000, depth: 100},
+	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
+}
+
+// TestModel explores every configuration.
+func TestModel(t *testing.T) {
+	for _, c := range configs {
+		t.Run(c.name, func(t *testing.T) {
+			x := newExplorer(c)
+			began := time.Now()
+			if v := x.run(); v != "" {
+				t.Error(v)
+			}
+			t.Logf("%s: %d states, %d transitions, %d followed in silence (at most %v), %d different messages, %v",
+				c.name, x.states.Load(), x.steps.Load(), x.quiet.Load(), time.Duration(x.longest.Load()), len(x.texts.all), time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
