@@ -25,7 +25,7 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 			Policy: e.trunks[trunk.Name], Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
-			Call: id, Trunk: trunk.Name, Number: it.message.URI.User, Domain: it.message.URI.Host,
+			Call: id, Trunk: trunk.Name, Number: strings.Clone(it.message.URI.User), Domain: strings.Clone(it.message.URI.Host),
 			Caller: it.message.Caller(), Body: it.message.Body,
 		}
 		a.Targets, a.Refusal = e.targets(now, setup)
