@@ -24,6 +24,6 @@ WORKDIR /var/lib/bulkhead
 EXPOSE 5060/udp 5060/tcp 5061/tcp 8080/tcp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
-    CMD ["/bulkhead", "ping", "--config", "/etc/bulkhead/config.yaml"]
+    CMD ["/bulkhead", "ping", "/etc/bulkhead/config.yaml"]
 ENTRYPOINT ["/bulkhead"]
 CMD ["serve", "/etc/bulkhead/config.yaml"]
