@@ -289,7 +289,6 @@ func (s *step) endInbound(c Cause) {
 	case Answered:
 		s.ByeHeld = true
 	case Confirmed:
-		s.concludeChange()
 		if d := s.current(); d != nil {
 			s.bye(d, c)
 		}
@@ -343,7 +342,6 @@ func (s *step) hungUp(d *Dialog, m *Message, from Path) {
 	if t := s.invite(); t != nil && s.Side == In && t.state == proceeding {
 		s.conclude(t, Cause{Code: 487}) // a BYE within the early dialog: §15.1.2
 	}
-	s.concludeChange()
 	s.finish(c, true)
 	s.stopWaiting()
 }

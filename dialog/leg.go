@@ -222,6 +222,9 @@ func (s *step) unsent(ev Unsent) {
 
 // sweep lets go of what has ended.
 func (s *step) sweep() {
+	if s.State == Leaving {
+		s.concludeChange() // however the leg came to its end (P7)
+	}
 	live := s.Tx[:0]
 	for _, t := range s.Tx {
 		if t.state != terminated {

@@ -287,7 +287,6 @@ func (s *step) end(c Cause) {
 		s.endInbound(c)
 		return
 	}
-	s.concludeChange()
 	s.finish(c, false)
 	s.abandon(c)
 }
