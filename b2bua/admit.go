@@ -70,9 +70,6 @@ func (e *Engine) objection(m *dialog.Message) (dialog.Refusal, string) {
 		}
 		return dialog.Refusal{Code: 415, Extra: []dialog.Header{{Name: "Accept", Value: "application/sdp, multipart/mixed"}}}, "media_type"
 	}
-	if m.Contact == "" {
-		return dialog.Refusal{Code: 400, Phrase: "Missing Contact"}, "no_contact"
-	}
 	return dialog.Refusal{}, ""
 }
 

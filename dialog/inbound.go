@@ -21,6 +21,9 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 		Tag: strings.Clone(m.FromTag), Peer: l.Peer, Target: strings.Clone(m.Contact),
 		Routes: cloned(m.Routes), CSeq: m.CSeq, Update: m.allows("UPDATE"),
 	}
+	if d.Target == "" {
+		d.Target = sipURI("", from.Remote.String(), from.Transport) // a peer of RFC 2543
+	}
 	l.Dialogs = []*Dialog{d}
 	s := step{Leg: l, now: now}
 	t := s.accept(m, from, inviteServer)
