@@ -25,6 +25,7 @@ type Call struct {
 
 	rerouters []Rerouter // of the attempts made
 	watch     Watch
+	tail      []byte // of a record that a newer version wrote
 	out       []Action
 }
 

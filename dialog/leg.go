@@ -62,6 +62,8 @@ type Leg struct {
 	Cancelled bool // outbound: the CANCEL has been sent
 	Session   Session
 	Change    Change // a re-INVITE or UPDATE under way
+
+	tail []byte // of a record that a newer version wrote
 }
 
 // Marks are the facts of a leg that its record tells.
@@ -94,6 +96,8 @@ type Dialog struct {
 	AckTo  Path
 	AckSeq uint16
 	InvSeq uint32 // CSeq number of the INVITE whose 2xx it was
+
+	tail []byte // of a record that a newer version wrote
 }
 
 // never is the time of a timer that is off.
@@ -224,6 +228,9 @@ func (s *step) unsent(ev Unsent) {
 func (s *step) sweep() {
 	if s.State == Leaving {
 		s.concludeChange() // however the leg came to its end (P7)
+	}
+	if invite := s.invite(); s.Cancelled && invite != nil && invite.state > proceeding {
+		s.stopCancelling()
 	}
 	live := s.Tx[:0]
 	for _, t := range s.Tx {

@@ -50,6 +50,7 @@ const (
 	timerRepeat // A, E, G: the time to send again
 	timerEnd    // B, D, F, H, I, J, K, L, M: the time to be in this state is over
 	unsent      // the transport could not send
+	moot        // a CANCEL: the INVITE has its final response
 	inputs
 )
 
@@ -73,6 +74,8 @@ type Tx struct {
 	Repeat  time.Time     // timerRepeat; zero: off
 	Every   time.Duration // until the repeat after it
 	End     time.Time     // timerEnd; zero: off
+
+	tail []byte // of a record that a newer version wrote
 }
 
 // is says that a message belongs to a transaction that the peer has begun

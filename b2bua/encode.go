@@ -1,0 +1,96 @@
+package b2bua
+
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// schema is the first byte of a record. Fields are only ever added at the end of
+// their block, which needs no new schema; the schema changes when a field goes
+// or changes its meaning, and the reader then knows the one before as well.
+const schema = 1
+
+// Profiles gives a restored call what is not in its record: how to behave toward
+// a trunk or a carrier. A name that the configuration no longer has gets
+// something safe, never nil.
+type Profiles interface {
+	TrunkPolicy(name string) *dialog.Policy
+	CarrierPolicy(name string) *dialog.Policy
+	Rerouter(carrier string) Rerouter
+}
+
+// Encode appends the record of a call: all that is needed to go on with it.
+func (c *Call) Encode(b []byte) []byte {
+	w := dialog.NewWriter(append(b, schema))
+	c.fields(w)
+	return w.Data()
+}
+
+// Decode reads what Encode wrote.
+func Decode(b []byte, p Profiles) (*Call, error) {
+	if len(b) == 0 || b[0] != schema {
+		return nil, dialog.ErrRecord
+	}
+	r := dialog.NewReader(b[1:])
+	c := &Call{}
+	c.fields(r)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	if c.Winner >= len(c.Out) || c.Winner < -1 || c.In.Side != dialog.In {
+		return nil, dialog.ErrRecord
+	}
+	c.In.Policy = p.TrunkPolicy(c.Setup.Trunk)
+	for _, leg := range c.Out {
+		leg.Policy = p.CarrierPolicy(leg.Target.Carrier)
+		c.rerouters = append(c.rerouters, p.Rerouter(leg.Target.Carrier))
+	}
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		t.Policy, t.Reroute = p.CarrierPolicy(t.Carrier), p.Rerouter(t.Carrier)
+	}
+	return c, nil
+}
+
+// fields lists the fields of the record in their order.
+func (c *Call) fields(r *dialog.Coder) {
+	r.Block(&c.tail, func() {
+		c.began(r)
+		c.Setup.Fields(r)
+		c.ID = c.Setup.Call
+		if r.Reading() {
+			c.In = &dialog.Leg{}
+		}
+		c.In.Fields(r)
+		dialog.List(r, &c.Out, func(p **dialog.Leg) {
+			if r.Reading() {
+				*p = &dialog.Leg{}
+			}
+			(*p).Fields(r)
+		})
+		dialog.List(r, &c.Targets, func(t *Target) { t.Fields(r) })
+		dialog.Int(r, &c.Winner)
+		dialog.Int(r, &c.Limit)
+		r.Time(&c.Expires)
+		c.Ended.Fields(r)
+		r.String(&c.EndedBy)
+		r.Time(&c.EndedAt)
+		r.Flag(&c.Written)
+		r.Uint(&c.watch.final)
+		r.Flag(&c.watch.closed)
+		for i := range c.watch.over {
+			r.Uint(&c.watch.over[i])
+		}
+	})
+}
+
+// began is the first field: the instant from which all others are counted.
+func (c *Call) began(r *dialog.Coder) {
+	var n int64
+	if !r.Reading() {
+		n = c.In.Marks.Began.UnixNano()
+	}
+	dialog.Int(r, &n)
+	r.Base = time.Unix(0, n)
+}

@@ -1,0 +1,180 @@
+package b2bua
+
+import (
+	"bytes"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// everything sets every field of a struct, however deep, to something that is
+// not zero; what must be bounded is put right by the caller.
+func everything(v reflect.Value, n *int) {
+	*n++
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString(string(rune('a' + *n%26)))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	case reflect.Uint8:
+		v.SetUint(1)
+	case reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		v.SetUint(uint64(*n))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			everything(v.Index(i), n)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			everything(v.Index(i), n)
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		everything(v.Elem(), n)
+	case reflect.Struct:
+		switch v.Interface().(type) {
+		case time.Time:
+			v.Set(reflect.ValueOf(time.Unix(1e9, int64(*n))))
+			return
+		case netip.AddrPort:
+			v.Set(reflect.ValueOf(netip.MustParseAddrPort("[2001:db8::1]:5060")))
+			return
+		case dialog.Policy:
+			return
+		}
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if f.IsExported() && f.Type.Kind() != reflect.Interface {
+				everything(v.Field(i), n)
+			}
+		}
+	}
+}
+
+type profile struct{ policy *dialog.Policy }
+
+func (p profile) TrunkPolicy(string) *dialog.Policy   { return p.policy }
+func (p profile) CarrierPolicy(string) *dialog.Policy { return p.policy }
+func (p profile) Rerouter(string) Rerouter            { return p }
+func (p profile) Reroute(dialog.Cause) bool           { return true }
+
+// full is a call of which every field that people can see is set.
+func full() (*Call, profile) {
+	c, n := &Call{}, 0
+	everything(reflect.ValueOf(c).Elem(), &n)
+	p := profile{&dialog.Policy{}}
+	c.ID, c.Winner, c.In.Side = c.Setup.Call, 1, dialog.In
+	c.In.Policy = p.policy
+	for _, leg := range c.Out {
+		leg.Policy = p.policy
+		c.rerouters = append(c.rerouters, p)
+	}
+	for i := range c.Targets {
+		c.Targets[i].Policy, c.Targets[i].Reroute = p.policy, p
+	}
+	return c, p
+}
+
+// TestRecordHoldsEveryField sets all fields by reflection, so that one that a
+// later change adds and forgets to encode is missed.
+func TestRecordHoldsEveryField(t *testing.T) {
+	c, p := full()
+	got, err := Decode(c.Encode(nil), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, got) {
+		t.Errorf("\nwritten %+v\nread    %+v", c, got)
+		for i := range c.Out {
+			t.Errorf("\nleg written %+v\nleg read    %+v", c.Out[i], got.Out[i])
+		}
+	}
+}
+
+// TestRecordOfANewerVersion is a rolling upgrade: fields added behind those that
+// this version knows are kept and written again.
+func TestRecordOfANewerVersion(t *testing.T) {
+	c, p := full()
+	c.tail = []byte("new")
+	newer := c.Encode(nil)
+	c.tail = nil
+	older, err := Decode(newer, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := older.Encode(nil); !bytes.Equal(again, newer) {
+		t.Error("what a newer version has written is lost")
+	}
+	older.tail = nil
+	if !reflect.DeepEqual(older, c) {
+		t.Error("a newer version's record reads differently")
+	}
+}
+
+// TestRecordOfAnOlderVersion is the other half: fields at the end that the
+// writer did not have yet are zero.
+func TestRecordOfAnOlderVersion(t *testing.T) {
+	w := dialog.NewWriter(nil)
+	var tail []byte
+	one := "one"
+	w.Block(&tail, func() { w.String(&one) })
+	r := dialog.NewReader(w.Data())
+	two, flag, at := "x", true, time.Now()
+	r.Block(&tail, func() {
+		r.String(&one)
+		r.String(&two)
+		r.Flag(&flag)
+		r.Time(&at)
+	})
+	if r.Err() != nil || one != "one" || two != "" || flag || !at.IsZero() {
+		t.Errorf("%v %q %q %v %v", r.Err(), one, two, flag, at)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	c, p := full()
+	f.Add(c.Encode(nil))
+	f.Add([]byte{schema})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Decode(b, p)
+		if err != nil {
+			return
+		}
+		again, err := Decode(c.Encode(nil), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(again.Encode(nil), c.Encode(nil)) {
+			t.Error("not the same when written again")
+		}
+		c.Deadline()
+		c.Done()
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	c, _ := full()
+	buf := c.Encode(nil)
+	b.ReportMetric(float64(len(buf)), "bytes")
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = c.Encode(buf[:0])
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	c, p := full()
+	buf := c.Encode(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Decode(buf, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

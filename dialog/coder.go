@@ -1,0 +1,204 @@
+package dialog
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Coder writes or reads a record: fields without names, in one order, in blocks
+// that know their length. One method lists the fields of a type for both
+// directions, so they cannot drift apart. A newer writer adds fields at the end
+// of a block; an older reader keeps what it does not know in the block's tail and
+// writes it again; fields that an older writer did not have are zero.
+//
+// Integers are varints, times are nanoseconds after Base, strings and bytes are
+// preceded by their length.
+type Coder struct {
+	Base    time.Time // what times are counted from: the same for writer and reader
+	data    []byte    // written so far, or still to be read
+	reading bool
+	err     error
+}
+
+// ErrRecord says that a record cannot be read: it is cut short or garbled.
+var ErrRecord = errors.New("dialog: a record that cannot be read")
+
+// NewWriter writes a record behind what is in b.
+func NewWriter(b []byte) *Coder { return &Coder{data: b} }
+
+// NewReader reads a record.
+func NewReader(b []byte) *Coder { return &Coder{data: b, reading: true} }
+
+// Reading says in which direction the coder works.
+func (c *Coder) Reading() bool { return c.reading }
+
+// Err is the first fault met in reading.
+func (c *Coder) Err() error { return c.err }
+
+// Data is what has been written, or what is left to read.
+func (c *Coder) Data() []byte { return c.data }
+
+// Fail notes that what was read makes no sense.
+func (c *Coder) Fail() {
+	c.data = nil
+	if c.err == nil {
+		c.err = ErrRecord
+	}
+}
+
+// Uint is an unsigned integer.
+func (c *Coder) Uint(v *uint64) {
+	if !c.reading {
+		c.data = binary.AppendUvarint(c.data, *v)
+		return
+	}
+	if len(c.data) == 0 {
+		*v = 0 // a field that the writer did not have
+		return
+	}
+	n, size := binary.Uvarint(c.data)
+	if size <= 0 {
+		c.Fail()
+		return
+	}
+	*v, c.data = n, c.data[size:]
+}
+
+// Int is a signed integer of any kind.
+func Int[T ~int | ~int64 | ~uint8 | ~uint16 | ~uint32](c *Coder, v *T) {
+	u := uint64(*v)<<1 ^ uint64(int64(*v)>>63)
+	c.Uint(&u)
+	if c.reading {
+		n := int64(u>>1) ^ -int64(u&1)
+		if *v = T(n); int64(*v) != n {
+			c.Fail()
+		}
+	}
+}
+
+// Flag is true or false.
+func (c *Coder) Flag(v *bool) {
+	var u uint64
+	if *v {
+		u = 1
+	}
+	c.Uint(&u)
+	if c.reading {
+		*v = u == 1
+	}
+}
+
+// Time is an instant; the zero time is kept as such.
+func (c *Coder) Time(v *time.Time) {
+	var u uint64
+	if !v.IsZero() {
+		n := v.Sub(c.Base).Nanoseconds()
+		u = (uint64(n)<<1 ^ uint64(n>>63)) + 1
+	}
+	c.Uint(&u)
+	if c.reading {
+		*v = time.Time{}
+		if u > 0 {
+			u--
+			*v = c.Base.Add(time.Duration(int64(u>>1) ^ -int64(u&1)))
+		}
+	}
+}
+
+// String is a text.
+func (c *Coder) String(v *string) {
+	if !c.reading {
+		c.data = append(binary.AppendUvarint(c.data, uint64(len(*v))), *v...)
+		return
+	}
+	*v = string(c.take())
+}
+
+// Bytes are kept as nil where there are none.
+func (c *Coder) Bytes(v *[]byte) {
+	if !c.reading {
+		c.data = append(binary.AppendUvarint(c.data, uint64(len(*v))), *v...)
+		return
+	}
+	*v = append([]byte(nil), c.take()...)
+}
+
+// take reads a length and as many bytes.
+func (c *Coder) take() []byte {
+	var n uint64
+	c.Uint(&n)
+	if n > uint64(len(c.data)) {
+		c.Fail()
+		return nil
+	}
+	b := c.data[:n]
+	c.data = c.data[n:]
+	return b
+}
+
+// Block is a group of fields with its length before it; tail keeps what a newer
+// writer has added.
+func (c *Coder) Block(tail *[]byte, fields func()) {
+	if !c.reading {
+		start := len(c.data)
+		fields()
+		c.data = append(c.data, *tail...)
+		size := len(c.data) - start
+		var prefix [binary.MaxVarintLen64]byte
+		n := binary.PutUvarint(prefix[:], uint64(size))
+		c.data = append(c.data, prefix[:n]...)
+		copy(c.data[start+n:], c.data[start:start+size])
+		copy(c.data[start:], prefix[:n])
+		return
+	}
+	block := c.take()
+	rest := c.data
+	c.data = block
+	fields()
+	if c.err != nil {
+		return
+	}
+	*tail = append([]byte(nil), c.data...)
+	c.data = rest
+}
+
+// List is a list of items.
+func List[T any](c *Coder, list *[]T, item func(*T)) {
+	n := uint64(len(*list))
+	c.Uint(&n)
+	if c.reading {
+		*list = nil
+		if n > uint64(len(c.data)) { // an item takes a byte at least
+			c.Fail()
+			return
+		}
+		if n > 0 {
+			*list = make([]T, n)
+		}
+	}
+	for i := range *list {
+		if item(&(*list)[i]); c.err != nil {
+			return
+		}
+	}
+}
+
+// Strings is a list of texts.
+func (c *Coder) Strings(list *[]string) { List(c, list, c.String) }
+
+// AddrPort is an address; the zero one is kept as such.
+func (c *Coder) AddrPort(v *netip.AddrPort) {
+	var b []byte
+	if !c.reading && v.IsValid() {
+		b, _ = v.MarshalBinary() // never fails
+	}
+	c.Bytes(&b)
+	if c.reading {
+		*v = netip.AddrPort{}
+		if len(b) > 0 && v.UnmarshalBinary(b) != nil {
+			c.Fail()
+		}
+	}
+}
