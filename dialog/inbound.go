@@ -186,7 +186,7 @@ func (s *step) cancelling(m *Message, from Path) {
 		return // a re-INVITE takes its course (RFC 3261 §9.2 leaves it to us)
 	}
 	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: cloned(m.Reasons)}
-	s.conclude(invite, c)
+	s.conclude(invite, Cause{Code: 487}) // its own Reason is no news to the caller
 	s.finish(c, true)
 }
 

@@ -228,13 +228,18 @@ func (s *step) ackAnew(t *Tx, m *Message) {
 
 // finished takes the final response to a request other than INVITE: Timer K.
 func (s *step) finished(t *Tx, m *Message) {
-	t.Code, t.Last = m.Code, nil
-	t.End = s.now
-	if !t.Path.Transport.Reliable() {
-		t.End = s.now.Add(s.Policy.Timers.T4)
-	}
+	t.Code = m.Code
+	s.quiet(t, m)
 	if t.Method == "UPDATE" {
 		s.changed(t, m)
+	}
+}
+
+// quiet arms Timer K: the request is not sent again, its answers are absorbed.
+func (s *step) quiet(t *Tx, _ *Message) {
+	t.Last, t.End = nil, s.now
+	if !t.Path.Transport.Reliable() {
+		t.End = s.now.Add(s.Policy.Timers.T4)
 	}
 }
 
@@ -319,6 +324,15 @@ func (s *step) cancel(invite *Tx) {
 	invite.End = s.now.Add(s.lifetime())
 	invite.Last = nil
 	s.send(t, "CANCEL", 0, t.Path, Path{}, t.Last, false)
+}
+
+// stopCancelling ends the repeats of a CANCEL that has nothing left to cancel.
+func (s *step) stopCancelling() {
+	for _, t := range s.Tx {
+		if t.machine == client && t.Method == "CANCEL" {
+			s.move(t, moot, nil)
+		}
+	}
 }
 
 // bye ends a dialog, once.

@@ -49,10 +49,12 @@ var clientFigure = []arrow{
 	{trying, unsent, terminated, (*step).notSent},             //
 	{trying, got1xx, proceeding, (*step).slowDown},            //
 	{trying, gotFinal, completed, (*step).finished},           //
+	{trying, moot, completed, (*step).quiet},                  // P5: no CANCEL after a final
 	{proceeding, timerRepeat, proceeding, (*step).repeatAtT2}, // Timer E
 	{proceeding, timerEnd, terminated, (*step).timedOut},      // Timer F
 	{proceeding, got1xx, proceeding, nil},                     //
 	{proceeding, gotFinal, completed, (*step).finished},       //
+	{proceeding, moot, completed, (*step).quiet},              //
 	{completed, gotFinal, completed, (*step).absorb},          //
 	{completed, timerEnd, terminated, nil},                    // Timer K
 }
