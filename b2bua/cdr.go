@@ -70,7 +70,7 @@ func (c *Call) Record(now time.Time) Record {
 			end = now
 		}
 		r.Duration = end.Sub(r.Answered).Round(time.Millisecond).Seconds()
-	case c.Ended.Why == dialog.Cancelled:
+	case c.Ended.Why == dialog.Cancelled || c.Ended.Why == dialog.HungUp: // by BYE in the early dialog (RFC 3261 §15)
 		r.Result = "cancelled"
 	}
 	for _, leg := range c.Out {

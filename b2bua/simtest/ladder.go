@@ -50,8 +50,8 @@ func (s *Stage) Ladder() string {
 		}
 		fmt.Fprintf(&b, "%8.3f   %s\n", r.at.Sub(s.Net.begin).Seconds(), strings.TrimRight(line, " "))
 	}
-	if s.Settled > 0 {
-		fmt.Fprintf(&b, "    quiet after %.0f s more\n", s.Settled.Seconds())
+	if s.Settled {
+		fmt.Fprintf(&b, "    quiet after %.0f s more\n", s.Quiet.Seconds())
 	}
 	return b.String()
 }

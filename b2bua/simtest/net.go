@@ -169,6 +169,8 @@ func (n *Net) say(p *Peer, source netip.AddrPort, data []byte) {
 // deliver gives Bulkhead what has arrived.
 func (n *Net) deliver(c *crossing, conn uint64) {
 	n.mu.Lock()
+	copied := *c // the network may have made two of one
+	c = &copied
 	c.at = time.Now()
 	n.crossed = append(n.crossed, c)
 	local := n.local[c.peer.realm]

@@ -11,7 +11,7 @@ import (
 // fault is a sentence. It looks at nothing but what crossed the wire, the
 // records and the counters of violations and panics.
 func (s *Stage) Promises() []string {
-	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, origins: map[string]origin{}}
+	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}}
 	c.faults = append(c.faults, s.Net.faults...)
 	for _, m := range s.Net.crossed {
 		if m.lost && m.in || m.mark == "unknown_source" {
@@ -34,6 +34,7 @@ type court struct {
 	trunk   map[string]*inviting // by Call-ID, CSeq and branch
 	out     map[string]*attempt  // by Call-ID
 	origins map[string]origin    // by peer and Call-ID
+	tags    map[string]string    // the trunk's, by Call-ID
 	closed  bool                 // the trunk's CANCEL or BYE has been accepted
 	calls   int                  // INVITEs outside a dialog that the trunk sent
 }
@@ -49,13 +50,13 @@ type attempt struct {
 	invite      message
 	provisional bool
 	final       bool
-	cancelled   int            // different CANCELs
+	cancelled   bool
 	finals      map[string]int // copies delivered, by CSeq and To
 	acks        map[string]int
 	answered    map[string]bool // To-tags of 2xx
 	byes        map[string]string
 	over        map[string]bool // dialogs in which a BYE went either way
-	late        bool            // no offer in the INVITE: a 2xx waits for the trunk's ACK
+	late        map[string]bool // by CSeq: no offer in the INVITE, so a 2xx waits for the trunk's ACK
 }
 
 type origin struct{ session, version, rest string }
@@ -78,6 +79,7 @@ func (c *court) received(m *crossing) {
 				c.trunk[k] = &inviting{}
 				if t.method() == "INVITE" && t.toTag() == "" {
 					c.calls++
+					c.tags[t.callID()] = t.fromTag()
 				}
 			}
 		}
@@ -135,7 +137,7 @@ func (c *court) toTrunk(m *crossing) {
 	if t.code() == 0 {
 		switch t.method() {
 		case "BYE", "INVITE", "UPDATE", "ACK":
-			if t.toTag() == "" {
+			if tag, called := c.tags[t.callID()]; !called || t.toTag() != tag {
 				c.fault(m, "a request to the trunk outside a dialog")
 			}
 		default:
@@ -189,7 +191,7 @@ func (c *court) toCarrier(m *crossing) {
 		}
 		c.out[t.callID()] = &attempt{
 			invite: t, finals: map[string]int{}, acks: map[string]int{}, answered: map[string]bool{},
-			byes: map[string]string{}, over: map[string]bool{}, late: t.body == "",
+			byes: map[string]string{}, over: map[string]bool{}, late: map[string]bool{fmt.Sprint(t.cseq()): t.body == ""},
 		}
 		return
 	case a == nil:
@@ -197,6 +199,8 @@ func (c *court) toCarrier(m *crossing) {
 		return
 	}
 	switch t.method() {
+	case "INVITE":
+		a.late[fmt.Sprint(t.cseq())] = t.body == ""
 	case "CANCEL":
 		c.cancel(m, a)
 	case "ACK":
@@ -215,14 +219,14 @@ func (c *court) toCarrier(m *crossing) {
 // cancel: P5, and RFC 3261 §9.1.
 func (c *court) cancel(m *crossing, a *attempt) {
 	t := m.text
-	if a.cancelled == 0 {
-		a.cancelled = 1
+	if !a.cancelled {
+		a.cancelled = true
 		if !a.provisional {
 			c.fault(m, "P5: a CANCEL before a provisional")
 		}
-		if a.final {
-			c.fault(m, "P5: a CANCEL after the final response")
-		}
+	}
+	if a.final {
+		c.fault(m, "P5: a CANCEL after the final response")
 	}
 	for _, same := range [][2]string{
 		{t.uri(), a.invite.uri()}, {t.first("Via"), a.invite.first("Via")}, {t.first("From"), a.invite.first("From")},
@@ -327,12 +331,13 @@ func (c *court) close() {
 	say := func(format string, args ...any) { c.faults = append(c.faults, fmt.Sprintf(format, args...)) }
 	for id, a := range c.out {
 		for what, n := range a.finals {
-			if got := a.acks[what]; got != n && (!a.late || got == 0 || got > n) && c.lossless() {
+			cseq, _, _ := strings.Cut(what, " ")
+			if got := a.acks[what]; got != n && (!a.late[cseq] || got == 0 || got > n) && c.lossless() {
 				say("P3, P4: %d finals %q of %s got %d ACKs", n, what, id, got)
 			}
 		}
 		for tag := range a.answered {
-			if !a.over[tag] && s.Settled > 0 {
+			if !a.over[tag] && s.Settled {
 				say("P4: the dialog %s was answered and never ended", tag)
 			}
 		}
@@ -346,7 +351,7 @@ func (c *court) close() {
 	if n := s.Counter("panics_total"); n != 0 {
 		say("%g panics", n)
 	}
-	if n, want := len(s.Records()), int(s.Counter("calls_total")); n != want && s.Settled > 0 {
+	if n, want := len(s.Records()), int(s.Counter("calls_total")); n != want && s.Settled {
 		say("P8: %d records of %d calls", n, want)
 	}
 	seen := map[string]bool{}
@@ -357,7 +362,7 @@ func (c *court) close() {
 		seen[r.Call] = true
 		c.consistent(r, say)
 	}
-	if s.Settled > 0 && (s.Engine.Active() != 0 || s.Engine.Strands() != 0) {
+	if s.Settled && (s.Engine.Active() != 0 || s.Engine.Strands() != 0) {
 		say("P7: %d calls active, %d kept", s.Engine.Active(), s.Engine.Strands())
 	}
 }

@@ -35,7 +35,8 @@ type Stage struct {
 	Log     *zap.Logger                 // before the first statement; nil: none
 	Wrap    func(b2bua.Book) b2bua.Book // before the first statement: a book that misbehaves
 	Faulty  bool                        // the scenario is about defects: violations and panics are its own business
-	Settled time.Duration               // what settle took
+	Settled bool                        // settle has been reached
+	Quiet   time.Duration               // what it took
 
 	t        testing.TB
 	raw      map[string]string
@@ -226,7 +227,7 @@ func (s *Stage) settle() error {
 		}
 		s.drained = nil
 	}
-	s.Settled = time.Since(begin)
+	s.Settled, s.Quiet = true, time.Since(begin)
 	return nil
 }
 
