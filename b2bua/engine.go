@@ -36,6 +36,7 @@ type Engine struct {
 	draining atomic.Bool
 	settled  chan struct{} // capacity 1: a record has been written
 	observer Observer
+	between  func(*Call) *Call // tests: what becomes of a call between two events
 }
 
 // Config is what an Engine needs to know of its node.
@@ -121,6 +122,38 @@ func (e *Engine) policy(realm string) *dialog.Policy {
 	}
 	return p
 }
+
+// TrunkPolicy is Profiles. A trunk that is gone from the configuration still has
+// calls; they end as they would have.
+func (e *Engine) TrunkPolicy(name string) *dialog.Policy {
+	if p := e.trunks[name]; p != nil {
+		return p
+	}
+	return e.policy("")
+}
+
+// CarrierPolicy is Profiles.
+func (e *Engine) CarrierPolicy(name string) *dialog.Policy {
+	if p := e.carriers[name]; p != nil {
+		return p
+	}
+	return e.policy("")
+}
+
+// Rerouter is Profiles.
+func (e *Engine) Rerouter(carrier string) Rerouter {
+	if c := e.book.Carrier(carrier); c != nil {
+		return c
+	}
+	return nobody{}
+}
+
+// nobody is a carrier that the configuration no longer has: its failures stop
+// nothing.
+type nobody struct{}
+
+// Reroute is Rerouter.
+func (nobody) Reroute(dialog.Cause) bool { return true }
 
 // Run fires the calls' deadlines until the context ends.
 func (e *Engine) Run(ctx context.Context) { e.clock.run(ctx) }

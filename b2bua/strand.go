@@ -151,6 +151,9 @@ func (s *strand) step(it *item) {
 	s.remember(now, it)
 	if it.admit != nil && s.call == nil {
 		s.perform(now, it.admit(s, now))
+		if s.engine.between != nil {
+			s.call = s.engine.between(s.call)
+		}
 		return
 	}
 	if s.call == nil {
@@ -170,6 +173,9 @@ func (s *strand) step(it *item) {
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path}}
 	}
 	s.perform(now, s.call.Step(now, ev))
+	if s.engine.between != nil {
+		s.call = s.engine.between(s.call)
+	}
 }
 
 // remember keeps what the log shows where a defect shows.

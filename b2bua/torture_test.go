@@ -57,10 +57,10 @@ func (s *sink) take() []sunk {
 	return out
 }
 
-type nobody struct{}
+type unrecorded struct{}
 
 // Write is b2bua.Records.
-func (nobody) Write(b2bua.Record) error { return nil }
+func (unrecorded) Write(b2bua.Record) error { return nil }
 
 var (
 	trunkSource   = netip.MustParseAddrPort("127.0.11.5:5060")
@@ -85,7 +85,7 @@ func bench(t testing.TB) (*b2bua.Engine, *sink, *b2bua.Metrics) {
 	m := b2bua.NewMetrics(prometheus.NewRegistry())
 	e := b2bua.New(b2bua.Config{
 		Timers: dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
-	}, book, s, nobody{}, zap.NewNop(), m, nil)
+	}, book, s, unrecorded{}, zap.NewNop(), m, nil)
 	return e, s, m
 }
 
