@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"bulkhead/b2bua"
 	"bulkhead/b2bua/simtest"
 )
 
@@ -28,7 +29,7 @@ func TestLadders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := play(t, archive)
+			got := play(t, archive, nil)
 			if t.Failed() {
 				return
 			}
@@ -44,8 +45,29 @@ func TestLadders(t *testing.T) {
 // expected are the sections that a scenario ends with, in this order.
 var expected = []string{"ladder", "record", "counters"}
 
+// TestP9_LaddersWithRestores plays every scenario with the call's record written
+// and read between any two events: nobody can tell the difference.
+func TestP9_LaddersWithRestores(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			restores := func(e *b2bua.Engine) { e.RestoreEveryStep(func(err error) { t.Error(err) }) }
+			if got := play(t, archive, restores); !t.Failed() {
+				compare(t, archive, got)
+			}
+		})
+	}
+}
+
 // play runs a scenario to its end and checks the promises.
-func play(t *testing.T, archive *txtar.Archive) map[string]string {
+func play(t *testing.T, archive *txtar.Archive, raised func(*b2bua.Engine)) map[string]string {
 	got := map[string]string{}
 	synctest.Test(t, func(t *testing.T) {
 		raw := map[string]string{}
@@ -53,6 +75,7 @@ func play(t *testing.T, archive *txtar.Archive) map[string]string {
 			raw[f.Name] = string(f.Data)
 		}
 		s := simtest.Open(t, raw)
+		s.Raised = raised
 		defer s.Close()
 		defer func() {
 			if t.Failed() {

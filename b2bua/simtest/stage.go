@@ -34,6 +34,7 @@ type Stage struct {
 	Net     *Net
 	Log     *zap.Logger                 // before the first statement; nil: none
 	Wrap    func(b2bua.Book) b2bua.Book // before the first statement: a book that misbehaves
+	Raised  func(*b2bua.Engine)         // if set, sees the engine before the first message
 	Faulty  bool                        // the scenario is about defects: violations and panics are its own business
 	Settled bool                        // settle has been reached
 	Quiet   time.Duration               // what it took
@@ -64,7 +65,7 @@ func Open(t testing.TB, raw map[string]string) *Stage {
 		realms: carriers.Realms{},
 	}
 	s.Net = &Net{
-		wake: make(chan struct{}, 1), rules: map[direction]*rule{}, broken: map[uint64]bool{},
+		wake: make(chan struct{}, 1), rules: map[direction]*rule{}, counts: map[tally]int{}, broken: map[uint64]bool{},
 		dice: rand.New(rand.NewPCG(1, 1)), begin: time.Now(),
 		local: map[string]netip.AddrPort{"access": access, "core": core}, heard: s.hear,
 	}
@@ -79,7 +80,7 @@ func Open(t testing.TB, raw map[string]string) *Stage {
 }
 
 func (s *Stage) peer(name, realm string, transport wire.Transport, at ...string) {
-	p := &Peer{Name: name, realm: realm, transport: transport, ours: s.Net.local[realm].Addr().String()}
+	p := &Peer{Name: name, realm: realm, transport: transport, ours: s.Net.local[realm].Addr().String(), byID: map[string]*talk{}}
 	for _, a := range at {
 		p.addresses = append(p.addresses, netip.MustParseAddrPort(a))
 	}
@@ -176,6 +177,9 @@ func (s *Stage) raise() {
 	s.Engine = b2bua.New(b2bua.Config{
 		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4},
 	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), s.Net)
+	if s.Raised != nil {
+		s.Raised(s.Engine)
+	}
 	s.Net.receive, s.Net.known, s.Net.dropped = s.Engine.Receive, s.Engine.Known, s.Engine.Dropped
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop, s.ended = cancel, make(chan struct{})
@@ -183,6 +187,14 @@ func (s *Stage) raise() {
 		s.Engine.Run(ctx)
 		close(s.ended)
 	}()
+}
+
+// Count is how many messages with this label ("487", "200 BYE", "INVITE sdp") a
+// peer has sent to Bulkhead, or Bulkhead to it.
+func (s *Stage) Count(peer, label string) (sent, received int) {
+	s.Net.mu.Lock()
+	defer s.Net.mu.Unlock()
+	return s.Net.counts[tally{peer, label, true}], s.Net.counts[tally{peer, label, false}]
 }
 
 // Close stops the engine's clock; what is left of calls stays as it is.
