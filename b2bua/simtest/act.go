@@ -204,11 +204,7 @@ func (s *Stage) autoACK(p *Peer, t *talk, m message) {
 
 // auto answers within the talk that was heard.
 func (s *Stage) auto(p *Peer, t *talk, words []string) {
-	for i, known := range p.talks {
-		if known == t {
-			words = append(words[:len(words):len(words)], fmt.Sprintf("call=%d", i+1))
-		}
-	}
+	words = append(words[:len(words):len(words)], fmt.Sprintf("call=%d", t.n))
 	if err := s.respond(p, words); err != nil {
 		s.t.Errorf("%s auto %s: %v", p.Name, strings.Join(words, " "), err)
 	}

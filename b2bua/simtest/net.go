@@ -34,6 +34,11 @@ type Net struct {
 	last    *crossing                 // what Bulkhead received last
 	faults  []string                  // what Bulkhead sent and no peer would understand
 	begin   time.Time
+	counts  map[tally]int
+
+	// Forget is for so many calls that what crossed cannot be kept: it is only
+	// counted, and there are neither ladders nor promises.
+	Forget bool
 
 	receive func(wire.Packet)
 	known   func(realm string, source netip.Addr) bool
@@ -51,6 +56,12 @@ type crossing struct {
 	text message
 	lost bool
 	mark string // why it got no further: a name of dialog.Drop
+}
+
+// tally is what is counted.
+type tally struct {
+	peer, label string
+	in          bool
 }
 
 type direction struct {
@@ -115,7 +126,7 @@ func (n *Net) Send(h, fallback wire.Hop, data []byte, unsent func(error)) {
 	peer := n.at(h.Realm, h.Remote.Addr())
 	c := &crossing{at: time.Now(), peer: peer, to: h.Remote, data: bytes.Clone(data), text: read(data)}
 	n.judge(c, data)
-	n.crossed = append(n.crossed, c)
+	n.keep(c)
 	if peer == nil {
 		c.lost = true
 		return
@@ -172,7 +183,7 @@ func (n *Net) deliver(c *crossing, conn uint64) {
 	copied := *c // the network may have made two of one
 	c = &copied
 	c.at = time.Now()
-	n.crossed = append(n.crossed, c)
+	n.keep(c)
 	local := n.local[c.peer.realm]
 	n.mu.Unlock()
 	if c.lost {
@@ -199,6 +210,16 @@ func (n *Net) deliver(c *crossing, conn uint64) {
 		Hop: wire.Hop{Realm: c.peer.realm, Transport: c.peer.transport, Local: local, Remote: c.to, Conn: conn},
 		At:  c.at, Message: m, Raw: raw, Fault: fault,
 	})
+}
+
+// keep remembers what crossed. The lock is held.
+func (n *Net) keep(c *crossing) {
+	if !n.Forget {
+		n.crossed = append(n.crossed, c)
+	}
+	if c.peer != nil && !c.lost {
+		n.counts[tally{c.peer.Name, c.text.label(), c.in}]++
+	}
 }
 
 // travel carries a message by the rules of its direction. The lock is held.

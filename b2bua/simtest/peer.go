@@ -18,6 +18,7 @@ type Peer struct {
 	addresses []netip.AddrPort // where it listens; the first is what it calls from
 	ours      string           // how it addresses us
 	talks     []*talk
+	byID      map[string]*talk
 	conn      uint64
 	branches  int
 	auto      []automatic
@@ -35,6 +36,7 @@ type automatic struct {
 // talk is what a peer knows of one Call-ID.
 type talk struct {
 	id       string
+	n        int            // from 1, in the order of their beginning
 	at       netip.AddrPort // the peer's address that it runs by
 	called   bool           // Bulkhead called the peer
 	tag      string         // the peer's
@@ -56,20 +58,19 @@ type talk struct {
 
 // talk finds what the peer knows of a Call-ID, or begins it.
 func (p *Peer) talk(id string) *talk {
-	for _, t := range p.talks {
-		if t.id == id {
-			return t
-		}
+	if t := p.byID[id]; t != nil {
+		return t
 	}
 	n := ""
 	if len(p.talks) > 0 {
 		n = strconv.Itoa(len(p.talks) + 1)
 	}
 	t := &talk{
-		id: id, at: p.addresses[0], tag: p.Name + "-tag" + n,
+		id: id, n: len(p.talks) + 1, at: p.addresses[0], tag: p.Name + "-tag" + n,
 		requests: map[string]message{}, sent: map[string][]byte{}, acks: map[string][]byte{}, acked: map[int]bool{},
 	}
 	p.talks = append(p.talks, t)
+	p.byID[id] = t
 	return t
 }
 
