@@ -81,8 +81,12 @@ func (f *framer) next() (cut, []byte) {
 	return cutMessage, f.take(f.need)
 }
 
+// take hands over the first n bytes; nobody writes to them again.
 func (f *framer) take(n int) []byte {
-	raw := bytes.Clone(f.buf[:n])
+	raw := f.buf[:n:n]
+	if n < len(f.buf) {
+		raw = bytes.Clone(raw)
+	}
 	f.drop(n)
 	f.need = 0
 	return raw
@@ -90,13 +94,9 @@ func (f *framer) take(n int) []byte {
 
 func (f *framer) drop(n int) {
 	f.from = 0
-	if n == len(f.buf) {
-		if f.buf = f.buf[:0]; cap(f.buf) > 16<<10 {
-			f.buf = nil // an idle connection holds little
-		}
-		return
+	if f.buf = f.buf[n:]; len(f.buf) == 0 {
+		f.buf = nil // the next bytes get memory of their own; an idle connection holds none
 	}
-	f.buf = append(f.buf[:0], f.buf[n:]...)
 }
 
 // bodySize reads Content-Length, which streams cannot do without (RFC 3261

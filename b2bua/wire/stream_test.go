@@ -245,6 +245,7 @@ func TestTCP_BoundsOfConnections(t *testing.T) {
 			r.dropped("cut")
 			put(t, second, message("OPTIONS", "second", 0))
 			take(t, r.packets)
+			room := time.After(patience)
 			for heard := false; !heard; {
 				if nc, err := net.Dial("tcp", e.Addrs("core")[0].Addr.String()); err == nil {
 					defer nc.Close()
@@ -254,8 +255,11 @@ func TestTCP_BoundsOfConnections(t *testing.T) {
 				case <-r.packets:
 					heard = true
 				case <-r.drops: // the end of the first is still under way
-				case <-time.After(patience):
+				}
+				select {
+				case <-room:
 					t.Fatal("no room")
+				default:
 				}
 			}
 		})
@@ -410,5 +414,40 @@ func TestSend_PeerThatDoesNotRead(t *testing.T) {
 	}
 	if full == 0 || int(arrived/60_000)+unsent != 2000 {
 		t.Errorf("%d told, %d of these queue full, %d arrived", unsent, full, arrived/60_000)
+	}
+}
+
+// What waits for a peer that is found to be gone is not lost either.
+func TestSend_FallbackOfWhatWasQueued(t *testing.T) {
+	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
+	nc := dial(t, e)
+	put(t, nc, message("INVITE", "stuck", 0))
+	from := take(t, r.packets).Hop
+	full := make(chan error, 4000)
+	for len(full) == 0 {
+		e.Send(from, wire.Hop{}, make([]byte, 60_000), func(err error) { full <- err })
+	}
+	far := accepting(t, "127.0.0.1")
+	e.Send(from, wire.Hop{Realm: "core", Transport: wire.TCP, Remote: far.addr()}, []byte("200"), func(err error) { t.Error(err) })
+	_ = nc.SetLinger(0)
+	nc.Close()
+	gets(t, far.accept(), "200")
+}
+
+func TestServe_EndsWithConnectionsOpen(t *testing.T) {
+	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
+	nc := dial(t, e)
+	put(t, nc, message("INVITE", "open", 0))
+	take(t, r.packets)
+	closed := make(chan error, 1)
+	go func() { closed <- e.Close() }()
+	if err := take(t, closed); err != nil {
+		t.Error(err)
+	}
+	closes(t, nc)
+	unsent := make(chan error, 1)
+	e.Send(wire.Hop{Realm: "core", Transport: wire.TCP, Remote: addrPort(nc.LocalAddr())}, wire.Hop{}, []byte("x"), func(err error) { unsent <- err })
+	if err := take(t, unsent); !errors.Is(err, wire.ErrClosed) {
+		t.Error(err)
 	}
 }
