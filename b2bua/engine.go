@@ -33,6 +33,7 @@ type Engine struct {
 	shards   [64]shard
 	clock    clock
 	active   atomic.Int64 // calls whose record is not written
+	absorbed atomic.Int64 // calls whose record is written and that are still kept
 	draining atomic.Bool
 	settled  chan struct{} // capacity 1: a record has been written
 	observer Observer
@@ -46,6 +47,11 @@ type Config struct {
 	Agent  string // Server and User-Agent; empty: none
 	Timers dialog.Timers
 	Queue  int // messages that may wait for one call; default 256
+
+	// Absorbing is how many ended calls are kept only to absorb what their
+	// carriers still send; default 100,000. Beyond it that is answered from
+	// what the messages themselves say (Afterwards).
+	Absorbing int
 
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
@@ -87,6 +93,9 @@ type shard struct {
 func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metrics, o Observer) *Engine {
 	if c.Queue == 0 {
 		c.Queue = 256
+	}
+	if c.Absorbing == 0 {
+		c.Absorbing = 100_000
 	}
 	e := &Engine{
 		config: c, wire: w, book: book, records: records, log: log, metrics: m, observer: o,

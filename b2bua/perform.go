@@ -73,6 +73,8 @@ func (s *strand) write(r Record) {
 		zap.String("carrier", carrier), zap.Int("attempts", len(r.Attempts)), zap.String("result", r.Result),
 		zap.String("cause", r.Cause), zap.Int("status", r.Status), zap.Int("q850", r.Q850),
 		zap.String("ended_by", r.EndedBy), zap.Float64("duration", r.Duration))
+	s.absorbing = true
+	e.absorbed.Add(1)
 	e.active.Add(-1)
 	select {
 	case e.settled <- struct{}{}:

@@ -27,7 +27,8 @@ type strand struct {
 	count int
 	armed time.Time // earliest entry in the clock; zero: none
 
-	panics int
+	panics    int
+	absorbing bool // the record is written
 }
 
 // item is one thing in the queue: a message, a failed send, or a command.
@@ -114,7 +115,7 @@ func (s *strand) run() {
 		if len(s.queue) == 0 {
 			s.queue = nil
 			s.running = false
-			if s.call == nil || s.call.Done() {
+			if s.call == nil || s.call.Done() || s.call.Written && s.engine.absorbed.Load() > int64(s.engine.config.Absorbing) {
 				s.leave()
 			}
 			s.mu.Unlock()
@@ -133,6 +134,9 @@ func (s *strand) run() {
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	if s.absorbing {
+		s.engine.absorbed.Add(-1)
+	}
 	sh := s.engine.shard(s.id)
 	sh.mu.Lock()
 	delete(sh.strands, s.id)

@@ -70,6 +70,11 @@ var (
 // bench is an engine between a trunk and a carrier.
 func bench(t testing.TB) (*b2bua.Engine, *sink, *b2bua.Metrics) {
 	t.Helper()
+	return benchWith(t, b2bua.Config{})
+}
+
+func benchWith(t testing.TB, c b2bua.Config) (*b2bua.Engine, *sink, *b2bua.Metrics) {
+	t.Helper()
 	book, err := carriers.NewBook(carriers.Config{
 		Trunks:   map[string]carriers.TrunkConfig{"pbx": {Realm: "core", From: []string{"127.0.11.0/24"}}},
 		Carriers: map[string]carriers.CarrierConfig{"tc1": {Realm: "peering", Gateways: []carriers.GatewayConfig{{Address: "127.0.21.1:5060", Weight: 1}}}},
@@ -83,9 +88,8 @@ func bench(t testing.TB) (*b2bua.Engine, *sink, *b2bua.Metrics) {
 	}
 	s := &sink{}
 	m := b2bua.NewMetrics(prometheus.NewRegistry())
-	e := b2bua.New(b2bua.Config{
-		Timers: dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
-	}, book, s, unrecorded{}, zap.NewNop(), m, nil)
+	c.Timers = dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second}
+	e := b2bua.New(c, book, s, unrecorded{}, zap.NewNop(), m, nil)
 	return e, s, m
 }
 
@@ -240,17 +244,7 @@ func establish(t *testing.T, e *b2bua.Engine, s *sink) {
 		if out.to.Realm != "peering" {
 			continue
 		}
-		answer := []string{"SIP/2.0 200 OK"}
-		for line := range strings.SplitSeq(string(out.data), "\r\n") {
-			switch name, _, _ := strings.Cut(line, ":"); name {
-			case "Via", "From", "Call-ID", "CSeq":
-				answer = append(answer, line)
-			case "To":
-				answer = append(answer, line+";tag=carrier")
-			}
-		}
-		answer = append(answer, "Contact: <sip:127.0.21.1>", "Content-Length: 0")
-		if err := feed(e, "peering", carrierSource, lines(answer...)); err != nil {
+		if err := feed(e, "peering", carrierSource, respond(out.data, "200 OK", "carrier")); err != nil {
 			t.Fatal(err)
 		}
 	}

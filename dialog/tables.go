@@ -39,7 +39,7 @@ var inviteClientFigure = []arrow{
 	{lingering, timerEnd, terminated, nil},                  //
 	{accepted, got2xx, accepted, (*step).answered},          // again, or another fork
 	{accepted, got3to6, accepted, (*step).ackAnew},          // P3: whatever it is, it wants its ACK
-	{accepted, timerEnd, lingering, (*step).linger},         // Timer M
+	{accepted, timerEnd, terminated, nil},                   // Timer M: the dialog keeps its ACK
 }
 
 // RFC 3261 figure 6. Timer K is T4, and zero over a reliable transport.

@@ -38,6 +38,7 @@ func serveCommand() *cobra.Command {
 }
 
 func serve(c *Config, warnings []Warning, drain time.Duration) error {
+	collectLess()
 	log, err := c.logger()
 	if err != nil {
 		return err
