@@ -16,6 +16,9 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 		e.refuse(it.message, it.path, r, name)
 		return
 	}
+	if !acceptable(it.message.Body.Type) {
+		it.message.Body = dialog.Body{} // optional, or there is none: not passed on (RFC 3261 §8.2.3)
+	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.active.Add(1)
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
@@ -25,7 +28,7 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 			Policy: e.trunks[trunk.Name], Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
-			Call: id, Trunk: trunk.Name, Number: strings.Clone(it.message.URI.User), Domain: strings.Clone(it.message.URI.Host),
+			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
 			Caller: it.message.Caller(), Body: it.message.Body,
 		}
 		a.Targets, a.Refusal = e.targets(now, setup)

@@ -37,7 +37,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 		hops--
 	}
 	s.tell(Setup{
-		Call: id.Call, Trunk: trunk, Number: strings.Clone(m.URI.User), Domain: strings.Clone(m.URI.Host),
+		Call: id.Call, Trunk: trunk, Number: m.Dialled(), Domain: strings.Clone(m.URI.Host),
 		Caller: m.Caller(), MaxForwards: hops, Body: m.Body, Headers: pass,
 	})
 	return l, s.out

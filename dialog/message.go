@@ -121,13 +121,27 @@ func (m *Message) Value(name string) string {
 	return ""
 }
 
+// Dialled is the number or name that the Request-URI asks for: its user part, or
+// the number of a tel URI (RFC 3966), without the parameters.
+func (m *Message) Dialled() string {
+	if strings.EqualFold(m.URI.Scheme, "tel") {
+		number, _, _ := strings.Cut(m.URI.Raw(), ";")
+		return strings.Clone(number)
+	}
+	return strings.Clone(m.URI.User)
+}
+
 // Caller is who From says is calling.
 func (m *Message) Caller() Party {
 	var uri sip.Uri
 	if sip.ParseUri(addressURI(m.From), &uri) != nil {
 		return Party{}
 	}
-	return Party{Display: strings.Clone(displayName(m.From)), User: strings.Clone(uri.User)}
+	user := uri.User
+	if strings.EqualFold(uri.Scheme, "tel") {
+		user, _, _ = strings.Cut(uri.Raw(), ";")
+	}
+	return Party{Display: strings.Clone(displayName(m.From)), User: strings.Clone(user)}
 }
 
 // Q850 is the ITU-T cause that the Reason header fields give (RFC 3326 §2);

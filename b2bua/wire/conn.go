@@ -234,7 +234,7 @@ func (c *conn) cutAll(f *framer, begun *time.Time) bool {
 			c.dropped(dropTooLarge, len(f.buf))
 			return false
 		}
-		if !c.slowDown() {
+		if found == cutMessage && begins(raw) && !c.slowDown() {
 			return false
 		}
 		now := time.Now()

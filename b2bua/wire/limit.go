@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"container/list"
 	"net/netip"
 	"sync"
@@ -59,4 +60,22 @@ func (l *limiter) take(now time.Time, source netip.Addr) (wait time.Duration) {
 	}
 	b.tokens--
 	return 0
+}
+
+// within are the methods of requests that belong to something which has passed
+// the limit already, or to nothing at all. To drop them would strand calls.
+var within = [...]string{"ACK ", "BYE ", "CANCEL ", "PRACK ", "UPDATE ", "INFO "}
+
+// begins says whether a message can begin something: any but a response and the
+// requests that only make sense within a dialog or transaction.
+func begins(message []byte) bool {
+	if bytes.HasPrefix(message, []byte("SIP/2.0 ")) {
+		return false
+	}
+	for _, method := range within {
+		if bytes.HasPrefix(message, []byte(method)) {
+			return false
+		}
+	}
+	return true
 }

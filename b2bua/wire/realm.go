@@ -73,7 +73,7 @@ type Config struct {
 	Realms map[string]Realm `yaml:"-"`
 
 	MaxMessage              int           // bytes; default 16384
-	MaxRatePerSource        int           // messages a second of one address, with a burst of as many; 0: any
+	MaxRatePerSource        int           // a second of one address, with a burst of as many, of messages that can begin something; 0: any
 	MaxConnections          int           // that others opened, over all realms; default 4096
 	MaxConnectionsPerSource int           // of one address; default 128
 	IdleTimeout             time.Duration // of a connection without traffic; default 15 minutes

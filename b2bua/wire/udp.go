@@ -145,7 +145,7 @@ func (e *Edge) datagram(s *socket, from netip.AddrPort, b []byte) {
 		return
 	}
 	now := time.Now()
-	if e.rate.take(now, source) > 0 {
+	if begins(b) && e.rate.take(now, source) > 0 {
 		drop(dropRate)
 		return
 	}

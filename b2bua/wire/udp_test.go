@@ -170,6 +170,25 @@ func TestUDP_RateOfOneSource(t *testing.T) {
 	}
 }
 
+// TestUDP_RateSparesWhatRuns: a source that calls too fast can still end its
+// calls.
+func TestUDP_RateSparesWhatRuns(t *testing.T) {
+	e, r := listen(t, wire.Config{MaxRatePerSource: 1}, "udp://127.0.0.1:0")
+	c := client(t, "127.0.0.2", e.Addrs("core")[0].Addr)
+	for range 20 {
+		c.write(message("BYE", "running", 0))
+	}
+	for n := range 20 {
+		select {
+		case <-r.packets:
+		case d := <-r.drops:
+			t.Fatalf("%+v", d)
+		case <-time.After(patience):
+			t.Fatalf("%d of 20 heard", n)
+		}
+	}
+}
+
 func TestUDP_NamesWhatItDrops(t *testing.T) {
 	e, r := listen(t, wire.Config{}, "udp://127.0.0.1:0")
 	c := client(t, "127.0.0.1", e.Addrs("core")[0].Addr)

@@ -109,7 +109,7 @@ type TraceConfig struct {
 type SecurityConfig struct {
 	UnknownSources   string `yaml:"unknown_sources"` // drop
 	MaxMessage       Size   `yaml:"max_message"`
-	MaxRatePerSource int    `yaml:"max_rate_per_source"` // messages a second; zero: no bound
+	MaxRatePerSource int    `yaml:"max_rate_per_source"` // a second, of requests other than ACK, BYE, CANCEL, PRACK, UPDATE, INFO; zero: no bound
 }
 
 // LogConfig is how much is logged and in which form.
