@@ -124,6 +124,9 @@ func (e *ether) play(seed uint64, story *strings.Builder) string {
 	var actions []b2bua.Action
 	l.call, actions = b2bua.NewCall(l.id, l.now, a)
 	l.perform(actions)
+	if l.dice.IntN(2) == 0 {
+		l.answered()
+	}
 	for range l.dice.IntN(12) {
 		l.happen()
 	}
@@ -199,6 +202,15 @@ func (l *life) happen() {
 	}
 }
 
+// answered lets the first carrier answer and the trunk acknowledge, so that what
+// happens then happens to a call that is up.
+func (l *life) answered() {
+	l.reply(ask{1, dialog.First, "INVITE"}, 200, "x")
+	m := *l.invite
+	m.Method, m.ToTag, m.Branch, m.Body = "ACK", l.seal.Tag(dialog.ID{Call: l.id}), "z9hG4bK-ack", l.body()
+	l.arrive(0, &m)
+}
+
 func (l *life) pick() (ask, bool) {
 	if len(l.asked) == 0 {
 		return ask{}, false
@@ -224,13 +236,15 @@ func (l *life) answer() {
 	if a.method == "INVITE" {
 		codes = finals
 	}
-	tag := tags[l.dice.IntN(len(tags))]
-	branch := l.seal.Branch(dialog.ID{Call: l.id, Leg: a.leg}, a.tx)
-	m := &dialog.Message{
-		Method: a.method, Code: codes[l.dice.IntN(len(codes))], Branch: branch, ToTag: tag, To: "<sip:331@198.51.100.11>;tag=" + tag,
-		From: "<sip:a@h>", CallID: l.callID(a.leg), CSeq: 1, Contact: "sip:c@198.51.100.11", MaxForwards: -1, Body: l.body(),
-	}
-	l.arrive(a.leg, m)
+	l.reply(a, codes[l.dice.IntN(len(codes))], tags[l.dice.IntN(len(tags))])
+}
+
+func (l *life) reply(a ask, code int, tag string) {
+	l.arrive(a.leg, &dialog.Message{
+		Method: a.method, Code: code, Branch: l.seal.Branch(dialog.ID{Call: l.id, Leg: a.leg}, a.tx),
+		ToTag: tag, To: "<sip:331@198.51.100.11>;tag=" + tag, From: "<sip:a@h>", CallID: l.callID(a.leg), CSeq: 1,
+		Contact: "sip:c@198.51.100.11", MaxForwards: -1, Body: l.body(),
+	})
 }
 
 // trunkSays is a request of the trunk's, in or out of order.
