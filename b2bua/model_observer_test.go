@@ -76,6 +76,7 @@ type seen struct {
 	before, after *Call
 	sends         []dialog.Send
 	texts         []*text
+	records       []Record
 	actions       []Action
 }
 
@@ -83,15 +84,14 @@ type seen struct {
 // promise that is broken; empty: none is.
 func (o *observer) check(x *texts, s *seen) string {
 	lost := s.move.leg > 0 && s.move.leg <= uint8(len(s.before.Out)) && o.Out[s.move.leg-1].Lost
-	first := o.note(s)
+	aside := o.aside(s.move)
+	o.note(s)
 	for _, a := range s.actions {
 		switch a := a.(type) {
 		case Violation:
 			return "watch " + a.Name
 		case Write:
-			if v := o.written(s, a.Record); v != "" {
-				return v
-			}
+			s.records = append(s.records, a.Record)
 		case Failover:
 			o.Out[a.Attempt-1].Lost = true
 		case Send:
@@ -104,7 +104,7 @@ func (o *observer) check(x *texts, s *seen) string {
 		}
 	}
 	for i := range s.sends {
-		if v := o.sent(s, s.sends[i], s.texts[i], first); v != "" {
+		if v := o.sent(s, s.sends[i], s.texts[i]); v != "" {
 			return v
 		}
 	}
@@ -114,9 +114,19 @@ func (o *observer) check(x *texts, s *seen) string {
 	if v := o.owed(s); v != "" {
 		return v
 	}
-	if lost || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
+	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
 		if v := o.contained(s); v != "" {
 			return v
+		}
+	}
+	for _, r := range s.records {
+		if v := o.written(s, r); v != "" {
+			return v
+		}
+	}
+	for n := range s.after.Out {
+		if o.Out[n].Final != 0 && s.after.Out[n].Patience != [3]time.Time{} {
+			return "R4: patience is still armed after the final response"
 		}
 	}
 	if !s.after.Done() && s.after.Deadline().IsZero() {
@@ -131,14 +141,25 @@ func (o *observer) check(x *texts, s *seen) string {
 	return ""
 }
 
-// note takes in what was given to the call. It says whether a final response to
-// the INVITE of the leg was the first.
-func (o *observer) note(s *seen) (first bool) {
+// aside says that a message cannot mean anything to the call: another dialog
+// than that of the answer, or a response to an INVITE that has its final.
+func (o *observer) aside(m move) bool {
+	if m.kind != says || m.leg == 0 || m.change {
+		return false
+	}
+	if m.msg.Method == "INVITE" && m.msg.Code != 0 && o.Out[m.leg-1].Final != 0 {
+		return true
+	}
+	return o.Winner != 0 && (m.leg != o.Winner || m.tag != o.Tag && m.msg.Code == 0)
+}
+
+// note takes in what was given to the call.
+func (o *observer) note(s *seen) {
 	m := s.move
 	switch m.kind {
 	case hangs:
 		o.Closed = true
-		return false
+		return
 	case fires, floods, waits:
 		for _, t := range timers(s.before) {
 			fired := m.kind == floods || m.kind == fires && t.leg == m.timer.leg && t.name == m.timer.name && t.tx == m.timer.tx
@@ -154,12 +175,12 @@ func (o *observer) note(s *seen) (first bool) {
 				o.Out[t.leg-1].Ends++
 			}
 		}
-		return false
+		return
 	case fails:
 		if m.tx == dialog.First && m.leg > 0 && o.Out[m.leg-1].Final == 0 && !o.Out[m.leg-1].Provisional {
 			o.Out[m.leg-1].Gone = true
 		}
-		return false
+		return
 	case says:
 	}
 	if m.leg == 0 {
@@ -169,7 +190,7 @@ func (o *observer) note(s *seen) (first bool) {
 		case m.msg.Method == "ACK" && m.msg.CSeq == 1 && o.Trunk.Code/100 == 2 && m.msg.Branch == "z9hG4bKk":
 			o.Trunk.Acked = true
 		}
-		return false
+		return
 	}
 	l := &o.Out[m.leg-1]
 	switch {
@@ -181,22 +202,18 @@ func (o *observer) note(s *seen) (first bool) {
 	case m.msg.Code < 200:
 		l.Provisional = true
 	case m.msg.Code < 300:
-		first, l.Dialogs[m.tag].Answered = l.Final == 0, true
-		if first {
+		l.Dialogs[m.tag].Answered = true
+		if l.Final == 0 {
 			l.Final = 2
+			l.Ends = max(l.Ends, 1) // an answered INVITE has Timer M and no linger
 		}
-	default:
-		first = l.Final == 0
-		l.Lost = l.Lost || first
-		if first {
-			l.Final = 3
-		}
+	case l.Final == 0:
+		l.Final, l.Lost = 3, true
 	}
-	return first
 }
 
 // sent checks one message that the call sends.
-func (o *observer) sent(s *seen, a dialog.Send, t *text, first bool) string {
+func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 	if a.Leg == 0 {
 		return o.sentToTrunk(s, a, t)
 	}
@@ -229,10 +246,12 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text, first bool) string {
 		l.Invite = t.id
 	case "CANCEL":
 		switch {
-		case !l.Provisional:
-			return "P5: a CANCEL before any provisional"
 		case l.Final != 0 && l.Cancel == 0:
 			return "P5: a CANCEL after the final response"
+		case l.Final != 0:
+			return "P5: a CANCEL repeated after the final response"
+		case !l.Provisional:
+			return "P5: a CANCEL before any provisional"
 		case l.Cancel != 0 && l.Cancel != t.id:
 			return "P5: two CANCELs on one leg"
 		}
@@ -473,6 +492,9 @@ func (o *observer) written(s *seen, r Record) string {
 		return "P8: a record that does not list every attempt"
 	case r.EndedBy == "" || r.Ended.IsZero():
 		return "P8: a record of a call that has not ended"
+	}
+	if o.Trunk.Code/100 == 2 && o.Trunk.Bye == 0 && !o.Trunk.Byed && !sends(s, 0, "BYE") {
+		return "P8: a record while the trunk's dialog is up"
 	}
 	for n := range s.after.Out {
 		for _, d := range o.Out[n].Dialogs {

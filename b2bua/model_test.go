@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -22,14 +23,16 @@ type config struct {
 	targets   int
 	offer     bool // the trunk's INVITE carries an offer
 	transport dialog.Transport
-	carrier   []word // what a carrier may answer to the INVITE
-	changes   bool   // re-INVITE and UPDATE by both sides
-	fails     bool   // sends may fail
-	hangs     bool   // an operator may end the call
-	merged    bool   // the trunk's INVITE also comes by another way
-	terse     bool   // leave out what other configurations have
-	states    int    // stop after so many
-	depth     int    // and after so many moves
+	carrier   []word   // what a carrier may answer to the INVITE
+	changes   bool     // re-INVITE and UPDATE by both sides
+	fails     bool     // sends may fail
+	hangs     bool     // an operator may end the call
+	merged    bool     // the trunk's INVITE also comes by another way
+	terse     bool     // leave out what other configurations have
+	after     []string // moves that are made first
+	walks     int      // explore at random instead: so many walks
+	states    int      // stop after so many
+	depth     int      // and after so many moves
 }
 
 // explorer explores Call.Step: every order in which peers, timers, transports
@@ -44,6 +47,7 @@ type explorer struct {
 	visited [256]shardOfStates
 	states  atomic.Int64
 	steps   atomic.Int64
+	reached int          // moves deep, every state before that explored
 	quiet   atomic.Int64 // calls followed to their end with every peer silent
 	longest atomic.Int64 // time that took
 
@@ -171,6 +175,14 @@ func (x *explorer) run() string {
 	if v != "" {
 		return v
 	}
+	for _, name := range x.after {
+		if start, v = x.named(start, name); v != "" {
+			return v
+		}
+	}
+	if x.walks > 0 {
+		return x.wander(start)
+	}
 	x.enter(start)
 	x.states.Add(1)
 	frontier := []*node{start}
@@ -179,8 +191,67 @@ func (x *explorer) run() string {
 		if x.broken != "" {
 			return x.broken
 		}
+		if !x.over() {
+			x.reached = depth + 1
+		}
 	}
 	return ""
+}
+
+// named makes the move of that name.
+func (x *explorer) named(n *node, name string) (*node, string) {
+	for _, m := range x.moves(n) {
+		if m.String() != name {
+			continue
+		}
+		next, v := x.apply(n, m, noon)
+		next.way = &way{n.way, m}
+		return next, v
+	}
+	return n, "no such move: " + name
+}
+
+// wander walks at random and far, for what lies deeper than breadth reaches.
+func (x *explorer) wander(start *node) string {
+	var at atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := at.Add(1); i <= int64(float64(x.walks)**modelScale); i = at.Add(1) {
+				x.walk(start, rand.New(rand.NewPCG(uint64(i), 0)))
+			}
+		})
+	}
+	wg.Wait()
+	return x.broken
+}
+
+// walk makes moves at random until the call is done or the walk is deep enough,
+// and then lets silence end it.
+func (x *explorer) walk(n *node, r *rand.Rand) {
+	for range x.depth {
+		if n.call.Done() {
+			return
+		}
+		list := x.moves(n)
+		m := list[r.IntN(len(list))]
+		if m.kind != says && r.IntN(3) > 0 {
+			m = list[r.IntN(len(list))] // timers and operators end calls too soon for a long walk
+		}
+		next, v := x.apply(n, m, noon)
+		next.way = &way{n.way, m}
+		if v != "" {
+			x.fail(next.way, v)
+			return
+		}
+		if _, isNew := x.enter(next); isNew {
+			x.states.Add(1)
+		}
+		n = next
+	}
+	if v := x.silence(n); v != "" {
+		x.fail(n.way, v)
+	}
 }
 
 // level makes every move in every state of a frontier.
@@ -309,14 +380,27 @@ var (
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
 
+// Where the deeper explorations begin.
+var (
+	secondAnswered = []string{`carrier 1: 180 to INVITE 1 tag "a"`, `leg 1: timer no answer`, `carrier 1: 487 to INVITE 1 tag "b"`, `carrier 2: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`}
+	thirdTried     = []string{`carrier 1: 503 to INVITE 1 tag "a"`, `leg 2: timer no response`}
+	thirdAnswered  = append(thirdTried[:2:2], `carrier 3: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`)
+	confirmed      = []string{`carrier 1: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`}
+)
+
 var configs = []config{
-	{name: "one hostile carrier", targets: 1, offer: true, carrier: hostile, fails: true, hangs: true, merged: true, states: 150000, depth: 100},
-	{name: "three carriers", targets: 3, offer: true, carrier: plain, terse: true, states: 300000, depth: 100},
-	{name: "two carriers", targets: 2, offer: true, carrier: hostile, hangs: true, states: 150000, depth: 100},
-	{name: "no offer", targets: 2, carrier: plain, hangs: true, states: 100000, depth: 100},
-	{name: "reliable", targets: 2, offer: true, transport: dialog.TCP, carrier: plain, fails: true, states: 100000, depth: 100},
-	{name: "changes", targets: 1, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 150000, depth: 100},
+	{name: "one hostile carrier", targets: 1, offer: true, carrier: hostile, fails: true, hangs: true, merged: true, states: 120000, depth: 100},
+	{name: "three carriers", targets: 3, offer: true, carrier: plain, terse: true, states: 150000, depth: 100},
+	{name: "three carriers, the third tried", targets: 3, offer: true, carrier: plain, states: 100000, depth: 100, after: thirdTried},
+	{name: "three carriers, the third answered", targets: 3, offer: true, carrier: plain, states: 100000, depth: 100, after: thirdAnswered},
+	{name: "two carriers", targets: 2, offer: true, carrier: hostile, hangs: true, states: 100000, depth: 100},
+	{name: "two carriers, the second answered", targets: 2, offer: true, carrier: hostile, hangs: true, states: 100000, depth: 100, after: secondAnswered},
+	{name: "no offer", targets: 2, carrier: plain, hangs: true, states: 80000, depth: 100},
+	{name: "reliable", targets: 2, offer: true, transport: dialog.TCP, carrier: plain, fails: true, states: 80000, depth: 100},
+	{name: "changes", targets: 1, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 120000, depth: 100, after: confirmed},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
+	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
+	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},
 }
 
 // TestModel explores every configuration.
@@ -328,8 +412,8 @@ func TestModel(t *testing.T) {
 			if v := x.run(); v != "" {
 				t.Error(v)
 			}
-			t.Logf("%s: %d states, %d transitions, %d followed in silence (at most %v), %d different messages, %v",
-				c.name, x.states.Load(), x.steps.Load(), x.quiet.Load(), time.Duration(x.longest.Load()), len(x.texts.all), time.Since(began).Round(time.Millisecond))
+			t.Logf("%s: %d states, %d transitions, %d followed in silence (at most %v), %d different messages, complete to %d moves, %v",
+				c.name, x.states.Load(), x.steps.Load(), x.quiet.Load(), time.Duration(x.longest.Load()), len(x.texts.all), x.reached, time.Since(began).Round(time.Millisecond))
 		})
 	}
 }

@@ -47,12 +47,14 @@ func (w *Watch) send(s dialog.Send) string {
 
 // signal looks at a signal before control hears of it.
 func (w *Watch) signal(from *dialog.Leg, sig dialog.Signal) string {
-	word, bit := from.ID.Leg/64, uint64(1)<<(from.ID.Leg%64)
-	if w.over[word]&bit != 0 {
+	if w.over[from.ID.Leg/64]&(1<<(from.ID.Leg%64)) != 0 {
 		return ViolationLateSignal
 	}
 	if _, end := sig.(dialog.End); end {
-		w.over[word] |= bit
+		w.ended(from)
 	}
 	return ""
 }
+
+// ended notes that a leg has said its last, or has been told to end.
+func (w *Watch) ended(l *dialog.Leg) { w.over[l.ID.Leg/64] |= 1 << (l.ID.Leg % 64) }

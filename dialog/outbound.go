@@ -303,7 +303,7 @@ func (s *step) abandon(c Cause) {
 		s.cancel(t)
 	} // while calling, the CANCEL is held until a provisional comes (§9.1)
 	for _, d := range s.Dialogs {
-		if d.Early || d.Left {
+		if d.Early {
 			continue
 		}
 		if d.Ack == nil {
