@@ -16,8 +16,15 @@ type Memory struct {
 	epoch   uint64
 	live    map[string]Item
 	ended   map[string]Item
-	details [][]byte
+	details []detail
+	holder  string // of the lease, or for whom it is reserved
+	until   time.Time
 	swept   time.Time
+}
+
+type detail struct {
+	id   string
+	data []byte
 }
 
 // NewMemory makes an empty store. now is the clock that records expire by.
@@ -37,14 +44,65 @@ func (m *Memory) Own(ctx context.Context, node string) (uint64, error) {
 	return m.epoch, nil
 }
 
-// Put is Store.
-func (m *Memory) Put(ctx context.Context, epoch uint64, items []Item) error {
+// Acquire is Leaser.
+func (m *Memory) Acquire(ctx context.Context, node string, ttl time.Duration) (uint64, error) {
+	m.mu.Lock()
+	if left := m.until.Sub(m.now()); left > 0 && m.holder != node {
+		defer m.mu.Unlock()
+		return 0, &HeldError{Node: m.holder, Left: left}
+	}
+	m.holder, m.until = node, m.now().Add(ttl)
+	m.mu.Unlock()
+	return m.Own(ctx, node)
+}
+
+// Renew is Leaser.
+func (m *Memory) Renew(ctx context.Context, epoch uint64, ttl time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.admit(ctx, epoch); err != nil {
 		return err
 	}
-	for _, it := range items {
+	m.holder, m.until = m.owner, m.now().Add(ttl)
+	return nil
+}
+
+// Release is Leaser.
+func (m *Memory) Release(ctx context.Context, epoch uint64, next string, grace time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.admit(ctx, epoch); err != nil {
+		return err
+	}
+	m.holder, m.until = next, time.Time{}
+	if next != "" {
+		m.until = m.now().Add(grace)
+	}
+	return nil
+}
+
+// Reclaim is Store.
+func (m *Memory) Reclaim(ctx context.Context, node string, epoch uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if epoch < m.epoch {
+		return ErrFenced
+	}
+	m.owner, m.epoch = node, epoch
+	return nil
+}
+
+// Write is Store.
+func (m *Memory) Write(ctx context.Context, epoch uint64, b Batch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.admit(ctx, epoch); err != nil {
+		return err
+	}
+	for _, it := range b.Puts {
 		if _, ended := m.ended[it.ID]; ended {
 			continue
 		}
@@ -53,22 +111,15 @@ func (m *Memory) Put(ctx context.Context, epoch uint64, items []Item) error {
 		}
 		m.live[it.ID] = kept(it)
 	}
-	return nil
-}
-
-// End is Store.
-func (m *Memory) End(ctx context.Context, epoch uint64, tombstone Item, detail []byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.admit(ctx, epoch); err != nil {
-		return err
+	for _, e := range b.Ends {
+		id := e.Tombstone.ID
+		if _, ended := m.ended[id]; ended {
+			continue
+		}
+		delete(m.live, id)
+		m.ended[id] = kept(e.Tombstone)
+		m.details = append(m.details, detail{id, slices.Clone(e.Detail)})
 	}
-	if _, ended := m.ended[tombstone.ID]; ended {
-		return ErrEnded
-	}
-	delete(m.live, tombstone.ID)
-	m.ended[tombstone.ID] = kept(tombstone)
-	m.details = append(m.details, slices.Clone(detail))
 	return nil
 }
 
@@ -110,7 +161,7 @@ func (m *Memory) Scan(ctx context.Context, each func(Item) error) error {
 }
 
 // Details is Store.
-func (m *Memory) Details(ctx context.Context, each func([]byte) error) error {
+func (m *Memory) Details(ctx context.Context, each func(string, []byte) error) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -120,12 +171,12 @@ func (m *Memory) Details(ctx context.Context, each func([]byte) error) error {
 			m.mu.Unlock()
 			return nil
 		}
-		detail := m.details[0]
+		d := m.details[0]
 		m.details = m.details[1:]
 		m.mu.Unlock()
-		if err := each(detail); err != nil {
+		if err := each(d.id, d.data); err != nil {
 			m.mu.Lock()
-			m.details = slices.Insert(m.details, 0, detail)
+			m.details = slices.Insert(m.details, 0, d)
 			m.mu.Unlock()
 			return err
 		}
@@ -140,8 +191,11 @@ func (m *Memory) admit(ctx context.Context, epoch uint64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if epoch != m.epoch {
+	if epoch < m.epoch {
 		return ErrFenced
+	}
+	if epoch > m.epoch {
+		return ErrLost
 	}
 	if m.now().Sub(m.swept) > time.Second {
 		m.sweep()

@@ -14,8 +14,8 @@ import (
 	"bulkhead/storage"
 )
 
-// Clock is the time by which the store under test expires records: real ones
-// wait, simulated ones jump.
+// Clock is the time by which the store under test expires records. Simulated ones
+// jump; real ones go on by themselves, and their Advance does nothing.
 type Clock interface {
 	Now() time.Time
 	Advance(time.Duration)
@@ -35,6 +35,8 @@ func Suite(t *testing.T, make func(t *testing.T) (storage.Store, Clock)) {
 		"CallerKeepsItsMemory":  testMemory,
 		"CancelledContextFails": testContext,
 		"ManyWriters":           testWriters,
+		"ReclaimAfterLoss":      testReclaim,
+		"Lease":                 testLease,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, clock := make(t)
@@ -45,6 +47,21 @@ func Suite(t *testing.T, make func(t *testing.T) (storage.Store, Clock)) {
 			})
 			test(t, s, clock)
 		})
+	}
+}
+
+// Eventually waits until is holds.
+func Eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
 	}
 }
 
@@ -63,9 +80,15 @@ func item(c Clock, id string, version uint64, data string) storage.Item {
 
 func put(t *testing.T, s storage.Store, epoch uint64, items ...storage.Item) {
 	t.Helper()
-	if err := s.Put(context.Background(), epoch, items); err != nil {
+	if err := s.Write(context.Background(), epoch, storage.Batch{Puts: items}); err != nil {
 		t.Fatalf("Put: %v", err)
 	}
+}
+
+// end ends one call.
+func end(s storage.Store, epoch uint64, tombstone storage.Item, detail string) error {
+	return s.Write(context.Background(), epoch, storage.Batch{
+		Ends: []storage.Ending{{Tombstone: tombstone, Detail: []byte(detail)}}})
 }
 
 func want(t *testing.T, s storage.Store, id, data string, wantErr error) {
@@ -107,10 +130,10 @@ func testFence(t *testing.T, s storage.Store, c Clock) {
 		t.Fatalf("epoch %d after %d", e, old)
 	}
 	ctx := context.Background()
-	if err := s.Put(ctx, old, []storage.Item{item(c, "x", 2, "two"), item(c, "y", 1, "y")}); !errors.Is(err, storage.ErrFenced) {
+	if err := s.Write(ctx, old, storage.Batch{Puts: []storage.Item{item(c, "x", 2, "two"), item(c, "y", 1, "y")}}); !errors.Is(err, storage.ErrFenced) {
 		t.Fatalf("Put of an old epoch: %v", err)
 	}
-	if err := s.End(ctx, old, item(c, "x", 3, "end"), []byte("detail")); !errors.Is(err, storage.ErrFenced) {
+	if err := end(s, old, item(c, "x", 3, "end"), "detail"); !errors.Is(err, storage.ErrFenced) {
 		t.Fatalf("End of an old epoch: %v", err)
 	}
 	want(t, s, "x", "one", nil)
@@ -122,7 +145,7 @@ func testFence(t *testing.T, s storage.Store, c Clock) {
 func testTombstone(t *testing.T, s storage.Store, c Clock) {
 	e := own(t, s, "a")
 	put(t, s, e, item(c, "x", 1, "one"))
-	if err := s.End(context.Background(), e, item(c, "x", 2, "tombstone"), []byte("detail")); err != nil {
+	if err := end(s, e, item(c, "x", 2, "tombstone"), "detail"); err != nil {
 		t.Fatalf("End: %v", err)
 	}
 	put(t, s, e, item(c, "x", 9, "from the dead"), item(c, "y", 1, "y"))
@@ -133,19 +156,18 @@ func testTombstone(t *testing.T, s storage.Store, c Clock) {
 func testEndOnce(t *testing.T, s storage.Store, c Clock) {
 	e := own(t, s, "a")
 	put(t, s, e, item(c, "x", 1, "one"))
-	ctx := context.Background()
-	if err := s.End(ctx, e, item(c, "x", 2, "t"), []byte("detail")); err != nil {
+	if err := end(s, e, item(c, "x", 2, "t"), "detail"); err != nil {
 		t.Fatalf("End: %v", err)
 	}
-	if err := s.End(ctx, e, item(c, "x", 3, "t"), []byte("second")); !errors.Is(err, storage.ErrEnded) {
+	if err := end(s, e, item(c, "x", 3, "t"), "second"); err != nil {
 		t.Fatalf("End again: %v", err)
 	}
 	e = own(t, s, "b")
-	if err := s.End(ctx, e, item(c, "x", 4, "t"), []byte("third")); !errors.Is(err, storage.ErrEnded) {
+	if err := end(s, e, item(c, "x", 4, "t"), "third"); err != nil {
 		t.Fatalf("End by the next owner: %v", err)
 	}
 	// A call that was never stored (the store was down) is ended all the same.
-	if err := s.End(ctx, e, item(c, "y", 1, "t"), []byte("unstored")); err != nil {
+	if err := end(s, e, item(c, "y", 1, "t"), "unstored"); err != nil {
 		t.Fatalf("End of a call never stored: %v", err)
 	}
 	if got := details(t, s); !slices.Equal(got, []string{"detail", "unstored"}) {
@@ -155,7 +177,7 @@ func testEndOnce(t *testing.T, s storage.Store, c Clock) {
 
 func details(t *testing.T, s storage.Store) (list []string) {
 	t.Helper()
-	if err := s.Details(context.Background(), func(d []byte) error {
+	if err := s.Details(context.Background(), func(_ string, d []byte) error {
 		list = append(list, string(d))
 		return nil
 	}); err != nil {
@@ -170,7 +192,7 @@ func testScan(t *testing.T, s storage.Store, c Clock) {
 		put(t, s, e, item(c, strconv.Itoa(i), 1, "call "+strconv.Itoa(i)))
 	}
 	for i := range 100 {
-		if err := s.End(context.Background(), e, item(c, strconv.Itoa(i), 2, "t"), nil); err != nil {
+		if err := end(s, e, item(c, strconv.Itoa(i), 2, "t"), ""); err != nil {
 			t.Fatalf("End: %v", err)
 		}
 	}
@@ -196,13 +218,16 @@ func testScan(t *testing.T, s storage.Store, c Clock) {
 func testDetails(t *testing.T, s storage.Store, c Clock) {
 	e := own(t, s, "a")
 	for _, id := range []string{"1", "2", "3"} {
-		if err := s.End(context.Background(), e, item(c, id, 1, "t"), []byte(id)); err != nil {
+		if err := end(s, e, item(c, id, 1, "t"), id); err != nil {
 			t.Fatalf("End: %v", err)
 		}
 	}
 	disk := errors.New("disk full")
 	var taken []string
-	err := s.Details(context.Background(), func(d []byte) error {
+	err := s.Details(context.Background(), func(id string, d []byte) error {
+		if string(d) != id {
+			t.Errorf("detail %q of call %q", d, id)
+		}
 		if string(d) == "2" {
 			return disk
 		}
@@ -223,17 +248,129 @@ func testDetails(t *testing.T, s storage.Store, c Clock) {
 func testExpire(t *testing.T, s storage.Store, c Clock) {
 	e := own(t, s, "a")
 	soon := item(c, "x", 1, "one")
-	soon.Expires = c.Now().Add(2 * time.Second)
-	put(t, s, e, soon, item(c, "y", 1, "y"))
+	soon.Expires = c.Now().Add(200 * time.Millisecond)
 	grave := item(c, "z", 1, "t")
 	grave.Expires = soon.Expires
-	if err := s.End(context.Background(), e, grave, nil); err != nil {
+	put(t, s, e, soon, item(c, "y", 1, "y"))
+	if err := end(s, e, grave, ""); err != nil {
 		t.Fatalf("End: %v", err)
 	}
-	c.Advance(3 * time.Second)
-	want(t, s, "x", "", storage.ErrNotFound)
-	want(t, s, "z", "", storage.ErrNotFound)
+	c.Advance(time.Second)
+	for _, id := range []string{"x", "z"} {
+		Eventually(t, id+" expires", func() bool {
+			_, err := s.Get(context.Background(), id)
+			return errors.Is(err, storage.ErrNotFound)
+		})
+	}
 	want(t, s, "y", "y", nil)
+	put(t, s, e, item(c, "y", 2, "y2"))
+	n := 0
+	if err := s.Scan(context.Background(), func(storage.Item) error { n++; return nil }); err != nil || n != 1 {
+		t.Fatalf("Scan sees %d, %v", n, err)
+	}
+}
+
+func testReclaim(t *testing.T, s storage.Store, c Clock) {
+	ctx := context.Background()
+	e := own(t, s, "a")
+	if err := s.Reclaim(ctx, "a", e); err != nil {
+		t.Fatalf("Reclaim of what is mine: %v", err)
+	}
+	if err := s.Reclaim(ctx, "b", e-1); !errors.Is(err, storage.ErrFenced) {
+		t.Fatalf("Reclaim of an old epoch: %v", err)
+	}
+	// An epoch that the store does not know: it has forgotten it.
+	if err := s.Write(ctx, e+7, storage.Batch{Puts: []storage.Item{item(c, "x", 1, "one")}}); !errors.Is(err, storage.ErrLost) {
+		t.Fatalf("Write of a lost epoch: %v", err)
+	}
+	if err := end(s, e+7, item(c, "x", 1, "t"), "d"); !errors.Is(err, storage.ErrLost) {
+		t.Fatalf("End of a lost epoch: %v", err)
+	}
+	want(t, s, "x", "", storage.ErrNotFound)
+	if err := s.Reclaim(ctx, "a", e+7); err != nil {
+		t.Fatalf("Reclaim: %v", err)
+	}
+	put(t, s, e+7, item(c, "x", 1, "one"))
+	if err := end(s, e, item(c, "x", 1, "t"), "d"); !errors.Is(err, storage.ErrFenced) {
+		t.Fatalf("End of an old epoch: %v", err)
+	}
+	if next := own(t, s, "b"); next <= e+7 {
+		t.Fatalf("epoch %d after %d", next, e+7)
+	}
+}
+
+func testLease(t *testing.T, s storage.Store, c Clock) {
+	l, ok := s.(storage.Leaser)
+	if !ok {
+		t.Fatalf("%T has no leases", s)
+	}
+	ctx := context.Background()
+	acquire := func(node string) (epoch uint64) {
+		t.Helper()
+		Eventually(t, node+" acquires", func() bool {
+			var err error
+			epoch, err = l.Acquire(ctx, node, 100*time.Millisecond)
+			if err != nil && !errors.Is(err, storage.ErrHeld) {
+				t.Fatalf("Acquire: %v", err)
+			}
+			c.Advance(time.Second)
+			return err == nil
+		})
+		return epoch
+	}
+	held := func(by, node string) {
+		t.Helper()
+		_, err := l.Acquire(ctx, node, time.Hour)
+		var h *storage.HeldError
+		if !errors.As(err, &h) || h.Node != by || h.Left <= 0 {
+			t.Fatalf("Acquire by %s: %v, want it held by %s", node, err, by)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := acquire("a")
+	must(l.Renew(ctx, a, time.Hour))
+	held("a", "b")
+	put(t, s, a, item(c, "x", 1, "one"))
+	// It runs out.
+	must(l.Renew(ctx, a, time.Millisecond))
+	c.Advance(time.Second)
+	b := acquire("b")
+	if b <= a {
+		t.Fatalf("epoch %d after %d", b, a)
+	}
+	if err := l.Renew(ctx, a, time.Hour); !errors.Is(err, storage.ErrFenced) {
+		t.Fatalf("Renew of an old epoch: %v", err)
+	}
+	if err := l.Release(ctx, a, "", 0); !errors.Is(err, storage.ErrFenced) {
+		t.Fatalf("Release of an old epoch: %v", err)
+	}
+	// It is handed over: what is under way may still be written until b2 comes.
+	must(l.Renew(ctx, b, time.Hour))
+	must(l.Release(ctx, b, "c", time.Hour))
+	held("c", "a")
+	put(t, s, b, item(c, "x", 2, "two"))
+	third, err := l.Acquire(ctx, "c", time.Hour)
+	must(err)
+	held("c", "b")
+	// It is given up, and free for all. A new process of a node fences the old one.
+	must(l.Release(ctx, third, "", 0))
+	fourth, err := l.Acquire(ctx, "b", time.Hour)
+	must(err)
+	fifth, err := l.Acquire(ctx, "b", time.Hour)
+	must(err)
+	if fifth <= fourth {
+		t.Fatalf("epoch %d after %d", fifth, fourth)
+	}
+	if err := s.Write(ctx, fourth, storage.Batch{Puts: []storage.Item{item(c, "x", 3, "three")}}); !errors.Is(err, storage.ErrFenced) {
+		t.Fatalf("Write of an old epoch: %v", err)
+	}
+	// Who has the address does not ask.
+	own(t, s, "a")
 }
 
 func testMemory(t *testing.T, s storage.Store, c Clock) {
@@ -253,7 +390,7 @@ func testContext(t *testing.T, s storage.Store, c Clock) {
 	e := own(t, s, "a")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := s.Put(ctx, e, []storage.Item{item(c, "x", 1, "one")}); !errors.Is(err, context.Canceled) {
+	if err := s.Write(ctx, e, storage.Batch{Puts: []storage.Item{item(c, "x", 1, "one")}}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Put: %v", err)
 	}
 	want(t, s, "x", "", storage.ErrNotFound)
@@ -266,7 +403,7 @@ func testWriters(t *testing.T, s storage.Store, c Clock) {
 		wg.Go(func() {
 			for v := uint64(1); v <= 50; v++ {
 				it := item(c, "shared", v*8+uint64(w), strconv.FormatUint(v*8+uint64(w), 10))
-				if err := s.Put(context.Background(), e, []storage.Item{it}); err != nil {
+				if err := s.Write(context.Background(), e, storage.Batch{Puts: []storage.Item{it}}); err != nil {
 					t.Errorf("Put: %v", err)
 				}
 			}
