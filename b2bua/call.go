@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"slices"
 	"time"
 
 	"bulkhead/dialog"
@@ -22,11 +23,14 @@ type Call struct {
 	EndedBy string        // trunk, carrier or bulkhead
 	EndedAt time.Time     // zero: it has not
 	Written bool          // its record has been given out
+	Version uint64        // of the state: rises with every Save
 
 	rerouters []Rerouter // of the attempts made
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
+	changed   bool // since the last Save
+	promise   bool // what is to be sent rests on the change
 }
 
 // Target is one carrier's gateway to try, and how to behave toward it.
@@ -72,6 +76,10 @@ func (Hangup) event()  {}
 //sumtype:decl
 type Action interface{ action() }
 
+// Save stores the state of the call. With Wait, what follows is a promise to a
+// peer: it is done once the state is safe, or the time for that is over.
+type Save struct{ Wait bool }
+
 // Send puts a leg's bytes on the wire.
 type Send struct{ dialog.Send }
 
@@ -93,6 +101,7 @@ type Write struct{ Record Record }
 // have broken it has not been done.
 type Violation struct{ Name string }
 
+func (Save) action()      {}
 func (Send) action()      {}
 func (Drop) action()      {}
 func (Failover) action()  {}
@@ -155,6 +164,9 @@ func (c *Call) leg(n uint8) *dialog.Leg {
 
 // step gives an event to a leg and does what follows from it.
 func (c *Call) step(now time.Time, leg *dialog.Leg, ev dialog.Event) {
+	if _, end := ev.(dialog.End); end {
+		c.watch.ended(leg)
+	}
 	c.run(now, leg, leg.Step(now, ev))
 }
 
@@ -168,9 +180,12 @@ func (c *Call) run(now time.Time, from *dialog.Leg, actions []dialog.Action) {
 				continue
 			}
 			c.out = append(c.out, Send{a})
+			c.changed = c.changed || !a.Repeat
 		case dialog.Drop:
 			c.out = append(c.out, Drop{a})
 		case dialog.Signal:
+			c.changed = true
+			c.promise = c.promise || promises(a)
 			if name := c.watch.signal(from, a); name != "" {
 				c.out = append(c.out, Violation{name})
 				continue
@@ -195,16 +210,47 @@ func (c *Call) due(now time.Time) {
 	}
 }
 
-// finish ends a step: the record is written when nothing can be added to it.
+// promises says whether what a peer is told after a signal is something that it
+// may rely on, so that it has to be stored before it is said: all but what a
+// caller can do without (a provisional) or has said itself (an ACK).
+func promises(sig dialog.Signal) bool {
+	switch sig.(type) {
+	case dialog.Setup, dialog.Answer, dialog.Modify, dialog.Modified, dialog.Refer, dialog.End:
+		return true
+	case dialog.Progress, dialog.Confirm, dialog.Info:
+	}
+	return false
+}
+
+// finish ends a step. What is stored comes first; the record is written when
+// nothing can be added to it, and that stores the end of the call as well.
 func (c *Call) finish(now time.Time) []Action {
-	if !c.Written && c.over() {
-		c.Written = true
-		c.Expires = time.Time{}
-		c.out = append(c.out, Write{c.Record(now)})
+	var first Action
+	switch {
+	case !c.Written && c.over():
+		c.Written, c.Expires = true, time.Time{}
+		c.Version++
+		first = Write{c.Record(now)}
+	case c.changed && !c.Written:
+		c.Version++
+		first = Save{Wait: c.promise}
 	}
 	out := c.out
-	c.out = nil
+	c.out, c.changed, c.promise = nil, false, false
+	if first != nil {
+		out = slices.Insert(out, 0, first)
+	}
 	return out
+}
+
+// Resume says what is to be done when a call has been taken over from another
+// node. All that its peers may have missed is sent again, as if it had been lost:
+// the last provisional to a trunk that waits, requests of ours that have no answer,
+// responses that have no ACK. Carriers get a moment to show that they were heard.
+func (c *Call) Resume(now time.Time) {
+	for n := 0; n <= len(c.Out); n++ {
+		c.leg(uint8(n)).Resume(now)
+	}
 }
 
 // over says that every leg's record is complete.

@@ -64,6 +64,12 @@ func (c *Call) Record(now time.Time) Record {
 	switch {
 	case c.Winner >= 0:
 		r.Result = "answered"
+		if c.Ended.Why == dialog.HungUp { // the normal end: normal call clearing
+			r.Status = 200
+			if r.Q850 == 0 {
+				r.Q850 = 16
+			}
+		}
 		r.Answered = c.Out[c.Winner].Marks.Final
 		end := c.EndedAt
 		if end.IsZero() {

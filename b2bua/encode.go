@@ -77,6 +77,7 @@ func (c *Call) fields(r *dialog.Coder) {
 		r.String(&c.EndedBy)
 		r.Time(&c.EndedAt)
 		r.Flag(&c.Written)
+		r.Uint(&c.Version)
 		r.Uint(&c.watch.final)
 		r.Flag(&c.watch.closed)
 		for i := range c.watch.over {

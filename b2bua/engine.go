@@ -35,7 +35,8 @@ type Engine struct {
 	active   atomic.Int64 // calls whose record is not written
 	absorbed atomic.Int64 // calls whose record is written and that are still kept
 	draining atomic.Bool
-	settled  chan struct{} // capacity 1: a record has been written
+	loading  atomic.Pointer[loads] // while calls are being restored
+	settled  chan struct{}         // capacity 1: a record has been written
 	observer Observer
 	between  func(*Call) *Call // tests: what becomes of a call between two events
 }
@@ -52,6 +53,11 @@ type Config struct {
 	// carriers still send; default 100,000. Beyond it that is answered from
 	// what the messages themselves say (Afterwards).
 	Absorbing int
+
+	// Keeper is where calls are kept for another node; nil: they end with this
+	// one. Wait is the longest that a promise to a peer waits for it.
+	Keeper Keeper
+	Wait   time.Duration
 
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
@@ -198,9 +204,7 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 		e.stray(m, "foreign_response")
 		return
 	}
-	if !e.deliver(a.ID.Call, item{leg: a.Leg, message: m, path: from, raw: p.Raw, at: p.At}) {
-		e.late(m, from, a)
-	}
+	e.deliver(a.ID.Call, item{leg: a.Leg, message: m, path: from, raw: p.Raw, at: p.At}, func() { e.late(m, from, a) })
 }
 
 // request gives a request to the leg that it is for: by the To-tag that we gave
@@ -210,9 +214,11 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	if m.ToTag != "" {
 		a, ok := e.seal.OpenTag(m.ToTag)
 		it.leg = a.Leg
-		if !ok || a.Leg == dialog.Stateless || !e.deliver(a.ID.Call, it) {
+		if !ok || a.Leg == dialog.Stateless {
 			e.outside(m, from)
+			return
 		}
+		e.deliver(a.ID.Call, it, func() { e.outside(m, from) })
 		return
 	}
 	if m.Method != "INVITE" && m.Method != "CANCEL" {
@@ -225,14 +231,13 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
 		return
 	}
 	id := e.seal.Call(trunk.Name, m.CallID, m.FromTag, m.CSeq)
-	if e.deliver(id, it) {
-		return
-	}
-	if m.Method == "CANCEL" {
-		e.outside(m, from)
-		return
-	}
-	e.admit(id, trunk, it)
+	e.deliver(id, it, func() {
+		if m.Method == "CANCEL" {
+			e.outside(m, from)
+			return
+		}
+		e.admit(id, trunk, it)
+	})
 }
 
 // Active is how many calls have no record yet.
@@ -271,7 +276,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 	if e.wait(ctx) {
 		return nil
 	}
-	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
+	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 70*e.config.Timers.T1)
 	defer cancel()
 	if !e.wait(last) {

@@ -49,8 +49,8 @@ func (c *Call) reroutes(last dialog.Cause) bool {
 // item 6, §21.5.4).
 func toTrunk(c dialog.Cause) dialog.Cause {
 	switch {
-	case c.Code >= 300 && c.Code < 400:
-		c.Code, c.Phrase = 480, ""
+	case c.Code >= 300 && c.Code < 400, c.Code == 487:
+		c.Code, c.Phrase = 480, "" // 487 would say that the trunk has cancelled
 	case c.Code == 401 || c.Code == 407:
 		c.Code, c.Phrase = 500, ""
 	case c.Code == 503 && (c.Why == dialog.Rejected || c.Why == dialog.NotSent):

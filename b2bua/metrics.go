@@ -12,6 +12,9 @@ type Metrics struct {
 	Refused    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
 	Panics     prometheus.Counter
+
+	Unprotected prometheus.Counter
+	Restored    prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -33,7 +36,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),
 	}
-	r.MustRegister(m.Panics)
+	m.Unprotected = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "bulkhead", Name: "unprotected_promises_total", Help: "Promises made to peers before the state that they rest on was safe.",
+	})
+	m.Restored = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "bulkhead", Name: "calls_restored_total", Help: "Calls taken over from another node.",
+	})
+	r.MustRegister(m.Panics, m.Unprotected, m.Restored)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}

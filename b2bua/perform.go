@@ -20,6 +20,8 @@ func (s *strand) perform(now time.Time, actions []Action) {
 	e := s.engine
 	for _, a := range actions {
 		switch a := a.(type) {
+		case Save:
+			s.save(a.Wait)
 		case Send:
 			s.send(now, a.Send)
 		case Drop:
@@ -59,10 +61,7 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 // write gives the record out and logs the call's one line.
 func (s *strand) write(r Record) {
 	e := s.engine
-	if err := e.records.Write(r); err != nil {
-		e.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
-		e.log.Error("record not written", zap.Stringer("call", s.id), zap.Error(err))
-	}
+	s.record(r)
 	e.metrics.Ended.WithLabelValues(r.Trunk, r.Result).Inc()
 	carrier := ""
 	if n := len(r.Attempts); n > 0 {
@@ -119,8 +118,12 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 		if it.message != nil {
 			e.refuse(it.message, it.path, dialog.Refusal{Code: 500}, "defect")
 		}
-		if it.admit != nil {
-			e.active.Add(-1)
+		if m := it.message; it.admit != nil {
+			s.write(Record{
+				Schema: 1, Call: s.id.String(), Trunk: s.trunk, CallID: m.CallID, From: m.Caller().User, To: m.Dialled(),
+				Began: it.at, Ended: now, Result: "failed", Code: 500, Cause: dialog.Fault.String(), Status: 500,
+				EndedBy: "bulkhead", Attempts: []Attempt{},
+			})
 		}
 		return
 	}

@@ -50,8 +50,23 @@ type event struct {
 	leg  uint8
 }
 
-// deliver gives a message to its call; false: there is no such call.
-func (e *Engine) deliver(id dialog.CallID, it item) bool {
+// deliver gives a message to its call, or does without where there is none.
+func (e *Engine) deliver(id dialog.CallID, it item, without func()) {
+	if e.give(id, it) {
+		return
+	}
+	if l := e.loading.Load(); l != nil && l.load(e, id, func() {
+		if !e.give(id, it) {
+			without()
+		}
+	}) {
+		return
+	}
+	without()
+}
+
+// give gives a message to its call; false: there is no such call.
+func (e *Engine) give(id dialog.CallID, it item) bool {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()

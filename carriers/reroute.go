@@ -65,6 +65,8 @@ func leadsOn(status int) bool {
 		return true
 	case 408, 480:
 		return true
+	case 487: // ours to ask for, and we had not
+		return true
 	}
 	// A redirection is not followed, so it is a failure of this carrier. The
 	// other 4xx and 6xx would be the same elsewhere: the number is wrong

@@ -115,3 +115,25 @@ func (s *step) timerD(t *Tx) time.Time {
 	}
 	return s.now.Add(s.lifetime())
 }
+
+// afterTakeover is how long a peer has to speak before what we may have sent
+// already is sent again.
+const afterTakeover = 200 * time.Millisecond
+
+// Resume arms a leg that another node has stepped so far: what that node may not
+// have sent any more, or what may have been lost with it, goes out again as an
+// ordinary repeat, also where a transport needs none.
+func (l *Leg) Resume(now time.Time) {
+	s := step{Leg: l, now: now}
+	for _, t := range l.Tx {
+		waits := t.ours() && (t.state == calling || t.state == trying) ||
+			t.machine == inviteServer && (t.state == completed || t.state == accepted)
+		if waits && t.Last != nil {
+			t.Every = max(t.Every, s.t1())
+			t.Repeat = now.Add(afterTakeover)
+		}
+	}
+	if t := l.invite(); l.Side == In && t != nil && t.state == proceeding {
+		l.Refresh = now
+	}
+}
