@@ -16,7 +16,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 		kind = inviteServer
 	}
 	t := s.accept(m, from, kind)
-	s.Seq++
+	s.number()
 	t.Seq = s.Seq
 	switch {
 	case s.State == Leaving || d.Left:
@@ -130,7 +130,7 @@ func (s *step) changed(t *Tx, m *Message) {
 
 // acknowledgeChange sends the ACK of the 2xx to a re-INVITE and keeps it.
 func (s *step) acknowledgeChange(d *Dialog, t *Tx, body Body) {
-	s.Seq++
+	s.number()
 	t.Last, t.Path = s.within(d, "ACK", t.CSeq, s.Seq, nil, body)
 	s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, false)
 }

@@ -30,12 +30,18 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	return l, s.out
 }
 
+// number goes on to the next transaction number of the leg. After very many they
+// begin anew: what had the number then has long ended.
+func (s *step) number() {
+	if s.Seq++; s.Seq >= afterwards {
+		s.Seq = First + 1
+	}
+}
+
 // begin makes a client transaction of ours and arms its timers.
 func (s *step) begin(method string, m machine, to Path) *Tx {
-	s.Seq++
-	if method != "ACK" {
-		s.CSeq++
-	}
+	s.number()
+	s.CSeq++
 	t := &Tx{machine: m, Method: method, Seq: s.Seq, CSeq: s.CSeq, Path: to, state: trying}
 	if m == inviteClient {
 		t.state = calling
@@ -138,14 +144,18 @@ func (s *step) answered(t *Tx, m *Message) {
 		}
 		return
 	}
-	kept := true
 	if d == nil {
-		d = &Dialog{Tag: strings.Clone(m.ToTag)}
-		if kept = len(s.Dialogs) < maxDialogs; kept {
-			s.Dialogs = append(s.Dialogs, d)
+		if len(s.Dialogs) >= maxDialogs {
+			s.settle() // an early dialog never stands in the way of an answer
 		}
+		if len(s.Dialogs) >= maxDialogs {
+			s.outgrown(m)
+			return
+		}
+		d = &Dialog{Tag: strings.Clone(m.ToTag)}
+		s.Dialogs = append(s.Dialogs, d)
 	}
-	up := s.State < Answered && kept
+	up := s.State < Answered
 	s.establish(d, m)
 	d.InvSeq = t.CSeq
 	if up {
@@ -167,6 +177,15 @@ func (s *step) answered(t *Tx, m *Message) {
 	s.bye(d, Cause{Why: Elsewhere, Q850: 26, Reasons: []string{`SIP;cause=200;text="Call completed elsewhere"`}})
 }
 
+// outgrown ends a fork beyond what a leg keeps: as one of a call that is gone.
+func (s *step) outgrown(m *Message) {
+	s.drop(DropFull, m)
+	for _, a := range Afterwards(m, s.Path, Address{ID: s.ID, Seq: First}, s.Policy.Seal, s.local(s.Path.Transport)) {
+		a.Leg = s.ID.Leg
+		s.out = append(s.out, a)
+	}
+}
+
 // establish fills a dialog from the message that confirms it (RFC 3261 §12.1.2).
 func (s *step) establish(d *Dialog, m *Message) {
 	d.Early = false
@@ -183,7 +202,7 @@ func (s *step) establish(d *Dialog, m *Message) {
 
 // acknowledge makes the ACK of a 2xx, which every copy of it gets (P4).
 func (s *step) acknowledge(d *Dialog, body Body) {
-	s.Seq++
+	s.number()
 	d.AckSeq = s.Seq
 	d.Ack, d.AckTo = s.within(d, "ACK", d.InvSeq, s.Seq, nil, body)
 	d.Offer = Body{}

@@ -1,5 +1,7 @@
 package dialog
 
+import "hash/fnv"
+
 // Afterwards writes what a response to an INVITE of ours is due when its call is
 // gone: an ACK, and after a 2xx a BYE along the route set of the response. All
 // that is known is the response, so a repeat of it makes the same bytes.
@@ -18,10 +20,18 @@ func Afterwards(m *Message, from Path, a Address, seal *Seal, local string) []Se
 	}
 	d := &Dialog{Tag: m.ToTag}
 	s.establish(d, m)
-	ack, to := s.within(d, "ACK", m.CSeq, a.Seq+1, nil, Body{})
-	bye, _ := s.within(d, "BYE", m.CSeq+1, a.Seq+2, nil, Body{})
+	// Of each dialog another branch, and never one that a leg uses.
+	h := fnv.New32a()
+	h.Write([]byte(m.ToTag))
+	seq := afterwards | uint16(h.Sum32())<<1
+	ack, to := s.within(d, "ACK", m.CSeq, seq, nil, Body{})
+	bye, _ := s.within(d, "BYE", m.CSeq+1, seq|1, nil, Body{})
 	return []Send{{Path: to, Data: ack, Method: "ACK"}, {Path: to, Data: bye, Method: "BYE"}}
 }
+
+// afterwards is where the transaction numbers begin of what is written without a
+// leg; those of legs end before.
+const afterwards = 1 << 15
 
 // withoutTag is a From or To up to its header parameters.
 func withoutTag(value string) string {
