@@ -6,7 +6,7 @@ ARG GO_IMAGE=golang:1.26-bookworm
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${GO_IMAGE} AS build
-ARG GOPROXY=https://proxy.golang.org,direct
+ARG GOPROXY=
 ARG GOFLAGS=
 ENV CGO_ENABLED=0 GOTOOLCHAIN=local
 WORKDIR /src

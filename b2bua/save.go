@@ -67,10 +67,13 @@ func (s *strand) await(wait bool, do func(done func(error))) {
 	timer := time.NewTimer(budget)
 	defer timer.Stop()
 	select {
-	case <-done:
+	case err := <-done:
+		if err == nil {
+			return
+		}
 	case <-timer.C:
-		s.engine.metrics.Unprotected.Inc()
 	}
+	s.engine.metrics.Unprotected.Inc()
 }
 
 // item is the call as it is stored. It expires after the call could still be

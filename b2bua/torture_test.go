@@ -148,7 +148,7 @@ func react(t *testing.T, file, accepted string) {
 		if n := testutil.ToFloat64(m.Panics); n != 0 {
 			t.Errorf("%v panics", n)
 		}
-		time.Sleep(10 * time.Minute) // virtual: whatever it was is over
+		<-time.After(10 * time.Minute) // virtual: whatever it was is over
 		synctest.Wait()
 		if n := e.Strands(); n != 0 {
 			t.Errorf("%d calls left", n)

@@ -46,7 +46,6 @@ type talk struct {
 	uri      string // Request-URI of the peer's INVITE
 	target   string // Bulkhead's Contact
 	cseq     int    // the peer's last
-	sdp      int    // version of its next description
 	invite   message
 	requests map[string]message // the last received, by method
 	sent     map[string][]byte  // by what "repeat" calls it

@@ -227,19 +227,19 @@ func (c *conn) goOn(f *framer, err error) bool {
 func (c *conn) cutAll(f *framer, begun *time.Time) bool {
 	for {
 		found, raw := f.next()
-		if found == cutNothing {
-			return true
-		}
-		if found == cutEndless {
-			c.dropped(dropTooLarge, len(f.buf))
-			return false
-		}
 		if found == cutMessage && begins(raw) && !c.slowDown() {
 			return false
 		}
 		now := time.Now()
-		*begun = now
+		if found != cutNothing {
+			*begun = now
+		}
 		switch found {
+		case cutNothing:
+			return true
+		case cutEndless:
+			c.dropped(dropTooLarge, len(f.buf))
+			return false
 		case cutPing:
 			// RFC 5626 §4.4.1: one CRLF answers two.
 			c.enqueue(outgoing{data: []byte("\r\n")})

@@ -125,8 +125,9 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 	go func() { served <- b.run(ctx) }()
 	defer func() {
 		stop()
-		<-served
-		_ = b.edge.Close()
+		if err := errors.Join(<-served, b.edge.Close()); err != nil {
+			fmt.Fprintln(out, "demo:", err)
+		}
 	}()
 	go d.tc1.serve(d.deaf)
 	go d.tc2.serve(d.answering)

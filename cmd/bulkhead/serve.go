@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -94,8 +95,7 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 			log.Info("draining", zap.Stringer("signal", s), zap.Int("calls", b.engine.Active()), zap.Duration("for", drain))
 			err := b.drain(drain)
 			stop()
-			<-served
-			return err
+			return errors.Join(err, <-served)
 		}
 	}
 }
