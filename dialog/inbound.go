@@ -244,7 +244,7 @@ func (s *step) acknowledged(t *Tx, m *Message) {
 	t.Every, t.Repeat = 0, never
 	t.Last, t.Vias, t.Routes = nil, nil, nil
 	if t.Seq != First {
-		if s.State != Leaving && !m.Body.Empty() {
+		if s.State != Leaving { // with nothing in it, too: the other side waits to send its ACK
 			s.tell(Confirm{Body: m.Body})
 		}
 		return
