@@ -9,6 +9,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"bulkhead/b2bua/wire"
 	"bulkhead/dialog"
 )
 
@@ -55,9 +56,16 @@ func parsed(t testing.TB, head, body string) sip.Message {
 		s += "Content-Type: application/sdp\r\n"
 	}
 	s += fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
-	m, err := sip.ParseMessage([]byte(s))
-	if err != nil {
-		t.Fatalf("parse %q: %v", s, err)
+	return parse(t, []byte(s))
+}
+
+// parse reads as the wire does, and refuses what it refuses: what a leg sends has
+// to pass, too.
+func parse(t testing.TB, data []byte) sip.Message {
+	t.Helper()
+	m, fault, err := wire.Parse(data, wire.Limits{})
+	if err != nil || fault != nil {
+		t.Fatalf("parse %q: %v %v", data, fault, err)
 	}
 	return m
 }
@@ -207,11 +215,7 @@ func (r *rig) last() *dialog.Message {
 
 func (r *rig) read(s dialog.Send) *dialog.Message {
 	r.Helper()
-	m, err := sip.ParseMessage(s.Data)
-	if err != nil {
-		r.Fatalf("parse %q: %v", s.Data, err)
-	}
-	return dialog.Read(m)
+	return dialog.Read(parse(r, s.Data))
 }
 
 // find is the last message sent of that method and code.
