@@ -232,9 +232,6 @@ func (s *step) sweep() {
 	if invite := s.invite(); s.Cancelled && invite != nil && invite.state > proceeding {
 		s.stopCancelling()
 	}
-	if invite := s.invite(); s.Cancelled && invite != nil && invite.state > proceeding {
-		s.stopCancelling()
-	}
 	live := s.Tx[:0]
 	for _, t := range s.Tx {
 		if t.state != terminated {
