@@ -14,6 +14,7 @@ import (
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
+	"bulkhead/storage"
 )
 
 // Engine is the shell around the calls: it finds whose a message is, steps that
@@ -55,9 +56,8 @@ type Config struct {
 	Absorbing int
 
 	// Keeper is where calls are kept for another node; nil: they end with this
-	// one. Wait is the longest that a promise to a peer waits for it.
+	// one.
 	Keeper Keeper
-	Wait   time.Duration
 
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
@@ -283,6 +283,20 @@ func (e *Engine) Drain(ctx context.Context) error {
 		return fmt.Errorf("drain: %d calls did not end", e.Active())
 	}
 	return nil
+}
+
+// Stop waits until every strand is idle, with the sockets closed and the clock
+// stopped: what has come in has been stepped, and is on its way to the store.
+func (e *Engine) Stop(ctx context.Context) {
+	stepped := make(chan struct{})
+	go func() {
+		e.Live(func(storage.Item) {})
+		close(stepped)
+	}()
+	select {
+	case <-stepped:
+	case <-ctx.Done():
+	}
 }
 
 // wait waits until no call is active.

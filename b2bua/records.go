@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -19,6 +20,9 @@ func OpenRecordFile(name string) (*RecordFile, error) {
 	r := &RecordFile{name: name}
 	return r, r.Reopen()
 }
+
+// Name is the name that the file was opened by.
+func (r *RecordFile) Name() string { return r.name }
 
 // Reopen closes the file and opens its name anew, after a rotation.
 func (r *RecordFile) Reopen() error {
@@ -42,9 +46,14 @@ func (r *RecordFile) Write(rec Record) error {
 	if err != nil {
 		return fmt.Errorf("encoding a record: %w", err)
 	}
+	return r.Append(line)
+}
+
+// Append is Write for a record that is JSON already.
+func (r *RecordFile) Append(line []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.file.Write(append(line, '\n')); err != nil {
+	if _, err := r.file.Write(append(slices.Clip(line), '\n')); err != nil {
 		return fmt.Errorf("writing a record: %w", err)
 	}
 	return nil

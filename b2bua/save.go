@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"encoding/json"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -10,11 +11,12 @@ import (
 )
 
 // Keeper is where the states of calls are kept so that another node can go on
-// with them: a *storage.Writer. done is called once, from any goroutine; nil:
-// nobody waits.
+// with them: a *storage.Writer. Put does not wait; Save and Finish return when the
+// state is safe or the time for that is over, which is an error.
 type Keeper interface {
 	Put(it storage.Item, done func(error))
-	End(e storage.Ending, done func(error))
+	Save(it storage.Item) error
+	Finish(tombstone storage.Item, detail []byte) error
 }
 
 // keepAfter is how long a record stays beyond the call's last deadline, for an
@@ -28,7 +30,18 @@ func (s *strand) save(wait bool) {
 	if keeper == nil {
 		return
 	}
-	s.await(wait, func(done func(error)) { keeper.Put(s.item(), done) })
+	if !wait {
+		keeper.Put(s.item(), nil)
+		return
+	}
+	s.protected(keeper.Save(s.item()))
+}
+
+// protected counts a promise that rests on a state which is not safe.
+func (s *strand) protected(err error) {
+	if err != nil {
+		s.engine.metrics.Unprotected.Inc()
+	}
 }
 
 // record gives the record out: to the store, which ends the call there and hands
@@ -50,30 +63,7 @@ func (s *strand) record(r Record) {
 		failed(err)
 		return
 	}
-	s.await(true, func(done func(error)) {
-		e.config.Keeper.End(storage.Ending{Tombstone: s.item(), Detail: detail}, done)
-	})
-}
-
-// await does what takes a done, and waits for it within the budget.
-func (s *strand) await(wait bool, do func(done func(error))) {
-	budget := s.engine.config.Wait
-	if !wait || budget == 0 {
-		do(nil)
-		return
-	}
-	done := make(chan error, 1)
-	do(func(err error) { done <- err })
-	timer := time.NewTimer(budget)
-	defer timer.Stop()
-	select {
-	case err := <-done:
-		if err == nil {
-			return
-		}
-	case <-timer.C:
-	}
-	s.engine.metrics.Unprotected.Inc()
+	s.protected(e.config.Keeper.Finish(s.item(), detail))
 }
 
 // item is the call as it is stored. It expires after the call could still be
@@ -90,4 +80,33 @@ func (s *strand) item() storage.Item {
 		ID: s.id.String(), Version: s.call.Version,
 		Data: s.call.Encode(nil), Expires: deadline.Add(keepAfter),
 	}
+}
+
+// Live calls each with every call that has no record yet, as it is now: for a
+// store that has lost them.
+func (e *Engine) Live(each func(storage.Item)) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range e.shards {
+		e.shards[i].mu.Lock()
+		var all []*strand
+		for _, s := range e.shards[i].strands {
+			all = append(all, s)
+		}
+		e.shards[i].mu.Unlock()
+		for _, s := range all {
+			wg.Add(1)
+			if !s.put(item{state: func(it storage.Item) {
+				defer wg.Done()
+				mu.Lock()
+				defer mu.Unlock()
+				if !s.absorbing {
+					each(it)
+				}
+			}}) {
+				wg.Done()
+			}
+		}
+	}
+	wg.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bulkhead/dialog"
+	"bulkhead/storage"
 )
 
 // strand is the queue of one call. A goroutine works on it only while there is
@@ -35,6 +36,7 @@ type strand struct {
 type item struct {
 	command Event // Due, Unsent, Hangup; nil: a message
 	admit   func(*strand, time.Time) []Action
+	state   func(storage.Item) // wants the call as it is stored
 	leg     uint8
 	message *dialog.Message
 	path    dialog.Path
@@ -178,6 +180,10 @@ func (s *strand) step(it *item) {
 	if s.call == nil {
 		return
 	}
+	if it.state != nil {
+		it.state(s.item())
+		return
+	}
 	var ev Event
 	switch {
 	case it.command != nil:
@@ -208,6 +214,10 @@ func (s *strand) remember(now time.Time, it *item) {
 	case Hangup:
 		ev.what = c.Cause.Why.String()
 	case Arrived, nil:
+		if it.message == nil {
+			ev.what = "state"
+			break
+		}
 		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
 	}
 	s.last[s.count%len(s.last)] = ev

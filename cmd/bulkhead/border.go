@@ -34,7 +34,7 @@ type receiver struct{ *b2bua.Engine }
 
 // newBorder binds the sockets of a configuration and puts an engine behind them.
 // Nothing is read before run.
-func newBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, o b2bua.Observer) (*border, error) {
+func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, log *zap.Logger, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, 
 		return nil, err
 	}
 	if err := edge.Listen(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, edge.Close())
 	}
 	unit := ""
 	if c.Unit != nil {
@@ -55,6 +55,7 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, 
 		Key: key, Unit: unit, Agent: "Bulkhead",
 		Timers: dialog.Timers{T1: c.Timers.T1, T2: c.Timers.T2, T4: c.Timers.T4},
 		Own:    map[string][]netip.Addr{},
+		Keeper: keeper,
 	}
 	for realm, sockets := range c.Sockets() {
 		for _, s := range sockets {

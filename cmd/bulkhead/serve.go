@@ -65,7 +65,10 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 		defer file.Close()
 		records = file
 	}
-	b, err := newBorder(c, key, records, log, nil)
+	if c.State != nil && c.State.Redis != nil {
+		return serveUnit(c, key, log, file)
+	}
+	b, err := newBorder(c, key, records, nil, log, nil)
 	if err != nil {
 		return err
 	}
@@ -98,6 +101,19 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 			return errors.Join(err, <-served)
 		}
 	}
+}
+
+// serveUnit serves the unit's calls whenever this node owns them. A signal hands
+// them over: they are stored, and the node that takes the unit goes on with them.
+func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) error {
+	u, err := newUnit(c, key, log, file)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	log.Info("standing by", zap.String("unit", c.unitName()))
+	return u.run(ctx)
 }
 
 // drain ends service: at once for new calls, in time for those that run.
