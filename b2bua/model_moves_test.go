@@ -15,6 +15,7 @@ const (
 	floods             // all armed timers fire at once: the node has slept
 	fails              // a request could not be sent
 	hangs              // an operator ends the call
+	falls              // the node crashes and another takes over what was stored
 	waits              // nothing but time
 )
 
@@ -52,6 +53,8 @@ func (m move) String() string {
 		return fmt.Sprintf("leg %d: transaction %d not sent", m.leg, m.tx)
 	case hangs:
 		return "operator: hang up"
+	case falls:
+		return "takeover"
 	case waits:
 		return "silence"
 	}
@@ -86,6 +89,9 @@ func (x *explorer) moves(n *node) (list []move) {
 				}
 			}
 		}
+	}
+	if x.falls && !n.fell && n.saved != nil {
+		list = append(list, move{kind: falls, leg: 0xff})
 	}
 	if x.hangs && !n.obs.Closed {
 		list = append(list, move{kind: hangs, leg: 0xff})

@@ -100,7 +100,7 @@ func (o *observer) check(x *texts, s *seen) string {
 				return fmt.Sprintf("a message does not parse: %v", t.err)
 			}
 			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
-		case Drop:
+		case Drop, Save:
 		}
 	}
 	for i := range s.sends {
@@ -181,7 +181,7 @@ func (o *observer) note(s *seen) {
 			o.Out[m.leg-1].Gone = true
 		}
 		return
-	case says:
+	case says, falls:
 	}
 	if m.leg == 0 {
 		switch {

@@ -27,6 +27,7 @@ type config struct {
 	changes   bool     // re-INVITE and UPDATE by both sides
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
+	falls     bool     // the node may crash, and another takes the call over
 	merged    bool     // the trunk's INVITE also comes by another way
 	terse     bool     // leave out what other configurations have
 	after     []string // moves that are made first
@@ -42,8 +43,6 @@ type explorer struct {
 	texts   texts
 	trunk   []*dialog.Message
 	policy  [2]*dialog.Policy // of the trunk, of carriers
-	restore func(*Call) *Call // what a takeover does to a call between any two events
-
 	visited [256]shardOfStates
 	states  atomic.Int64
 	steps   atomic.Int64
@@ -62,9 +61,11 @@ type shardOfStates struct {
 
 // node is a state that waits to be explored.
 type node struct {
-	call *Call
-	obs  observer
-	way  *way
+	call  *Call
+	obs   observer
+	way   *way
+	saved []byte // the call as it was last stored
+	fell  bool   // the node has crashed once
 }
 
 // way is how a state was reached.
@@ -83,7 +84,7 @@ type always struct{}
 func (always) Reroute(c dialog.Cause) bool { return c.Code != 486 && c.Code < 600 }
 
 func newExplorer(c config) *explorer {
-	x := &explorer{config: c, restore: func(c *Call) *Call { return c }}
+	x := &explorer{config: c}
 	for i := range x.visited {
 		x.visited[i].seen = map[uint64]struct{}{}
 	}
@@ -122,10 +123,18 @@ func (x *explorer) first() (*node, string) {
 
 // apply makes a move in a copy of a state; empty: nothing is broken.
 func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
-	next := &node{call: x.restore(clone(n.call)), obs: n.obs, way: n.way}
+	next := &node{call: clone(n.call), obs: n.obs, way: n.way, saved: n.saved, fell: n.fell}
 	var ev Event = Due{}
 	switch m.kind {
 	case waits:
+	case falls:
+		call, err := Decode(n.saved, x)
+		if err != nil {
+			return next, "P9: " + err.Error()
+		}
+		call.Resume(at)
+		next.call, next.fell = call, true
+		return next, ""
 	case says:
 		ev = Arrived{Leg: m.leg, Received: dialog.Received{Message: m.msg, Path: pathOfLeg(m.leg, x.transport)}}
 	case fires:
@@ -146,6 +155,7 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	}
 	actions := next.call.Step(at, ev)
 	x.steps.Add(1)
+	next.store(x, actions)
 	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions})
 	if v != "" {
 		v += "\n    " + dump(next.call)
@@ -153,11 +163,54 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	return next, v
 }
 
+// store keeps what a node that takes over would find.
+func (n *node) store(x *explorer, actions []Action) {
+	if !x.falls {
+		return
+	}
+	for _, a := range actions {
+		switch a.(type) {
+		case Save:
+			n.saved = n.call.Encode(nil)
+		case Write:
+			n.saved = nil // a call that is over is not taken over
+		case Send, Drop, Failover, Violation:
+		}
+	}
+}
+
+// restored compares a move in a state with the same in that state stored and
+// read again (P9).
+func (x *explorer) restored(n *node, m move, next *node) string {
+	call, err := Decode(n.call.Encode(nil), x)
+	if err != nil {
+		return "P9: " + err.Error()
+	}
+	if hashCall(call) != hashCall(n.call) {
+		return "P9: stored and read again it is another state\n    " + dump(call)
+	}
+	again, v := x.apply(&node{call: call, obs: n.obs, way: n.way}, m, noon)
+	if v != "" {
+		return "P9: stored and read again: " + v
+	}
+	if again.obs != next.obs || hashCall(again.call) != hashCall(next.call) {
+		return "P9: stored and read again it goes on otherwise\n    " + dump(again.call)
+	}
+	return ""
+}
+
+// TrunkPolicy, CarrierPolicy and Rerouter are Profiles.
+func (x *explorer) TrunkPolicy(string) *dialog.Policy   { return x.policy[0] }
+func (x *explorer) CarrierPolicy(string) *dialog.Policy { return x.policy[1] }
+func (x *explorer) Rerouter(string) Rerouter            { return always{} }
+
 // enter says whether a state is new.
 func (x *explorer) enter(n *node) (key uint64, isNew bool) {
 	h := hashing{}
 	h.num(hashCall(n.call))
 	h.num(maphash.Comparable(seed, n.obs))
+	h.bytes(n.saved)
+	h.flag(n.fell)
 	s := &x.visited[h.h%256]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -296,6 +349,12 @@ func (x *explorer) expand(n *node, list []*node) []*node {
 			x.fail(&way{n.way, m}, v)
 			return list
 		}
+		if m.kind != falls && x.steps.Load()%16 == 0 {
+			if v := x.restored(n, m, next); v != "" {
+				x.fail(&way{n.way, m}, v)
+				return list
+			}
+		}
 		key, isNew := x.enter(next)
 		if !isNew {
 			continue
@@ -398,6 +457,8 @@ var configs = []config{
 	{name: "no offer", targets: 2, carrier: plain, hangs: true, states: 80000, depth: 100},
 	{name: "reliable", targets: 2, offer: true, transport: dialog.TCP, carrier: plain, fails: true, states: 80000, depth: 100},
 	{name: "changes", targets: 1, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 120000, depth: 100, after: confirmed},
+	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 100000, depth: 100},
+	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
 	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},
