@@ -33,7 +33,8 @@ type RedisOptions struct {
 	Timeout time.Duration
 
 	// Replicas that shall have each batch before it counts as written (WAIT),
-	// for at most ReplicaWait, 20 ms if zero. Fewer replicas are no failure.
+	// for at most ReplicaWait, 20 ms if zero. Fewer replicas are no
+	// failure (Replicated tells).
 	Replicas    int
 	ReplicaWait time.Duration
 
@@ -76,11 +77,17 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		}),
 		unit: o.Unit, keys: keysOf(o.Prefix, o.Unit), now: o.Now,
-		replicas: o.Replicas, replicaWait: o.ReplicaWait,
-		acquire: newScript(acquireText), reclaim: newScript(reclaimText), lease: newScript(leaseText),
+		followers: followers{want: o.Replicas, wait: o.ReplicaWait, now: o.Now},
+		acquire:   newScript(acquireText), reclaim: newScript(reclaimText), lease: newScript(leaseText),
 		put: newScript(putText), end: newScript(endText), beat: newScript(beatText),
 	}, nil
 }
+
+// RedisCommands is what the user of a Redis with access control needs, beside its keys.
+const RedisCommands = "+auth +hello +ping +client|setname +evalsha +eval +wait +info +time" +
+	" +get +mget +getrange +set +del +exists +incr +pexpire" +
+	" +hset +hdel +hmget +hgetall +zadd +zrem +zrange +zremrangebyscore" +
+	" +xadd +xreadgroup +xgroup|create +xack +xdel"
 
 // LogRedis gives the lines that the Redis client would print to a function, nil for
 // nobody. It holds for the whole process: the client has one log.

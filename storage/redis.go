@@ -21,12 +21,11 @@ const (
 // Redis is a Store in Redis, and a Leaser. All keys of its unit share a hash tag, so
 // they are on one node of a cluster, where scripts are atomic with their fence.
 type Redis struct {
-	client      redis.UniversalClient
-	unit        string
-	keys        keys
-	now         func() time.Time
-	replicas    int
-	replicaWait time.Duration
+	client    redis.UniversalClient
+	unit      string
+	keys      keys
+	now       func() time.Time
+	followers followers
 
 	acquire, reclaim, lease, put, end, beat script
 

@@ -78,24 +78,20 @@ func (r *Redis) run(ctx context.Context, steps ...step) ([][]any, error) {
 				cmds[i] = pipe.EvalSha(ctx, s.sha, s.keys, s.args...)
 			}
 		}
-		if r.replicas > 0 {
-			// As many as there are in time: fewer is no failure, it is what a
-			// master without its replica can do.
-			pipe.Do(ctx, "WAIT", r.replicas, r.replicaWait.Milliseconds())
-		}
-		// Each command has its own error, looked at below.
+		heard := r.followers.ask(ctx, pipe)
 		_, err := pipe.Exec(ctx)
+		heard()
 		var again []int
 		for _, i := range todo {
 			e := cmds[i].Err()
+			if e == nil && cmds[i].Val() == nil {
+				e = err // no connection, so no command got as far as an error of its own
+			}
 			if try == 0 && redis.HasErrorPrefix(e, "NOSCRIPT") {
 				again = append(again, i)
 			} else if e != nil {
 				return nil, r.failed(ctx, e)
 			}
-		}
-		if len(again) == 0 && err != nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
-			return nil, r.failed(ctx, err) // of WAIT
 		}
 		todo = again
 	}

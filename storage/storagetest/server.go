@@ -3,13 +3,16 @@ package storagetest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Server is a redis-server of a test's own, gone with the test.
@@ -35,11 +38,35 @@ func StartRedis(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// StartRedisWith is StartRedis for servers that redis-cli needs arguments to talk to.
-func StartRedisWith(t testing.TB, cli []string, args ...string) *Server {
+// StartSentinel starts a sentinel that watches a master, alone: one is enough to switch
+// after the master has been silent for half a second.
+func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	t.Helper()
-	s := newServer(t, args)
-	s.cli = cli
+	s := newServer(t, nil)
+	file := filepath.Join(s.dir, "sentinel.conf")
+	conf := fmt.Sprintf(`port %s
+bind 127.0.0.1
+dir %s
+sentinel monitor %[3]s 127.0.0.1 %[4]s 1
+sentinel down-after-milliseconds %[3]s 500
+sentinel failover-timeout %[3]s 2000
+`, s.Port, s.dir, name, master.Port)
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.args = []string{file, "--sentinel"}
+	s.Start()
+	return s
+}
+
+// StartRedisTLS is StartRedis for a server that speaks TLS only, with the certificate
+// and key in the files and clients that must have one of the same authority.
+func StartRedisTLS(t testing.TB, ca, cert, key string) *Server {
+	t.Helper()
+	s := newServer(t, nil)
+	s.args = []string{"--port", "0", "--tls-port", s.Port, "--tls-ca-cert-file", ca,
+		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "yes"}
+	s.cli = []string{"--tls", "--cacert", ca, "--cert", cert, "--key", key}
 	s.Start()
 	return s
 }
@@ -50,14 +77,20 @@ func newServer(t testing.TB, args []string) *Server {
 	return &Server{Address: "127.0.0.1:" + port, Port: port, t: t, dir: t.TempDir(), args: args}
 }
 
-// FreePort is a TCP port of the loopback on which nobody listens. It is below those
-// that the kernel gives to others, and the port 10000 above it, a cluster's bus, is one.
+// FreePort is a TCP port of the loopback on which nobody listens, nor on the port
+// 10000 above it, which is a cluster node's second one. Both are below those that the
+// kernel gives away.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		port := 10000 + int(time.Now().UnixNano()/1000%20000)
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
+	free := func(port int) bool {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err == nil {
 			l.Close()
+		}
+		return err == nil
+	}
+	for range 1000 {
+		if port := 10000 + rand.IntN(10000); free(port) && free(port+10000) {
 			return fmt.Sprint(port)
 		}
 	}
@@ -72,9 +105,9 @@ func (s *Server) Start() {
 	if err != nil {
 		s.t.Fatalf("these tests need a real Redis (Debian: redis-server): %v", err)
 	}
-	args := append([]string{"--port", s.Port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.args...)
-	if len(s.args) > 0 && strings.HasSuffix(s.args[0], ".conf") {
-		args = s.args // a sentinel has all in its file
+	args := append([]string{"--port", s.Port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"}, s.args...)
+	if slices.Contains(s.args, "--sentinel") {
+		args = s.args // it has all in its file
 	}
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
@@ -101,7 +134,7 @@ func (s *Server) Start() {
 			s.t.Fatalf("redis-server ended: %s", s.output.String())
 		default:
 		}
-		out, err := s.try("PING")
+		out, err := s.Try("PING")
 		return err == nil && strings.Contains(out, "PONG")
 	})
 }
@@ -128,14 +161,15 @@ func (s *Server) signal(sig syscall.Signal) {
 // Do runs a command by redis-cli and returns what it prints.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
-	out, err := s.try(args...)
+	out, err := s.Try(args...)
 	if err != nil {
 		s.t.Fatalf("redis-cli %q: %v: %s", args, err, out)
 	}
 	return out
 }
 
-func (s *Server) try(args ...string) (string, error) {
+// Try is Do for what may fail.
+func (s *Server) Try(args ...string) (string, error) {
 	all := append([]string{"-p", s.Port, "-e"}, s.cli...)
 	out, err := exec.Command("redis-cli", append(all, args...)...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
