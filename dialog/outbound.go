@@ -242,7 +242,11 @@ func (s *step) ackAgain(t *Tx, m *Message) {
 // came when the wait for it was over.
 func (s *step) ackAnew(t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
-	s.send(t, "ACK", 0, t.Path, Path{}, s.ackRefusal(t, m), true)
+	ack, first := s.ackRefusal(t, m), t.Seq == First
+	if first { // of a re-INVITE the ACK of its 2xx is kept
+		t.Code, t.Last = m.Code, ack
+	}
+	s.send(t, "ACK", 0, t.Path, Path{}, ack, !first)
 }
 
 // finished takes the final response to a request other than INVITE: Timer K.

@@ -38,7 +38,7 @@ var inviteClientFigure = []arrow{
 	{lingering, got2xx, lingering, (*step).answered},        // P4
 	{lingering, timerEnd, terminated, nil},                  //
 	{accepted, got2xx, accepted, (*step).answered},          // again, or another fork
-	{accepted, got3to6, accepted, (*step).ackAnew},          // P3: whatever it is, it wants its ACK
+	{accepted, got3to6, accepted, (*step).ackAgain},         // P3: whatever it is, it wants its ACK
 	{accepted, timerEnd, terminated, nil},                   // Timer M: the dialog keeps its ACK
 }
 
