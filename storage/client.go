@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
+const manyDials = 1 << 13
+
 // RedisOptions say where Redis is and whose calls are kept there. Zero values of what
 // is optional are good.
 type RedisOptions struct {
@@ -73,7 +75,11 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 			ContextTimeoutEnabled: true,
 			// A retry behind our back would outlast every budget: who calls repeats.
 			MaxRetries: -1, DialerRetries: 1,
-			PoolSize: 8, PipelinePoolSize: 4, Protocol: 2, DisableIdentity: true,
+			// After as many failed dials as the pool is large, over its whole life,
+			// the client tries only once a second, which is too late for us. What
+			// bounds the connections is the last one.
+			PoolSize: manyDials, PipelinePoolSize: manyDials, MaxConcurrentDials: 8, MaxActiveConns: 64,
+			Protocol: 2, DisableIdentity: true,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		}),
 		unit: o.Unit, keys: keysOf(o.Prefix, o.Unit), now: o.Now,

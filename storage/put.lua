@@ -39,7 +39,8 @@ for i = 1, #KEYS - 3 do
         if no and not string.find(no.err, 'OOM', 1, true) then return no end
         if no or #refused > 0 then table.insert(refused, i) end
     elseif string.sub(head, 1, 1) ~= 'E' then
-        local old = tonumber(string.sub(head, 2), 16) or -1
+        local old = tonumber(string.sub(head, 2), 16)
+        if not old or old > 9007199254740991 then old = -1 end -- no version at all
         if tonumber(string.sub(ARGV[2 * i + 3], 2, 17), 16) > old then table.insert(known, i) end
     end
 end
