@@ -80,7 +80,7 @@ var mutants = []mutant{
 	},
 	{
 		"the answer of a loser is told", "dialog/outbound.go",
-		"up := s.State < Answered && kept", "up := s.State != Answered && s.State != Confirmed && kept",
+		"up := s.State < Answered\n", "up := s.State != Answered && s.State != Confirmed\n",
 		"p2_signal_after_end",
 	},
 	{
@@ -155,7 +155,7 @@ var mutants = []mutant{
 	},
 	{
 		"the record is given out twice", "b2bua/call.go",
-		"if !c.Written && c.over() {", "if c.over() {",
+		"case !c.Written && c.over():", "case c.over():",
 		"P8: a second record",
 	},
 	{

@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,21 @@ import (
 )
 
 var modelScale = flag.Float64("model.scale", 1, "how many states the model explores, as a multiple of the default")
+
+// scale is less with -short, and under the race detector, which makes a state
+// cost six times as much.
+func scale() float64 {
+	if testing.Short() || underRace {
+		return *modelScale * 0.15
+	}
+	return *modelScale
+}
+
+// underRace says that the race detector is built in.
+var underRace = func() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
 
 // config is one exploration: who takes part and what they may do.
 type config struct {
@@ -270,7 +287,7 @@ func (x *explorer) wander(start *node) string {
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for i := at.Add(1); i <= int64(float64(x.walks)**modelScale); i = at.Add(1) {
+			for i := at.Add(1); i <= int64(float64(x.walks)*scale()); i = at.Add(1) {
 				x.walk(start, rand.New(rand.NewPCG(uint64(i), 0)))
 			}
 		})
@@ -333,7 +350,7 @@ func (x *explorer) level(frontier []*node) (next []*node) {
 
 // over says that the exploration has come to its bound, or found something.
 func (x *explorer) over() bool {
-	if x.states.Load() >= int64(float64(x.config.states)**modelScale) {
+	if x.states.Load() >= int64(float64(x.config.states)*scale()) {
 		return true
 	}
 	x.mu.Lock()
