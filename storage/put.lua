@@ -33,14 +33,15 @@ end
 -- nothing, so nothing is written before them.
 local refused, known = {}, {}
 for i = 1, #KEYS - 3 do
-    local head = redis.call('GETRANGE', KEYS[i + 3], 0, 16)
+    local head = redis.call('GETRANGE', KEYS[i + 3], 0, 28)
     if head == '' then
         local no = #refused == 0 and set(i)
         if no and not string.find(no.err, 'OOM', 1, true) then return no end
         if no or #refused > 0 then table.insert(refused, i) end
     elseif string.sub(head, 1, 1) ~= 'E' then
-        local old = tonumber(string.sub(head, 2), 16)
-        if not old or old > 9007199254740991 then old = -1 end -- no version at all
+        local old = string.match(head, '^L(%x+)$')
+        old = old and #old == 28 and tonumber(string.sub(old, 1, 16), 16) or -1
+        if old > 9007199254740991 then old = -1 end -- no record: it is written over
         if tonumber(string.sub(ARGV[2 * i + 3], 2, 17), 16) > old then table.insert(known, i) end
     end
 end

@@ -14,7 +14,7 @@ import (
 //	| version, 16 hex digits
 //	L live, E ended
 //
-// Another first byte is another layout, which readers of this version leave alone.
+// Another first byte is another layout, which this version cannot read: ErrUnreadable.
 const (
 	live  = 'L'
 	ended = 'E'
