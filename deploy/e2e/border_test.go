@@ -21,7 +21,8 @@ type plan struct {
 	tc1     string // more keys of carrier tc1, in flow style
 	tc2     string
 	timers  string // in flow style; empty: a tenth of RFC 3261's
-	ipv6    bool   // everybody is ::1, told apart by ports
+	env     []string
+	ipv6    bool // everybody is ::1, told apart by ports
 }
 
 // border is a running Bulkhead and the addresses around it.
@@ -60,7 +61,7 @@ func open(t *testing.T, network int, p plan) *border {
 	if p.build != "" {
 		program = p.build
 	}
-	b.process = start(t, b.dir, "bulkhead", built(program), "serve", "--drain", "1s", file)
+	b.process = startWith(t, p.env, b.dir, "bulkhead", built(program), "serve", "--drain", "1s", file)
 	t.Cleanup(func() { b.terminate(20 * time.Second) })
 	b.ready()
 	return b

@@ -20,7 +20,8 @@ func TestGarbageFloodTouchesNoCall(t *testing.T) {
 		second      = 50_000 // datagrams
 		flood       = 10 * time.Second
 	)
-	b := open(t, 151, plan{build: "plain", timers: "{t1: 500ms, t2: 4s, t4: 5s}"})
+	// GOGC: memory that is only not collected yet would hide what grows.
+	b := open(t, 151, plan{build: "plain", env: []string{"GOGC=100"}, timers: "{t1: 500ms, t2: 4s, t4: 5s}"})
 	carrier := b.sippAt(tc1, "tc1", "uas.xml", nil, "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
 	carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", b.at(tc1)) })
 	call := b.sippAt(caller, "caller", "uac.xml", nil, b.at(coreSide), "-s", number, "-d", "1000",
@@ -44,7 +45,7 @@ func TestGarbageFloodTouchesNoCall(t *testing.T) {
 			t.Errorf("record: %+v", r)
 		}
 	}
-	if grown := during - before; grown > 32<<10 {
+	if grown := during - before; grown > 16<<10 {
 		t.Errorf("memory has grown by %d KiB", grown)
 	}
 }

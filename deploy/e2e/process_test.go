@@ -30,6 +30,12 @@ type process struct {
 // start runs a program. Its standard input is empty, its output goes to a file.
 func start(t *testing.T, dir, name, program string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, dir, name, program, args...)
+}
+
+// startWith runs a program with more environment than the test has.
+func startWith(t *testing.T, env []string, dir, name, program string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, name: name, output: filepath.Join(dir, name+".log"), exited: make(chan struct{})}
 	out, err := os.Create(p.output)
 	if err != nil {
@@ -38,7 +44,7 @@ func start(t *testing.T, dir, name, program string, args ...string) *process {
 	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = out, out
-	p.cmd.Env = append(os.Environ(), "TERM=dumb", "HOME="+dir)
+	p.cmd.Env = append(append(os.Environ(), "TERM=dumb", "HOME="+dir), env...)
 	// A process group of its own: what it forks ends with it.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
