@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Engine struct {
 
 	shards   [64]shard
 	clock    clock
+	idle     chan *strand // workers that have nothing to do receive from it
 	active   atomic.Int64 // calls whose record is not written
 	absorbed atomic.Int64 // calls whose record is written and that are still kept
 	draining atomic.Bool
@@ -107,7 +109,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		config: c, wire: w, book: book, records: records, log: log, metrics: m, observer: o,
 		seal:   dialog.NewSeal(c.Key, c.Unit),
 		trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{},
-		settled: make(chan struct{}, 1),
+		settled: make(chan struct{}, 1), idle: make(chan *strand),
 	}
 	for i := range e.shards {
 		e.shards[i].strands = map[dialog.CallID]*strand{}
@@ -170,8 +172,16 @@ type nobody struct{}
 // Reroute is Rerouter.
 func (nobody) Reroute(dialog.Cause) bool { return true }
 
-// Run fires the calls' deadlines until the context ends.
-func (e *Engine) Run(ctx context.Context) { e.clock.run(ctx) }
+// Run fires the calls' deadlines, and keeps workers for their strands, until the
+// context ends.
+func (e *Engine) Run(ctx context.Context) {
+	var workers sync.WaitGroup
+	for range 2 * runtime.GOMAXPROCS(0) {
+		workers.Go(func() { e.work(ctx) })
+	}
+	e.clock.run(ctx)
+	workers.Wait()
+}
 
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {

@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 // strand is the queue of one call. A goroutine works on it only while there is
-// something in it, and no two ever do, so the messages of a call are stepped in
+// something in it, and never do two, so the messages of a call are stepped in
 // the order in which they arrived.
 type strand struct {
 	engine *Engine
@@ -120,9 +121,31 @@ func (s *strand) put(it item) bool {
 	s.running = true
 	s.mu.Unlock()
 	if start {
-		go s.run()
+		s.engine.start(s)
 	}
 	return true
+}
+
+// start has a strand run: by a worker that is idle, whose stack has grown to what
+// a step takes, or by a goroutine of its own.
+func (e *Engine) start(s *strand) {
+	select {
+	case e.idle <- s:
+	default:
+		go s.run()
+	}
+}
+
+// work runs strands until the context ends.
+func (e *Engine) work(ctx context.Context) {
+	for {
+		select {
+		case s := <-e.idle:
+			s.run()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // run works until the queue is empty.

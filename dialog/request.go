@@ -96,7 +96,7 @@ func nameAddr(p Party, host string) string {
 	if p.Display == "" {
 		return uri
 	}
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(p.Display)
+	quoted := strings.ReplaceAll(strings.ReplaceAll(p.Display, `\`, `\\`), `"`, `\"`)
 	return `"` + quoted + `" ` + uri
 }
 
