@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/netip"
-	"strings"
 	"sync"
 
 	"github.com/emiago/sipgo/sip"
@@ -196,17 +195,4 @@ func pathOfLeg(leg uint8, t dialog.Transport) dialog.Path {
 		p.Conn = 7 + uint64(leg)
 	}
 	return p
-}
-
-// headerOf is a header field of a message of ours, whole.
-func headerOf(data []byte, name string) string {
-	for line := range strings.SplitSeq(string(data), "\r\n") {
-		if v, ok := strings.CutPrefix(line, name+": "); ok {
-			return v
-		}
-		if line == "" {
-			break
-		}
-	}
-	return ""
 }

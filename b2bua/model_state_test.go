@@ -218,7 +218,6 @@ type timer struct {
 	name string // for people
 	end  bool   // ends the state of a transaction
 	tx   uint16 // of which transaction
-	ours bool
 	at   func(*Call) *time.Time
 }
 
