@@ -41,6 +41,20 @@ func TestRFC3261_14_1_Refused(t *testing.T) {
 	}
 }
 
+// A 2xx after the refusal changes nothing any more, and still wants its ACK (P4).
+func TestRFC3261_14_1_AnsweredAfterTheRefusal(t *testing.T) {
+	r := udpOut(t).up()
+	r.told(dialog.Modify{Method: "INVITE", Body: described}, "INVITE")
+	re := r.find("INVITE", 0)
+	r.gets(r.response(re, 488, "b", ""), "ACK, Modified 488")
+	late := r.response(re, 200, "b", offer)
+	r.gets(late, "(absorbed), ACK")
+	if m := r.last(); m.CSeq != 2 || m.ToTag != "b" {
+		t.Errorf("the ACK is\n%s", r.find("ACK", 0).Data)
+	}
+	r.gets(late, "(absorbed), ACK")
+}
+
 func TestRFC3261_12_2_1_2_PeerKnowsNoSuchCall(t *testing.T) {
 	for code, want := range map[int]string{481: "ACK, End peer_lost 481, BYE", 408: "ACK, End peer_lost 408, BYE"} {
 		r := udpOut(t).up()
