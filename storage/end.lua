@@ -14,9 +14,8 @@ local wrote = false
 for i = 1, #KEYS - 4 do
     local key, ttl, record = KEYS[i + 4], ARGV[3 * i + 1], ARGV[3 * i + 2]
     if redis.call('GETRANGE', key, 0, 0) ~= 'E' then
-        -- Deleting is allowed when Redis is full, and after a first write so is
-        -- the rest of the script. The end of a call makes room; its detail is money.
-        redis.call('DEL', key)
+        -- Removing is allowed when Redis is full, and after a first write so is the
+        -- rest of the script. The end of a call makes room; its detail is money.
         local id = string.sub(key, cut)
         redis.call('ZREM', KEYS[3], id)
         if ttl == '0' then

@@ -200,8 +200,10 @@ func TestConfirmedWritesAreMissed(t *testing.T) {
 	seq := server.Do("GET", "test:{u}:seq")
 	write(t, r, e, storage.Batch{Puts: []storage.Item{call("x", 2, 10)}})
 	server.Do("SET", "test:{u}:seq", seq)
-	if err := r.Write(context.Background(), e, storage.Batch{Puts: []storage.Item{call("x", 3, 10)}}); !errors.Is(err, storage.ErrLost) {
-		t.Fatalf("Write: %v", err)
+	for _, b := range []storage.Batch{{Puts: []storage.Item{call("x", 3, 10)}}, {Ends: []storage.Ending{{Tombstone: call("x", 3, 10)}}}} {
+		if err := r.Write(context.Background(), e, b); !errors.Is(err, storage.ErrLost) {
+			t.Fatalf("Write: %v", err)
+		}
 	}
 	if err := r.Reclaim(context.Background(), "a", e); err != nil {
 		t.Fatalf("Reclaim: %v", err)
@@ -334,6 +336,28 @@ func TestBeat(t *testing.T) {
 		nodes, err := b.Beat(ctx, "b", 20*time.Millisecond)
 		return err == nil && len(nodes) == 1 && nodes[0].Name == "b"
 	})
+}
+
+// What expires leaves the index too: by the next write.
+func TestIndexIsSwept(t *testing.T) {
+	server := storagetest.StartRedis(t)
+	o := at(server)
+	o.Unit = "u"
+	r := connect(t, o)
+	e := own(t, r, "a")
+	soon := call("x", 1, 10)
+	soon.Expires = time.Now().Add(50 * time.Millisecond)
+	write(t, r, e, storage.Batch{Puts: []storage.Item{soon}})
+	n := uint64(0)
+	storagetest.Eventually(t, "the index is swept", func() bool {
+		n++
+		write(t, r, e, storage.Batch{Puts: []storage.Item{call("y", n, 10)}})
+		return server.Do("ZCARD", "bulkhead:{u}:live") == "1"
+	})
+	write(t, r, e, storage.Batch{Ends: []storage.Ending{{Tombstone: call("y", n, 0)}}})
+	if n := server.Do("ZCARD", "bulkhead:{u}:live"); n != "0" {
+		t.Fatalf("%s calls in the index", n)
+	}
 }
 
 // A record that cannot be read hides no other.
