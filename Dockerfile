@@ -1,6 +1,9 @@
 # docker build -t bulkhead .
 # docker run --network host -v ./config.yaml:/etc/bulkhead/config.yaml bulkhead
 #
+# It runs as a user of its own, who may write in /var/lib/bulkhead: name cdr.file
+# and key_file there.
+#
 # Without a registry: deploy/images makes both base images from this machine.
 ARG GO_IMAGE=golang:1.26-bookworm
 ARG BASE_IMAGE=debian:bookworm-slim
