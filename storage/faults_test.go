@@ -87,7 +87,7 @@ func (tr *traffic) step(r *rand.Rand) {
 	}
 	tr.mu.Unlock()
 	start := time.Now()
-	<-said // in time, stored or not: that is what is under test
+	_ = <-said // in time, stored or not: that is what is under test
 	for waited := time.Since(start).Nanoseconds(); ; {
 		most := tr.most.Load()
 		if waited <= most || tr.most.CompareAndSwap(most, waited) {
