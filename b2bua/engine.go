@@ -38,6 +38,7 @@ type Engine struct {
 	active   atomic.Int64 // calls whose record is not written
 	absorbed atomic.Int64 // calls whose record is written and that are still kept
 	draining atomic.Bool
+	muted    atomic.Bool
 	loading  atomic.Pointer[loads] // while calls are being restored
 	settled  chan struct{}         // capacity 1: a record has been written
 	observer Observer
@@ -60,6 +61,10 @@ type Config struct {
 	// Keeper is where calls are kept for another node; nil: they end with this
 	// one.
 	Keeper Keeper
+
+	// Speaks says before each message whether this node still owns its calls;
+	// nil: it always does. It may take its time to find out.
+	Speaks func() bool
 
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.

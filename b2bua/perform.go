@@ -47,11 +47,17 @@ func (s *strand) perform(now time.Time, actions []Action) {
 // send puts bytes on the wire; what cannot be sent comes back as Unsent.
 func (s *strand) send(now time.Time, a dialog.Send) {
 	e := s.engine
+	if !e.speaks() {
+		return
+	}
 	e.saw(s.id, a.Leg, false, now, a.Data, "")
 	var unsent func(error)
 	if a.Code == 0 && a.Tx != 0 {
 		leg, tx := a.Leg, a.Tx
 		unsent = func(err error) {
+			if e.muted.Load() {
+				return // our socket was closed, no peer's
+			}
 			s.put(item{command: Unsent{Leg: leg, Unsent: dialog.Unsent{Tx: tx, Why: err.Error()}}})
 		}
 	}

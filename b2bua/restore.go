@@ -61,9 +61,9 @@ type Loader interface {
 	Get(ctx context.Context, id string) (storage.Item, error)
 }
 
-// loads is the loading of calls by name while the rest is being restored. So
-// many run at once at most; beyond that a message is answered as if there were no
-// such call, and its sender repeats it.
+// loads is the loading of calls by name, while the rest is being restored and for
+// as long after as peers may repeat what they said to calls that have ended. So
+// many run at once at most.
 type loads struct {
 	loader Loader
 	free   chan struct{}
@@ -71,11 +71,13 @@ type loads struct {
 }
 
 // Restoring takes over what scan gives, call by call, and meanwhile loads calls
-// that messages name. It returns how many there were and the faults of those that
-// could not be restored.
+// that messages name; those that have ended, which scan does not give, for 64·T1
+// longer. It returns how many there were and the faults of those that could not be
+// restored.
 func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.Context, func(storage.Item) error) error) (n int, err error) {
-	e.loading.Store(&loads{loader: from, free: make(chan struct{}, 64), wait: time.Second})
-	defer e.loading.Store(nil)
+	l := &loads{loader: from, free: make(chan struct{}, 64), wait: time.Second}
+	e.loading.Store(l)
+	defer time.AfterFunc(64*e.config.Timers.T1, func() { e.loading.CompareAndSwap(l, nil) })
 	var faults []error
 	err = scan(ctx, func(it storage.Item) error {
 		if err := e.Restore(it); err != nil {
@@ -88,13 +90,15 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 	return n, errors.Join(append(faults, err)...)
 }
 
-// load looks for a call in the store, then does the rest; false: too many are
-// being looked for.
-func (l *loads) load(e *Engine, id dialog.CallID, then func()) bool {
+// load looks for a call in the store, then does the rest: surely there is no such
+// call, or it is not known, since the store does not answer or too many are being
+// looked for.
+func (l *loads) load(e *Engine, id dialog.CallID, then func(sure bool)) {
 	select {
 	case l.free <- struct{}{}:
 	default:
-		return false
+		then(false)
+		return
 	}
 	go func() {
 		defer func() { <-l.free }()
@@ -102,11 +106,11 @@ func (l *loads) load(e *Engine, id dialog.CallID, then func()) bool {
 		defer cancel()
 		it, err := l.loader.Get(ctx, id.String())
 		if err == nil || errors.Is(err, storage.ErrEnded) {
-			if err := e.Restore(it); err != nil {
+			err = e.Restore(it)
+			if err != nil {
 				e.log.Error("call not restored", zap.Error(err))
 			}
 		}
-		then()
+		then(err == nil || errors.Is(err, storage.ErrNotFound))
 	}()
-	return true
 }

@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -37,8 +38,12 @@ func (s *strand) save(wait bool) {
 	s.protected(keeper.Save(s.item()))
 }
 
-// protected counts a promise that rests on a state which is not safe.
+// protected counts a promise that rests on a state which is not safe. A node whose
+// unit is another's, or given up, makes none: the calls are not its own any more.
 func (s *strand) protected(err error) {
+	if errors.Is(err, storage.ErrFenced) || errors.Is(err, storage.ErrClosed) {
+		s.engine.Mute()
+	}
 	if err != nil {
 		s.engine.metrics.Unprotected.Inc()
 	}
@@ -82,6 +87,15 @@ func (s *strand) item() storage.Item {
 	}
 }
 
+// Mute lets nothing more be sent, and nothing that is not sent be held against a
+// peer: another node is about to speak for these calls, or does already.
+func (e *Engine) Mute() { e.muted.Store(true) }
+
+// speaks says whether this node may send.
+func (e *Engine) speaks() bool {
+	return !e.muted.Load() && (e.config.Speaks == nil || e.config.Speaks())
+}
+
 // Live calls each with every call that has no record yet, as it is now: for a
 // store that has lost them.
 func (e *Engine) Live(each func(storage.Item)) {
@@ -96,13 +110,14 @@ func (e *Engine) Live(each func(storage.Item)) {
 		e.shards[i].mu.Unlock()
 		for _, s := range all {
 			wg.Add(1)
-			if !s.put(item{state: func(it storage.Item) {
+			if !s.put(item{state: func(s *strand) {
 				defer wg.Done()
+				if s.call == nil || s.absorbing {
+					return
+				}
 				mu.Lock()
 				defer mu.Unlock()
-				if !s.absorbing {
-					each(it)
-				}
+				each(s.item())
 			}}) {
 				wg.Done()
 			}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"bulkhead/dialog"
-	"bulkhead/storage"
 )
 
 // strand is the queue of one call. A goroutine works on it only while there is
@@ -37,7 +36,7 @@ type strand struct {
 type item struct {
 	command Event // Due, Unsent, Hangup; nil: a message
 	admit   func(*strand, time.Time) []Action
-	state   func(storage.Item) // wants the call as it is stored
+	state   func(*strand) // wants to look at the call
 	leg     uint8
 	message *dialog.Message
 	path    dialog.Path
@@ -58,14 +57,21 @@ func (e *Engine) deliver(id dialog.CallID, it item, without func()) {
 	if e.give(id, it) {
 		return
 	}
-	if l := e.loading.Load(); l != nil && l.load(e, id, func() {
-		if !e.give(id, it) {
-			without()
-		}
-	}) {
+	l := e.loading.Load()
+	if l == nil {
+		without()
 		return
 	}
-	without()
+	begins := it.message.Method == "INVITE" && it.message.Code == 0 && it.message.ToTag == ""
+	l.load(e, id, func(sure bool) {
+		switch {
+		case e.give(id, it):
+		case sure || begins:
+			without()
+		default:
+			e.stray(it.message, "call_not_looked_for")
+		}
+	})
 }
 
 // give gives a message to its call; false: there is no such call.
@@ -200,11 +206,11 @@ func (s *strand) step(it *item) {
 		}
 		return
 	}
-	if s.call == nil {
+	if it.state != nil {
+		it.state(s)
 		return
 	}
-	if it.state != nil {
-		it.state(s.item())
+	if s.call == nil {
 		return
 	}
 	var ev Event

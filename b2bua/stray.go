@@ -59,6 +59,9 @@ func (e *Engine) answer(m *dialog.Message, from dialog.Path, r dialog.Refusal) {
 	id := dialog.ID{Call: e.seal.Call("", m.CallID, m.FromTag, m.CSeq), Leg: dialog.Stateless}
 	r.Agent = e.config.Agent
 	data, to := dialog.Refuse(m, from, e.seal.Tag(id), r)
+	if !e.speaks() {
+		return
+	}
 	e.wire.Send(hopOf(to), wireNowhere, data, nil)
 }
 
@@ -72,7 +75,7 @@ func (e *Engine) stray(m *dialog.Message, name string) {
 // ACK, and a 2xx its BYE, made of the response alone.
 func (e *Engine) late(m *dialog.Message, from dialog.Path, a dialog.Address) {
 	e.stray(m, "late_response")
-	if m.Method != "INVITE" || m.Code < 200 || e.owner(from) == "" {
+	if m.Method != "INVITE" || m.Code < 200 || e.owner(from) == "" || !e.speaks() {
 		return
 	}
 	local, _ := e.wire.Local(from.Realm, hopOf(from).Transport)
