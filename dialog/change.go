@@ -119,8 +119,13 @@ func (s *step) changed(t *Tx, m *Message) {
 	d.retarget(m)
 	if t.Method == "INVITE" {
 		t.Last = nil
-		if t.Offer || s.State == Leaving {
+		switch {
+		case t.Offer:
 			s.acknowledgeChange(d, t, Body{})
+		case s.State == Leaving:
+			s.acknowledgeChange(d, t, decline(m.Body))
+		default:
+			d.Offer = m.Body
 		}
 	}
 	if s.State != Leaving {
@@ -132,6 +137,7 @@ func (s *step) changed(t *Tx, m *Message) {
 func (s *step) acknowledgeChange(d *Dialog, t *Tx, body Body) {
 	s.number()
 	t.Last, t.Path = s.within(d, "ACK", t.CSeq, s.Seq, nil, body)
+	d.Offer = Body{}
 	s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, false)
 }
 
@@ -189,7 +195,7 @@ func (s *step) confirm(ev Confirm) {
 		return
 	}
 	for _, t := range s.Tx {
-		if t.machine == inviteClient && t.Seq != First && t.state == accepted && t.Last == nil {
+		if t.waitsForACK() {
 			s.acknowledgeChange(d, t, ev.Body)
 			return
 		}

@@ -63,8 +63,13 @@ type Leg struct {
 	Session   Session
 	Change    Change // a re-INVITE or UPDATE under way
 
-	tail []byte // of a record that a newer version wrote
+	tail  []byte // of a record that a newer version wrote
+	heard uint32 // how often a first provisional has stopped a timer: not part of a record
 }
+
+// Heard rises whenever a peer's first provisional has changed what the leg waits
+// for: nothing is sent or told then, and yet a stored state is old.
+func (l *Leg) Heard() uint32 { return l.heard }
 
 // Marks are the facts of a leg that its record tells.
 type Marks struct {
@@ -91,7 +96,7 @@ type Dialog struct {
 	Update bool   // the peer allows UPDATE (RFC 3311)
 	Left   bool   // a BYE has been sent or received
 	Shown  uint64 // early: what was last told of it, so that repeats are not
-	Offer  Body   // outbound: the offer of its 2xx, until the ACK answers it
+	Offer  Body   // the offer of a 2xx that it sent, until our ACK answers it
 	Ack    []byte // outbound: the ACK of its 2xx, for every copy
 	AckTo  Path
 	AckSeq uint16
@@ -190,6 +195,7 @@ func (s *step) finish(c Cause, tell bool) {
 	}
 	s.State, s.Cause, s.Marks.Ended = Leaving, c, s.now
 	s.Patience, s.Refresh, s.Change = [3]time.Time{}, never, Change{}
+	s.acknowledgeAll()
 	if tell {
 		s.tell(End{Cause: c})
 	}

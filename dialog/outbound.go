@@ -209,6 +209,21 @@ func (s *step) acknowledge(d *Dialog, body Body) {
 	s.send(nil, "ACK", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, false)
 }
 
+// acknowledgeAll sends the ACKs that wait for the other side's, which will not come
+// now: however the leg ends, its peer has answered (P4), and before any BYE.
+func (s *step) acknowledgeAll() {
+	for _, d := range s.Dialogs {
+		if s.Side == Out && !d.Early && d.Ack == nil {
+			s.acknowledge(d, decline(d.Offer))
+		}
+	}
+	for _, t := range s.Tx {
+		if d := s.dialogOf(t); d != nil && t.waitsForACK() {
+			s.acknowledgeChange(d, t, decline(d.Offer))
+		}
+	}
+}
+
 // refused takes the first final response of 300 or above: its ACK goes out, and
 // the leg is over.
 func (s *step) refused(t *Tx, m *Message) {
@@ -326,13 +341,9 @@ func (s *step) abandon(c Cause) {
 		s.cancel(t)
 	} // while calling, the CANCEL is held until a provisional comes (§9.1)
 	for _, d := range s.Dialogs {
-		if d.Early {
-			continue
+		if !d.Early {
+			s.bye(d, c)
 		}
-		if d.Ack == nil {
-			s.acknowledge(d, decline(d.Offer))
-		}
-		s.bye(d, c)
 	}
 }
 

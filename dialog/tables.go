@@ -107,6 +107,9 @@ func (s *step) move(t *Tx, on input, m *Message) bool {
 		return false
 	}
 	if a.next != t.state {
+		if a.next == proceeding {
+			s.heard++
+		}
 		t.state = a.next
 		t.Repeat = never // what is to run in the new state, its arrow sets
 	}

@@ -87,6 +87,12 @@ func (t *Tx) is(m *Message) bool {
 // ours says that the transaction was begun by us.
 func (t *Tx) ours() bool { return t.machine == client || t.machine == inviteClient }
 
+// waitsForACK says that it is a re-INVITE of ours whose 2xx brought the offer: its
+// ACK is made of the other side's.
+func (t *Tx) waitsForACK() bool {
+	return t.machine == inviteClient && t.Seq != First && t.state == accepted && t.Last == nil
+}
+
 // deadline is the earlier of the two timers.
 func (t *Tx) deadline() time.Time { return earlier(t.Repeat, t.End) }
 
