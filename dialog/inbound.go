@@ -207,9 +207,7 @@ func (s *step) progress(p Progress) {
 		return
 	}
 	s.State = Early
-	if s.Marks.Ringing.IsZero() {
-		s.Marks.Ringing = s.now
-	}
+	s.rings(p.Code)
 	s.respond(t, p.Code, p.Phrase, reply{Contact: true, Body: p.Body})
 	s.Refresh = s.now.Add(provisionalEvery)
 }

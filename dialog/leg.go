@@ -74,7 +74,7 @@ func (l *Leg) Heard() uint32 { return l.heard }
 // Marks are the facts of a leg that its record tells.
 type Marks struct {
 	Began    time.Time // INVITE sent or received
-	Trying   time.Time // first 100
+	Trying   time.Time // first 100, or 1xx that says no more
 	Ringing  time.Time // first 18x
 	Final    time.Time // first final response to the INVITE
 	Ended    time.Time // Leaving

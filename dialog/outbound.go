@@ -61,7 +61,8 @@ func (s *step) provisional(t *Tx, m *Message) {
 		return
 	}
 	s.Patience[0] = never
-	if m.Code == 100 && s.Marks.Trying.IsZero() {
+	tells := m.Code >= 180 && m.Code != 199 // 199 ends one early dialog of several; the caller has but one (RFC 6228)
+	if !tells && s.Marks.Trying.IsZero() {
 		s.Marks.Trying = s.now
 	}
 	if s.State == Leaving {
@@ -71,13 +72,10 @@ func (s *step) provisional(t *Tx, m *Message) {
 		s.drop(DropLate, m)
 		return
 	}
-	if m.Code == 100 {
+	if !tells {
 		return
 	}
-	s.Patience[1] = never
-	if s.Marks.Ringing.IsZero() {
-		s.Marks.Ringing = s.now
-	}
+	s.rings(m.Code)
 	if m.ToTag != "" {
 		s.State = Early
 	}
@@ -85,6 +83,17 @@ func (s *step) provisional(t *Tx, m *Message) {
 		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
 	} else {
 		s.drop(DropAbsorbed, m)
+	}
+}
+
+// rings notes an 18x; another provisional is no sign of ringing.
+func (s *step) rings(code int) {
+	if code >= 190 {
+		return
+	}
+	s.Patience[1] = never
+	if s.Marks.Ringing.IsZero() {
+		s.Marks.Ringing = s.now
 	}
 }
 

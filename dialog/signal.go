@@ -47,7 +47,7 @@ func (b Body) Empty() bool { return len(b.Data) == 0 }
 // code, a new early dialog or a new body (RFC 3261 §13.2.2.1). Repeats of the
 // same are not a Progress.
 type Progress struct {
-	Code   int // 180 to 199
+	Code   int // 180 to 198: what else there is says nothing that the other side could use
 	Phrase string
 	Body   Body
 }
