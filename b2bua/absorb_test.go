@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -42,8 +43,14 @@ func TestAbsorbingIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			s.take()
+			to := field(sentFirst(s.take(), "SIP/2.0 486"), "To")
+			ack := strings.NewReplacer("INVITE sip", "ACK sip", "1 INVITE", "1 ACK", "<sip:123@127.0.10.1>", to).Replace(invite)
+			if err := feed(e, "core", trunkSource, []byte(ack)); err != nil {
+				t.Fatal(err)
+			}
 		}
+		<-time.After(10 * time.Second) // Timer I of the last
+		synctest.Wait()
 		if n := e.Strands(); n != kept {
 			t.Errorf("%d calls kept, want %d", n, kept)
 		}

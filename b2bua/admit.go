@@ -20,7 +20,6 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 		it.message.Body = dialog.Body{} // optional, or there is none: not passed on (RFC 3261 §8.2.3)
 	}
 	it.admit = func(s *strand, now time.Time) []Action {
-		e.active.Add(1)
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
 		e.saw(id, 0, true, it.at, it.raw, "")
 		a := Admission{

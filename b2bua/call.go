@@ -167,7 +167,10 @@ func (c *Call) step(now time.Time, leg *dialog.Leg, ev dialog.Event) {
 	if _, end := ev.(dialog.End); end {
 		c.watch.ended(leg)
 	}
-	c.run(now, leg, leg.Step(now, ev))
+	heard := leg.Heard()
+	actions := leg.Step(now, ev)
+	c.changed = c.changed || leg.Heard() != heard
+	c.run(now, leg, actions)
 }
 
 // run takes what a leg wants: messages go out, signals go to control.

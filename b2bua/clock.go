@@ -7,25 +7,34 @@ import (
 	"time"
 )
 
-// clock wakes calls at their deadlines: one heap, one timer. A deadline that has
-// moved on leaves its old entry behind; the call finds nothing due then and is
-// entered anew.
+// clock wakes calls at their deadlines: one heap, one timer, one entry a call.
 type clock struct {
 	mu   sync.Mutex
-	heap entries
+	heap wakes
 	wake chan struct{} // the earliest entry is a new one
 }
 
-type entry struct {
-	at     time.Time
-	strand *strand
+// alarm is a strand's place in the clock. It belongs to the clock's lock.
+type alarm struct {
+	at   time.Time
+	slot int // in the heap, from 1; 0: it is not there
 }
 
-// at enters a call.
+// at sets when a strand is to be woken; the zero time: not at all.
 func (c *clock) at(t time.Time, s *strand) {
 	c.mu.Lock()
-	heap.Push(&c.heap, entry{t, s})
-	first := c.heap[0].strand == s && c.heap[0].at.Equal(t)
+	switch a := &s.alarm; {
+	case a.slot == 0 && t.IsZero():
+	case t.IsZero():
+		heap.Remove(&c.heap, a.slot-1)
+	case a.slot == 0:
+		a.at = t
+		heap.Push(&c.heap, s)
+	default:
+		a.at = t
+		heap.Fix(&c.heap, a.slot-1)
+	}
+	first := s.alarm.slot == 1
 	c.mu.Unlock()
 	if first {
 		select {
@@ -58,31 +67,41 @@ func (c *clock) fire() time.Duration {
 			c.mu.Unlock()
 			return time.Hour
 		}
-		if wait := time.Until(c.heap[0].at); wait > 0 {
+		first := c.heap[0]
+		if wait := time.Until(first.alarm.at); wait > 0 {
 			c.mu.Unlock()
 			return wait
 		}
-		e := heap.Pop(&c.heap).(entry)
+		heap.Pop(&c.heap)
 		c.mu.Unlock()
-		e.strand.put(item{command: Due{}, at: e.at})
+		first.put(item{command: Due{}})
 	}
 }
 
-// entries is a heap by time.
-type entries []entry
+// wakes is a heap by time; each strand in it knows its slot.
+type wakes []*strand
 
-func (h entries) Len() int           { return len(h) }
-func (h entries) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h entries) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h wakes) Len() int           { return len(h) }
+func (h wakes) Less(i, j int) bool { return h[i].alarm.at.Before(h[j].alarm.at) }
+
+func (h wakes) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].alarm.slot, h[j].alarm.slot = i+1, j+1
+}
 
 // Push is heap.Interface.
-func (h *entries) Push(x any) { *h = append(*h, x.(entry)) }
+func (h *wakes) Push(x any) {
+	s := x.(*strand)
+	*h = append(*h, s)
+	s.alarm.slot = len(*h)
+}
 
 // Pop is heap.Interface.
-func (h *entries) Pop() any {
+func (h *wakes) Pop() any {
 	old := *h
-	e := old[len(old)-1]
-	old[len(old)-1] = entry{}
+	s := old[len(old)-1]
+	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
-	return e
+	s.alarm.slot = 0
+	return s
 }

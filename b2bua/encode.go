@@ -15,8 +15,8 @@ const schema = 1
 // a trunk or a carrier. A name that the configuration no longer has gets
 // something safe, never nil.
 type Profiles interface {
-	TrunkPolicy(name string) *dialog.Policy
-	CarrierPolicy(name string) *dialog.Policy
+	TrunkPolicy(name, realm string) *dialog.Policy
+	CarrierPolicy(name, realm string) *dialog.Policy
 	Rerouter(carrier string) Rerouter
 }
 
@@ -41,14 +41,14 @@ func Decode(b []byte, p Profiles) (*Call, error) {
 	if c.Winner >= len(c.Out) || c.Winner < -1 || c.In.Side != dialog.In {
 		return nil, dialog.ErrRecord
 	}
-	c.In.Policy = p.TrunkPolicy(c.Setup.Trunk)
+	c.In.Policy = p.TrunkPolicy(c.Setup.Trunk, c.In.Path.Realm)
 	for _, leg := range c.Out {
-		leg.Policy = p.CarrierPolicy(leg.Target.Carrier)
+		leg.Policy = p.CarrierPolicy(leg.Target.Carrier, leg.Path.Realm)
 		c.rerouters = append(c.rerouters, p.Rerouter(leg.Target.Carrier))
 	}
 	for i := range c.Targets {
 		t := &c.Targets[i]
-		t.Policy, t.Reroute = p.CarrierPolicy(t.Carrier), p.Rerouter(t.Carrier)
+		t.Policy, t.Reroute = p.CarrierPolicy(t.Carrier, t.Path.Realm), p.Rerouter(t.Carrier)
 	}
 	return c, nil
 }

@@ -59,10 +59,10 @@ func everything(v reflect.Value, n *int) {
 
 type profile struct{ policy *dialog.Policy }
 
-func (p profile) TrunkPolicy(string) *dialog.Policy   { return p.policy }
-func (p profile) CarrierPolicy(string) *dialog.Policy { return p.policy }
-func (p profile) Rerouter(string) Rerouter            { return p }
-func (p profile) Reroute(dialog.Cause) bool           { return true }
+func (p profile) TrunkPolicy(string, string) *dialog.Policy   { return p.policy }
+func (p profile) CarrierPolicy(string, string) *dialog.Policy { return p.policy }
+func (p profile) Rerouter(string) Rerouter                    { return p }
+func (p profile) Reroute(dialog.Cause) bool                   { return true }
 
 // full is a call of which every field that people can see is set.
 func full() (*Call, profile) {

@@ -147,19 +147,19 @@ func (e *Engine) policy(realm string) *dialog.Policy {
 
 // TrunkPolicy is Profiles. A trunk that is gone from the configuration still has
 // calls; they end as they would have.
-func (e *Engine) TrunkPolicy(name string) *dialog.Policy {
+func (e *Engine) TrunkPolicy(name, realm string) *dialog.Policy {
 	if p := e.trunks[name]; p != nil {
 		return p
 	}
-	return e.policy("")
+	return e.policy(realm)
 }
 
 // CarrierPolicy is Profiles.
-func (e *Engine) CarrierPolicy(name string) *dialog.Policy {
+func (e *Engine) CarrierPolicy(name, realm string) *dialog.Policy {
 	if p := e.carriers[name]; p != nil {
 		return p
 	}
-	return e.policy("")
+	return e.policy(realm)
 }
 
 // Rerouter is Profiles.
@@ -167,15 +167,8 @@ func (e *Engine) Rerouter(carrier string) Rerouter {
 	if c := e.book.Carrier(carrier); c != nil {
 		return c
 	}
-	return nobody{}
+	return &carriers.Carrier{} // its failures lead on where any carrier's do
 }
-
-// nobody is a carrier that the configuration no longer has: its failures stop
-// nothing.
-type nobody struct{}
-
-// Reroute is Rerouter.
-func (nobody) Reroute(dialog.Cause) bool { return true }
 
 // Run fires the calls' deadlines, and keeps workers for their strands, until the
 // context ends.
@@ -268,7 +261,7 @@ func (e *Engine) Strands() (n int) {
 	return n
 }
 
-// Hangup ends every call of which pick says so, for the given cause.
+// Hangup ends every call, for the given cause.
 func (e *Engine) Hangup(cause dialog.Cause) {
 	for i := range e.shards {
 		e.shards[i].mu.Lock()
@@ -285,14 +278,14 @@ func (e *Engine) Hangup(cause dialog.Cause) {
 
 // Drain takes no new calls, waits for the running ones until the context ends,
 // then ends them by BYE and waits until each is answered or given up: at most
-// 64·T1 and what the legs' own timers add.
+// 128·T1, where a BYE waits for the ACK of a 2xx first.
 func (e *Engine) Drain(ctx context.Context) error {
 	e.draining.Store(true)
 	if e.wait(ctx) {
 		return nil
 	}
 	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 70*e.config.Timers.T1)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 130*e.config.Timers.T1)
 	defer cancel()
 	if !e.wait(last) {
 		return fmt.Errorf("drain: %d calls did not end", e.Active())

@@ -12,3 +12,10 @@ func (e *Engine) RestoreEveryStep(failed func(error)) {
 		return restored
 	}
 }
+
+// Waiting is how many entries the clock has.
+func (e *Engine) Waiting() int {
+	e.clock.mu.Lock()
+	defer e.clock.mu.Unlock()
+	return len(e.clock.heap)
+}

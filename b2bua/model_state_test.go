@@ -193,7 +193,7 @@ func TestModelKnowsTheState(t *testing.T) {
 	}{
 		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version rerouters watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Change tail"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Change tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo AckSeq InvSeq tail"},
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer Path Last Code Repeat Every End tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},

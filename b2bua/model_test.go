@@ -217,9 +217,9 @@ func (x *explorer) restored(n *node, m move, next *node) string {
 }
 
 // TrunkPolicy, CarrierPolicy and Rerouter are Profiles.
-func (x *explorer) TrunkPolicy(string) *dialog.Policy   { return x.policy[0] }
-func (x *explorer) CarrierPolicy(string) *dialog.Policy { return x.policy[1] }
-func (x *explorer) Rerouter(string) Rerouter            { return always{} }
+func (x *explorer) TrunkPolicy(string, string) *dialog.Policy   { return x.policy[0] }
+func (x *explorer) CarrierPolicy(string, string) *dialog.Policy { return x.policy[1] }
+func (x *explorer) Rerouter(string) Rerouter                    { return always{} }
 
 // enter says whether a state is new.
 func (x *explorer) enter(n *node) (key uint64, isNew bool) {

@@ -115,17 +115,11 @@ func (e *Engine) violated(s *strand, name string) {
 // side, CANCEL or BYE on the carriers', each leg by itself, so that what is left
 // whole is ended in order.
 func (s *strand) broken(now time.Time, it *item, reason any) {
-	e := s.engine
-	s.panics++
-	e.metrics.Panics.Inc()
-	e.log.Error("panic in a call", zap.Stringer("call", s.id), zap.Any("panic", reason),
-		zap.Strings("events", s.events()), zap.ByteString("stack", debug.Stack()))
+	s.defect("panic in a call", reason)
 	if s.call == nil {
-		if it.message != nil {
-			e.refuse(it.message, it.path, dialog.Refusal{Code: 500}, "defect")
-		}
 		if m := it.message; it.admit != nil {
-			s.write(Record{
+			s.engine.refuse(m, it.path, dialog.Refusal{Code: 500}, "defect")
+			s.bury(now, Record{
 				Schema: 1, Call: s.id.String(), Trunk: s.trunk, CallID: m.CallID, From: m.Caller().User, To: m.Dialled(),
 				Began: it.at, Ended: now, Result: "failed", Code: 500, Cause: dialog.Fault.String(), Status: 500,
 				EndedBy: "bulkhead", Attempts: []Attempt{},
@@ -133,34 +127,51 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 		}
 		return
 	}
-	for _, ev := range []Event{Hangup{Cause: dialog.Cause{Why: dialog.Fault, Code: 500, Q850: 41}}} {
-		for n := 0; n <= len(s.call.Out); n++ {
-			s.abort(now, uint8(n), ev)
-		}
+	cause := dialog.Cause{Why: dialog.Fault, Code: 500, Q850: 41}
+	for n := 0; n <= len(s.call.Out); n++ {
+		s.guard("panic while ending a leg", func() { s.perform(now, s.call.Abort(now, uint8(n), cause)) })
 	}
 	if s.panics > 3 {
 		s.surrender(now)
 	}
 }
 
-// abort ends one leg, whatever the others do.
-func (s *strand) abort(now time.Time, leg uint8, ev Event) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.engine.metrics.Panics.Inc()
-			s.engine.log.Error("panic while ending a leg", zap.Stringer("call", s.id), zap.Uint8("leg", leg), zap.Any("panic", r))
-		}
-	}()
-	s.perform(now, s.call.Abort(now, leg, ev.(Hangup).Cause))
-}
-
 // surrender lets go of a call that cannot be stepped any more.
 func (s *strand) surrender(now time.Time) {
-	if !s.call.Written {
-		s.call.Written = true
-		s.write(s.call.Record(now))
-	}
+	r := Record{Schema: 1, Call: s.id.String(), Trunk: s.trunk, Ended: now, Result: "failed", Cause: dialog.Fault.String(), EndedBy: "bulkhead", Attempts: []Attempt{}}
+	written := s.call.Written
+	s.guard("panic in a record", func() { r = s.call.Record(now) })
 	s.call = nil
+	if !written {
+		s.bury(now, r)
+		return
+	}
+	s.grave = now.Add(64 * s.engine.config.Timers.T1)
+}
+
+// bury writes the record of a call that a defect has ended, and keeps its name for
+// as long as its trunk may repeat itself, so that a repeat is not a new call.
+func (s *strand) bury(now time.Time, r Record) {
+	s.grave = now.Add(64 * s.engine.config.Timers.T1)
+	s.guard("panic in a record", func() { s.write(r) })
+}
+
+// guard does something that a defect must not lead out of.
+func (s *strand) guard(what string, do func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.defect(what, r)
+		}
+	}()
+	do()
+}
+
+// defect counts and logs a panic with the call's last events.
+func (s *strand) defect(what string, reason any) {
+	s.panics++
+	s.engine.metrics.Panics.Inc()
+	s.engine.log.Error(what, zap.Stringer("call", s.id), zap.Any("panic", reason),
+		zap.Strings("events", s.events()), zap.ByteString("stack", debug.Stack()))
 }
 
 // events are the last events of the call, oldest first.

@@ -25,6 +25,9 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 			err = fmt.Errorf("restoring call %s: panic: %v", it.ID, r)
 		}
 	}()
+	if len(it.Data) == 0 {
+		return nil // a defect has ended it
+	}
 	call, err := Decode(it.Data, e)
 	if err != nil {
 		return fmt.Errorf("restoring call %s: %w", it.ID, err)

@@ -57,7 +57,7 @@ func (s *strand) record(r Record) {
 		e.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
 		e.log.Error("record not written", zap.Stringer("call", s.id), zap.Error(err))
 	}
-	if e.config.Keeper == nil || s.call == nil {
+	if e.config.Keeper == nil {
 		if err := e.records.Write(r); err != nil {
 			failed(err)
 		}
@@ -74,6 +74,9 @@ func (s *strand) record(r Record) {
 // item is the call as it is stored. It expires after the call could still be
 // there; every Save moves that on.
 func (s *strand) item() storage.Item {
+	if s.call == nil { // a defect has ended it: only its name is kept
+		return storage.Item{ID: s.id.String(), Version: storage.MaxVersion, Expires: time.Now().Add(keepAfter)}
+	}
 	deadline := s.call.Deadline()
 	if e := s.call.Expires; e.After(deadline) {
 		deadline = e

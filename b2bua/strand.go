@@ -26,10 +26,12 @@ type strand struct {
 	trunk string
 	last  [8]event // the last events, for the log where a defect shows
 	count int
-	armed time.Time // earliest entry in the clock; zero: none
+	armed time.Time // as told to the clock; zero: not at all
+	alarm alarm
 
 	panics    int
-	absorbing bool // the record is written
+	absorbing bool      // the record is written
+	grave     time.Time // until when a call that a defect has ended is answered for
 }
 
 // item is one thing in the queue: a message, a failed send, or a command.
@@ -92,15 +94,20 @@ func (e *Engine) give(id dialog.CallID, it item) bool {
 
 func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
-// open finds or makes the strand of a call and gives it its first message.
+// open makes the strand of a call with its first message, or gives the message to
+// the one that is there. Nobody sees a strand that has nothing in it yet.
 func (e *Engine) open(id dialog.CallID, trunk string, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, id: id, trunk: trunk}
+			s = &strand{engine: e, id: id, trunk: trunk, queue: []item{it}, running: true}
 			sh.strands[id] = s
+			e.active.Add(1)
+			sh.mu.Unlock()
+			e.start(s)
+			return
 		}
 		sh.mu.Unlock()
 		if s.put(it) {
@@ -161,7 +168,7 @@ func (s *strand) run() {
 		if len(s.queue) == 0 {
 			s.queue = nil
 			s.running = false
-			if s.call == nil || s.call.Done() || s.call.Written && s.engine.absorbed.Load() > int64(s.engine.config.Absorbing) {
+			if s.over() {
 				s.leave()
 			}
 			s.mu.Unlock()
@@ -173,13 +180,28 @@ func (s *strand) run() {
 		for i := range batch {
 			s.step(&batch[i])
 		}
-		s.arm()
+		s.guard("panic while arming a call", s.arm)
 	}
+}
+
+// over says that the strand can be let go. A call that only absorbs can be where
+// too many do, once the trunk has acknowledged its end: what carriers still say is
+// answered without it, what the trunk repeats is not.
+func (s *strand) over() bool {
+	switch {
+	case s.call == nil:
+		return !s.grave.After(time.Now())
+	case s.call.Done():
+		return true
+	}
+	return s.call.Written && s.call.In.Done() && s.engine.absorbed.Load() > int64(s.engine.config.Absorbing)
 }
 
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	s.call = nil
+	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
 		s.engine.absorbed.Add(-1)
 	}
@@ -199,7 +221,7 @@ func (s *strand) step(it *item) {
 		}
 	}()
 	s.remember(now, it)
-	if it.admit != nil && s.call == nil {
+	if it.admit != nil && s.call == nil && s.panics == 0 {
 		s.perform(now, it.admit(s, now))
 		if s.engine.between != nil {
 			s.call = s.engine.between(s.call)
@@ -210,15 +232,19 @@ func (s *strand) step(it *item) {
 		it.state(s)
 		return
 	}
+	if _, woken := it.command.(Due); woken {
+		s.armed = time.Time{} // the clock has let go of it
+	}
 	if s.call == nil {
+		if it.message != nil { // a defect has ended it
+			s.engine.refuse(it.message, it.path, dialog.Refusal{Code: 500}, "defect")
+		}
 		return
 	}
 	var ev Event
 	switch {
 	case it.command != nil:
-		if ev = it.command; it.at.Equal(s.armed) {
-			s.armed = time.Time{} // the clock's entry is used up
-		}
+		ev = it.command
 	case !s.engine.belongs(s, it):
 		s.engine.stray(it.message, "wrong_source")
 		return
@@ -263,15 +289,17 @@ func method(name string) string {
 
 // arm sees to it that the clock wakes the call at its deadline.
 func (s *strand) arm() {
-	if s.call == nil || s.call.Done() {
-		return
+	d := s.grave
+	if s.call != nil {
+		if s.call.Done() {
+			return
+		}
+		if d = s.call.Deadline(); d.IsZero() {
+			s.engine.violated(s, ViolationNoDeadline)
+			d = time.Now().Add(time.Minute)
+		}
 	}
-	d := s.call.Deadline()
-	if d.IsZero() {
-		s.engine.violated(s, ViolationNoDeadline)
-		d = time.Now().Add(time.Minute)
-	}
-	if s.armed.IsZero() || d.Before(s.armed) {
+	if !d.Equal(s.armed) {
 		s.armed = d
 		s.engine.clock.at(d, s)
 	}

@@ -185,7 +185,8 @@ func (e *Edge) reach(r *realm, h, fallback Hop) (*conn, error) {
 	l := r.listener(h)
 	e.streams.mu.Lock()
 	defer e.streams.mu.Unlock()
-	if c := e.conns[h.Conn]; c != nil && c.hop.Realm == h.Realm {
+	// The number may come from a stored call, given by a node that is no more.
+	if c := e.conns[h.Conn]; c != nil && c.hop.Realm == h.Realm && c.hop.Remote.Addr() == h.Remote.Addr() {
 		return c, nil
 	}
 	if c := e.byPeer[peer{h.Realm, h.Transport, h.Remote}]; c != nil {
