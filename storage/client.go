@@ -29,6 +29,7 @@ type RedisOptions struct {
 
 	Unit   string // its name is the hash tag of all its keys: no braces
 	Prefix string // of all keys; bulkhead: if empty
+	Node   string // who takes details: what was handed out to it, only it gets again
 
 	// Timeout of connecting, and of each answer. 300 ms if zero. Behind it a
 	// writer has its own budget; this is how soon a dead connection is left.
@@ -60,6 +61,9 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Node == "" {
+		o.Node = "exporter"
+	}
 	if o.Timeout == 0 {
 		o.Timeout = 300 * time.Millisecond
 	}
@@ -82,7 +86,7 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 			Protocol: 2, DisableIdentity: true,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		}),
-		unit: o.Unit, keys: keysOf(o.Prefix, o.Unit), now: o.Now,
+		unit: o.Unit, exporter: o.Node, keys: keysOf(o.Prefix, o.Unit), now: o.Now,
 		followers: followers{want: o.Replicas, wait: o.ReplicaWait, now: o.Now},
 		acquire:   newScript(acquireText), reclaim: newScript(reclaimText), lease: newScript(leaseText),
 		put: newScript(putText), end: newScript(endText), beat: newScript(beatText),

@@ -9,11 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The exporter is one consumer of one group, whichever node it runs on: so who takes
-// over finds under that name what the one before had begun.
+// Each node is a consumer of the one group: what was handed out to it when it died it
+// gets again, and no other node does, since it may have been taken.
 const (
 	exporters     = "exporters"
-	exporter      = "exporter"
 	detailsAtOnce = 128
 )
 
@@ -27,7 +26,7 @@ func (r *Redis) Details(ctx context.Context, each func(id string, detail []byte)
 	}
 	// "0" is what was handed out and not acknowledged, ">" what nobody has seen.
 	for from := "0"; ; {
-		read, err := node.XReadGroup(ctx, &redis.XReadGroupArgs{Group: exporters, Consumer: exporter,
+		read, err := node.XReadGroup(ctx, &redis.XReadGroupArgs{Group: exporters, Consumer: r.exporter,
 			Streams: []string{r.keys.details, from}, Count: detailsAtOnce, Block: -1}).Result()
 		switch {
 		case redis.HasErrorPrefix(err, "NOGROUP"):

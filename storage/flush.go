@@ -15,7 +15,7 @@ func (w *Writer) run(ctx context.Context) {
 	for w.gather(ctx, pause, size, &batch) {
 		started := time.Now()
 		try, cancel := context.WithTimeout(ctx, attempt)
-		err := w.store.Write(try, w.o.Epoch, batch)
+		err := w.write(try, batch)
 		if errors.Is(err, ErrLost) {
 			err = w.reseed(try, batch)
 		}
@@ -43,6 +43,18 @@ func (w *Writer) run(ctx context.Context) {
 	}
 }
 
+// write writes a batch, unless it is known already what the store will say.
+func (w *Writer) write(ctx context.Context, batch Batch) error {
+	w.mu.Lock()
+	lost := w.lost
+	w.lost = false
+	w.mu.Unlock()
+	if lost {
+		return ErrLost
+	}
+	return w.store.Write(ctx, w.o.Epoch, batch)
+}
+
 // gather waits for the pause and for calls, and takes them into the batch. It is
 // false when there is nothing more to come.
 func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batch *Batch) bool {
@@ -58,7 +70,7 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batc
 			w.b.unpark()
 		}
 		w.b.take(size, batch)
-		if len(batch.Puts)+len(batch.Ends) > 0 {
+		if len(batch.Puts)+len(batch.Ends) > 0 || w.lost {
 			w.since.flying = w.since.ready
 			if w.b.ready.size+w.b.spare.size == 0 {
 				w.since.ready = time.Time{}

@@ -23,6 +23,7 @@ const (
 type Redis struct {
 	client    redis.UniversalClient
 	unit      string
+	exporter  string
 	keys      keys
 	now       func() time.Time
 	followers followers

@@ -113,8 +113,8 @@ type Store interface {
 
 	// Details calls each for the details not yet taken, oldest first, with the ID
 	// of the call, and takes those for which it returned nil. A detail for which
-	// it returned nil just before the node died is handed out again: who must have
-	// it once looks at the ID. Only the owner of the unit calls it, and not
+	// it returned nil just before the node died is handed out to it again, and to no
+	// other node: who must have it once looks at the ID. Only the owner of the unit calls it, and not
 	// concurrently.
 	Details(ctx context.Context, each func(id string, detail []byte) error) error
 

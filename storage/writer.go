@@ -69,6 +69,7 @@ type Writer struct {
 	recent   recent
 	open     bool // the breaker: nobody waits
 	fenced   bool
+	lost     bool // somebody else was told ErrLost
 	closing  bool
 	degraded bool                              // as told to Watch
 	since    struct{ flying, ready time.Time } // of who waits longest
@@ -142,6 +143,18 @@ func (w *Writer) End(tombstone Item, detail []byte, done func(error)) {
 	if gone != nil {
 		w.spool(gone)
 		tell(gone.waiters, ErrUnprotected)
+	}
+}
+
+// Reseed does what a write does that is told ErrLost: for the owner of a lease, whose
+// renewal is.
+func (w *Writer) Reseed() {
+	w.mu.Lock()
+	w.lost = true
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
 	}
 }
 
