@@ -29,7 +29,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 		d.retarget(m)
 		s.respond(t, 200, "", reply{Contact: true}) // a refresh of the target alone
 	default:
-		t.Target = strings.Clone(m.Contact)
+		t.Target = m.target()
 		if m.Method == "INVITE" {
 			s.respond(t, 100, "", reply{})
 		}
@@ -41,8 +41,8 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 // retarget takes the remote target of a target refresh request or its 2xx
 // (RFC 3261 §12.2).
 func (d *Dialog) retarget(m *Message) {
-	if m.Contact != "" {
-		d.Target = strings.Clone(m.Contact)
+	if target := m.target(); target != "" {
+		d.Target = target
 	}
 }
 

@@ -18,7 +18,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	}
 	l.Marks.Began = now
 	d := &Dialog{
-		Tag: strings.Clone(m.FromTag), Peer: l.Peer, Target: strings.Clone(m.Contact),
+		Tag: strings.Clone(m.FromTag), Peer: l.Peer, Target: m.target(),
 		Routes: cloned(m.Routes), CSeq: m.CSeq, Update: m.allows("UPDATE"),
 	}
 	if d.Target == "" {
@@ -353,6 +353,7 @@ func (s *step) stopWaiting() {
 	for _, t := range s.Tx {
 		if t.machine == inviteServer && t.state == accepted {
 			t.Every, t.Repeat = 0, never
+			t.Last, t.Vias, t.Routes = nil, nil, nil // nor does a node that takes over repeat it
 		}
 	}
 }

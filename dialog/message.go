@@ -131,6 +131,26 @@ func (m *Message) Dialled() string {
 	return strings.Clone(m.URI.User)
 }
 
+// target is the URI of Contact where it may stand in a Request-URI, which is
+// written as it came: a SIP URI without headers (RFC 3261 §19.1.1 table 1), and
+// nothing in it that would end the request line. Empty: there is none.
+func (m *Message) target() string {
+	for i := range len(m.Contact) {
+		if c := m.Contact[i]; c <= ' ' || c > '~' || strings.IndexByte("<>\"\\", c) >= 0 {
+			return ""
+		}
+	}
+	var uri sip.Uri
+	if sip.ParseUri(m.Contact, &uri) != nil || uri.Host == "" || uri.Port > 65535 || strings.Contains(afterUser(m.Contact), "?") {
+		return ""
+	}
+	switch strings.ToLower(uri.Scheme) {
+	case "sip", "sips":
+		return strings.Clone(m.Contact)
+	}
+	return ""
+}
+
 // Caller is who From says is calling.
 func (m *Message) Caller() Party {
 	var uri sip.Uri
@@ -231,6 +251,16 @@ func addressURI(value string) string {
 		value = value[:i]
 	}
 	return strings.TrimSpace(value)
+}
+
+// afterUser is a URI from its host on.
+func afterUser(uri string) string { return uri[strings.LastIndexByte(uri, '@')+1:] }
+
+// uriParam finds a parameter of a URI, not of its user part or its headers.
+func uriParam(uri, name string) (value string, found bool) {
+	host, _, _ := strings.Cut(afterUser(uri), "?")
+	_, params, _ := strings.Cut(host, ";")
+	return param(";"+params, name)
 }
 
 // displayName is the name before the brackets, unquoted.

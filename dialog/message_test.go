@@ -143,7 +143,7 @@ func TestAfterwards(t *testing.T) {
 	}
 	for _, a := range got {
 		m := r.read(a)
-		if m.ToTag != "b" || m.FromTag != r.leg.Tag || a.Path.Remote.String() != "198.51.100.3:5060" || m.URI.String() != "sip:b@198.51.100.9" {
+		if m.ToTag != "b" || m.FromTag != r.leg.Tag || a.Path != r.path || m.Value("Route") != "<sip:198.51.100.3;lr>" || m.URI.String() != "sip:b@198.51.100.9" {
 			t.Errorf("to %v:\n%s", a.Path.Remote, a.Data)
 		}
 		if b, ok := s.OpenBranch(m.Branch); !ok || b.ID != id {

@@ -2,6 +2,7 @@ package dialog
 
 import (
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 )
@@ -161,10 +162,12 @@ func (s *step) answered(t *Tx, m *Message) {
 			s.outgrown(m)
 			return
 		}
-		d = &Dialog{Tag: strings.Clone(m.ToTag)}
+		d = &Dialog{Tag: strings.Clone(m.ToTag), Early: true}
 		s.Dialogs = append(s.Dialogs, d)
 	}
 	up := s.State < Answered
+	// Given up without an answer; another fork of what was answered is not late.
+	s.Marks.Late = s.Marks.Late || s.State == Leaving && !slices.ContainsFunc(s.Dialogs, func(d *Dialog) bool { return !d.Early })
 	s.establish(d, m)
 	d.InvSeq = t.CSeq
 	if up {
@@ -177,7 +180,6 @@ func (s *step) answered(t *Tx, m *Message) {
 		s.tell(Answer{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
 		return
 	}
-	s.Marks.Late = s.Marks.Late || s.State == Leaving
 	ack := Body{}
 	if !s.Offer {
 		ack = decline(m.Body)
@@ -199,9 +201,9 @@ func (s *step) outgrown(m *Message) {
 func (s *step) establish(d *Dialog, m *Message) {
 	d.Early = false
 	d.Peer = strings.Clone(m.To)
-	d.Target, d.Update = strings.Clone(m.Contact), m.allows("UPDATE")
+	d.Target, d.Update = m.target(), m.allows("UPDATE")
 	if d.Target == "" {
-		d.Target = s.URI // a peer without Contact: where the INVITE went
+		d.Target = s.URI // a peer without a Contact that serves: where the INVITE went
 	}
 	d.Routes = make([]string, 0, len(m.Routes))
 	for i := len(m.Routes) - 1; i >= 0; i-- {

@@ -185,8 +185,14 @@ func withTo(ack []byte, to string) []byte {
 // within writes a request within a dialog (RFC 3261 §12.2.1.1) and says where it
 // goes.
 func (s *step) within(d *Dialog, method string, number uint32, seq uint16, extra []Header, body Body) ([]byte, Path) {
-	uri, routes, hop := d.way()
+	_, _, hop := d.way()
 	to := s.hop(hop)
+	return s.toward(to, d, method, number, seq, extra, body), to
+}
+
+// toward writes a request within a dialog that is to go by the given path.
+func (s *step) toward(to Path, d *Dialog, method string, number uint32, seq uint16, extra []Header, body Body) []byte {
+	uri, routes, _ := d.way()
 	b := make(text, 0, room)
 	b = b.start(method + " " + uri + " SIP/2.0")
 	b = b.line("Via", s.via(to.Transport, s.Policy.Seal.Branch(s.ID, seq)))
@@ -206,7 +212,7 @@ func (s *step) within(d *Dialog, method string, number uint32, seq uint16, extra
 		b = b.line(h.Name, h.Value)
 	}
 	b = b.agent("User-Agent", s.Policy.Agent)
-	return b.body(s.described(body)), to
+	return b.body(s.described(body))
 }
 
 // way is Request-URI, Route values and next hop of a request within the dialog:
@@ -216,8 +222,7 @@ func (d *Dialog) way() (uri string, routes []string, hop string) {
 		return d.Target, nil, d.Target
 	}
 	first := addressURI(d.Routes[0])
-	_, params, _ := strings.Cut(first, ";")
-	if _, loose := param(";"+params, "lr"); loose {
+	if _, loose := uriParam(first, "lr"); loose {
 		return d.Target, d.Routes, first
 	}
 	uri, _, _ = strings.Cut(first, "?") // what may not stand in a Request-URI
@@ -239,18 +244,15 @@ func (s *step) hop(uri string) Path {
 		return s.same(p)
 	}
 	ip, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
-	if err != nil || !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
+	ip = ip.Unmap()
+	if err != nil || !s.admissible(ip) || u.Port > 65535 {
 		return s.same(p)
 	}
 	p.Transport = s.Path.Transport
-	if v, ok := u.UriParams.Get("transport"); ok {
-		switch strings.ToLower(v) {
-		case "udp":
-			p.Transport = UDP
-		case "tcp":
-			p.Transport = TCP
-		case "tls":
-			p.Transport = TLS
+	named, _ := uriParam(uri, "transport")
+	for t := range transports {
+		if strings.EqualFold(named, t.String()) && s.Policy.Local[t] != "" {
+			p.Transport = t
 		}
 	}
 	port := uint16(u.Port)
@@ -264,8 +266,21 @@ func (s *step) hop(uri string) Path {
 	return s.same(p)
 }
 
+// admissible says that a peer may have us send to an address: not to this machine,
+// unless it is on it itself, and not to one that means a link or many.
+func (s *step) admissible(ip netip.Addr) bool {
+	if ip.IsLoopback() {
+		return s.Path.Remote.Addr().Unmap().IsLoopback()
+	}
+	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast() && ip != broadcast
+}
+
 // same keeps socket and connection of the leg only where they still fit.
 func (s *step) same(p Path) Path {
+	if p.Local.Addr().Unmap().Is4() != p.Remote.Addr().Unmap().Is4() {
+		p.Local = netip.AddrPort{} // a socket of the other family
+	}
 	if p.Transport != s.Path.Transport {
 		p.Local = netip.AddrPort{}
 		p.Conn = 0

@@ -3,8 +3,9 @@ package dialog
 import "hash/fnv"
 
 // Afterwards writes what a response to an INVITE of ours is due when its call is
-// gone: an ACK, and after a 2xx a BYE along the route set of the response. All
-// that is known is the response, so a repeat of it makes the same bytes.
+// gone: an ACK, and after a 2xx a BYE with the route set of the response. All
+// that is known is the response, so a repeat of it makes the same bytes; and they
+// go back to where it came from, since nothing else vouches for what it names.
 func Afterwards(m *Message, from Path, a Address, seal *Seal, local string) []Send {
 	p := &Policy{Seal: seal}
 	p.Local[from.Transport] = local
@@ -24,9 +25,9 @@ func Afterwards(m *Message, from Path, a Address, seal *Seal, local string) []Se
 	h := fnv.New32a()
 	h.Write([]byte(m.ToTag))
 	seq := afterwards | uint16(h.Sum32())<<1
-	ack, to := s.within(d, "ACK", m.CSeq, seq, nil, Body{})
-	bye, _ := s.within(d, "BYE", m.CSeq+1, seq|1, nil, Body{})
-	return []Send{{Path: to, Data: ack, Method: "ACK"}, {Path: to, Data: bye, Method: "BYE"}}
+	ack := s.toward(from, d, "ACK", m.CSeq, seq, nil, Body{})
+	bye := s.toward(from, d, "BYE", m.CSeq+1, seq|1, nil, Body{})
+	return []Send{{Path: from, Data: ack, Method: "ACK"}, {Path: from, Data: bye, Method: "BYE"}}
 }
 
 // afterwards is where the transaction numbers begin of what is written without a
