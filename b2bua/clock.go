@@ -44,6 +44,13 @@ func (c *clock) at(t time.Time, s *strand) {
 	}
 }
 
+// With many calls a deadline may be late by a grain, and those of one grain are
+// met together.
+const (
+	crowd = 1000
+	grain = 5 * time.Millisecond
+)
+
 // run wakes calls until the context ends.
 func (c *clock) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
@@ -69,7 +76,11 @@ func (c *clock) fire() time.Duration {
 		}
 		first := c.heap[0]
 		if wait := time.Until(first.alarm.at); wait > 0 {
+			many := len(c.heap) > crowd
 			c.mu.Unlock()
+			if many {
+				wait = max(wait, grain)
+			}
 			return wait
 		}
 		heap.Pop(&c.heap)

@@ -106,7 +106,7 @@ func (e *Engine) open(id dialog.CallID, trunk string, it item) {
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
-			e.start(s)
+			e.start(s, true)
 			return
 		}
 		sh.mu.Unlock()
@@ -134,14 +134,20 @@ func (s *strand) put(it item) bool {
 	s.running = true
 	s.mu.Unlock()
 	if start {
-		s.engine.start(s)
+		s.engine.start(s, it.message != nil)
 	}
 	return true
 }
 
-// start has a strand run: by a worker that is idle, whose stack has grown to what
-// a step takes, or by a goroutine of its own.
-func (e *Engine) start(s *strand) {
+// start has a strand run. A message of a call that nobody waits for a store with
+// is stepped where it was read: to wake another thread for it costs more than the
+// step. Everything else runs on a worker that is idle, whose stack has grown to
+// what a step takes, or on a goroutine of its own.
+func (e *Engine) start(s *strand, read bool) {
+	if read && e.config.Keeper == nil {
+		s.run()
+		return
+	}
 	select {
 	case e.idle <- s:
 	default:
