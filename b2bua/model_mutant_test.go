@@ -125,7 +125,7 @@ var mutants = []mutant{
 	},
 	{
 		"every response has another tag", "dialog/response.go",
-		"to = tagged(to, s.Tag)", "to = tagged(to, s.Policy.Seal.Branch(s.ID, uint16(code)))",
+		"to = tagged(to, l.Tag)", "to = tagged(to, l.Policy.Seal.Branch(l.ID, uint16(t.Code)))",
 		"P6: another tag of ours",
 	},
 	{
@@ -164,8 +164,8 @@ var mutants = []mutant{
 		"P8: a record while the trunk's dialog is up",
 	},
 	{
-		"responses to a carrier name no dialog", "dialog/inbound.go",
-		"Of: strings.Clone(m.FromTag),", "",
+		"responses to a carrier name no dialog", "dialog/response.go",
+		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2",
 	},
 }

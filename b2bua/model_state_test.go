@@ -110,6 +110,8 @@ func hashTx(t *dialog.Tx) uint64 {
 	h.text(t.Of)
 	h.text(t.Target)
 	h.flag(t.Offer)
+	h.text(t.From)
+	h.text(t.To)
 	h.bytes(t.Last)
 	h.num(uint64(t.Code))
 	h.armed(t.Repeat)
@@ -131,7 +133,6 @@ func hashDialog(d *dialog.Dialog) uint64 {
 	h.num(d.Shown)
 	h.bytes(d.Offer.Data)
 	h.bytes(d.Ack)
-	h.num(uint64(d.AckSeq))
 	return h.h
 }
 
@@ -194,8 +195,8 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version rerouters watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
 		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Change tail heard"},
-		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo AckSeq InvSeq tail"},
-		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer Path Last Code Repeat Every End tail"},
+		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq tail"},
+		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer From To Path Last Code Repeat Every End tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Change](), "Seq Ours"},
 	} {

@@ -1,7 +1,7 @@
 // Package dialog is one leg of a call, and nothing else: a value that takes
 // events and returns what is to be done.
 //
-//	leg, actions := dialog.Inbound(id, now, invite, path, policy)
+//	leg, actions := dialog.Inbound(id, now, trunk, invite, path, policy, pass)
 //	actions = leg.Step(now, event)
 //
 // The contract. A Leg has no socket, clock, goroutine, log or random number in

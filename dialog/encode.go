@@ -74,7 +74,6 @@ func (d *Dialog) fields(c *Coder) {
 		d.Offer.Fields(c)
 		c.Bytes(&d.Ack)
 		d.AckTo.fields(c)
-		Int(c, &d.AckSeq)
 		Int(c, &d.InvSeq)
 	})
 	d.Ack = orNil(d.Ack)
@@ -99,6 +98,8 @@ func (t *Tx) fields(c *Coder) {
 		c.Time(&t.Repeat)
 		Int(c, &t.Every)
 		c.Time(&t.End)
+		c.String(&t.From)
+		c.String(&t.To)
 	})
 	t.Last = orNil(t.Last)
 	if c.Reading() && (t.machine >= machines || t.state >= states) {

@@ -12,7 +12,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	l := &Leg{
 		ID: id, Side: In, Policy: p, Path: from,
 		CallID: strings.Clone(m.CallID), Tag: p.Seal.Tag(id),
-		Self: strings.Clone(m.To), Peer: strings.Clone(m.From),
+		Self: untagged(strings.Clone(m.To)), Peer: untagged(strings.Clone(m.From)),
 		Offer: !m.Body.Empty(),
 		Seq:   First,
 	}
@@ -55,6 +55,9 @@ func (s *step) accept(m *Message, from Path, kind machine) *Tx {
 	if kind == inviteServer {
 		t.state = proceeding
 		t.Routes = cloned(m.Routes)
+	}
+	if from, to := s.named(t, m.ToTag != ""); from != m.From || to != m.To {
+		t.From, t.To = strings.Clone(m.From), strings.Clone(m.To)
 	}
 	s.Tx = append(s.Tx, t)
 	return t

@@ -99,7 +99,6 @@ type Dialog struct {
 	Offer  Body   // the offer of a 2xx that it sent, until our ACK answers it
 	Ack    []byte // outbound: the ACK of its 2xx, for every copy
 	AckTo  Path
-	AckSeq uint16
 	InvSeq uint32 // CSeq number of the INVITE whose 2xx it was
 
 	tail []byte // of a record that a newer version wrote

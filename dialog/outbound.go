@@ -200,7 +200,7 @@ func (s *step) outgrown(m *Message) {
 // establish fills a dialog from the message that confirms it (RFC 3261 §12.1.2).
 func (s *step) establish(d *Dialog, m *Message) {
 	d.Early = false
-	d.Peer = strings.Clone(m.To)
+	d.Peer = untagged(strings.Clone(m.To))
 	d.Target, d.Update = m.target(), m.allows("UPDATE")
 	if d.Target == "" {
 		d.Target = s.URI // a peer without a Contact that serves: where the INVITE went
@@ -214,7 +214,6 @@ func (s *step) establish(d *Dialog, m *Message) {
 // acknowledge makes the ACK of a 2xx, which every copy of it gets (P4).
 func (s *step) acknowledge(d *Dialog, body Body) {
 	s.number()
-	d.AckSeq = s.Seq
 	d.Ack, d.AckTo = s.within(d, "ACK", d.InvSeq, s.Seq, nil, body)
 	d.Offer = Body{}
 	s.send(nil, "ACK", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, false)

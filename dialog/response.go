@@ -35,15 +35,8 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 			b = b.line("Record-Route", route)
 		}
 	}
-	from, to := s.Peer, s.Self
-	d := s.dialogOf(t)
-	if d != nil {
-		from = d.Peer
-	}
+	from, to := s.named(t, code > 100)
 	b = b.line("From", from)
-	if code > 100 {
-		to = tagged(to, s.Tag)
-	}
 	b = b.line("To", to)
 	b = b.line("Call-ID", s.CallID)
 	b = b.line("CSeq", strconv.FormatUint(uint64(t.CSeq), 10)+" "+t.Method)
@@ -60,6 +53,22 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 	t.Last = b.body(s.described(r.Body))
 	s.send(t, t.Method, code, t.Path, s.fallback(t.Path), t.Last, false)
 	s.move(t, told(t, code), nil)
+}
+
+// named is From and To of a response (RFC 3261 §8.2.6.2): those of its request,
+// To with our tag where it has none and is to have one.
+func (l *Leg) named(t *Tx, tag bool) (from, to string) {
+	from, to = l.Peer, l.Self
+	if d := l.dialogOf(t); d != nil {
+		from = d.Peer
+	}
+	if t.From != "" {
+		from, to = t.From, t.To
+	}
+	if own, _ := param(afterAddress(to), "tag"); tag && own == "" {
+		to = tagged(to, l.Tag)
+	}
+	return from, to
 }
 
 // dialogOf is the dialog whose peer a response goes to; nil: the first.
@@ -131,8 +140,24 @@ func Refuse(m *Message, from Path, tag string, r Refusal) ([]byte, Path) {
 	return b.body(Body{}), responsePath(m, from)
 }
 
-// tagged adds our tag to a To.
-func tagged(value, tag string) string { return value + ";tag=" + tag }
+// tagged adds our tag to a From or To that has none.
+func tagged(value, tag string) string { return untagged(value) + ";tag=" + tag }
+
+// untagged is a From or To without an empty tag, which is none: another beside it
+// would make two.
+func untagged(value string) string {
+	params := afterAddress(value)
+	if tag, found := param(params, "tag"); !found || tag != "" {
+		return value
+	}
+	kept := value[:len(value)-len(params)]
+	for _, p := range splitParams(params) {
+		if name, _, _ := strings.Cut(p, "="); !strings.EqualFold(strings.TrimSpace(name), "tag") {
+			kept += ";" + p
+		}
+	}
+	return kept
+}
 
 // mirrored is the Via list of a response: as received, the top one completed
 // with where the request really came from (RFC 3261 §18.2.1, RFC 3581 §4).

@@ -19,7 +19,7 @@ var figures = [machines]*[states][inputs]*arrow{
 
 // RFC 3261 figure 5, RFC 6026 §7.2 and §8.4. A 2xx that comes when the
 // transaction has ended otherwise is no reason for silence: the peer believes
-// that there is a call, so its user hears of it (settle) and ends it.
+// that there is a call, so its user hears of it (answered) and ends it.
 var inviteClientFigure = []arrow{
 	{calling, timerRepeat, calling, (*step).repeatDoubling}, // Timer A
 	{calling, timerEnd, lingering, (*step).timedOut},        // Timer B; P4: what comes later wants its ACK

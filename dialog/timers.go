@@ -104,7 +104,8 @@ func (s *step) awaitQuiet(t *Tx, _ *Message) {
 	t.Vias, t.Routes = nil, nil
 }
 
-// linger keeps the ACK for the carrier's linger beyond Timer D or M.
+// linger goes on acknowledging for the carrier's linger beyond Timer D, Timer B or
+// the wait after CANCEL.
 func (s *step) linger(t *Tx, _ *Message) { t.End = s.now.Add(s.Policy.Linger) }
 
 // timerD is 64·T1 over UDP and zero over a reliable transport. The linger after

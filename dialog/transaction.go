@@ -68,6 +68,8 @@ type Tx struct {
 	Of      string   // the dialog that it is within, by the peer's tag; of our first INVITE: none
 	Target  string   // theirs: the Contact of a target refresh, taken when it is accepted
 	Offer   bool     // ours: the request carried an offer
+	From    string   // theirs: From and To of the request where the dialog's are others
+	To      string
 	Path    Path
 	Last    []byte        // what is sent again: the request, the last response, or the ACK
 	Code    int           // of the last response seen or sent
