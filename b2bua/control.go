@@ -20,7 +20,11 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		c.Expires = now.Add(c.Limit)
 		c.Targets, c.Setup.Body, c.Setup.Headers = nil, dialog.Body{}, nil // nothing more is tried
 		c.step(now, c.In, sig)
-	case dialog.Confirm, dialog.Modify, dialog.Modified, dialog.Info, dialog.Refer:
+	case dialog.Modified:
+		if other := c.other(from); other != nil {
+			c.step(now, other, across(sig))
+		}
+	case dialog.Confirm, dialog.Modify, dialog.Info, dialog.Refer:
 		if other := c.other(from); other != nil {
 			c.step(now, other, sig)
 		}

@@ -48,13 +48,30 @@ func (c *Call) reroutes(last dialog.Cause) bool {
 // for our eyes, and 503 would say that we are out of service (RFC 3261 §16.7
 // item 6, §21.5.4).
 func toTrunk(c dialog.Cause) dialog.Cause {
-	switch {
-	case c.Code >= 300 && c.Code < 400, c.Code == 487:
-		c.Code, c.Phrase = 480, "" // 487 would say that the trunk has cancelled
-	case c.Code == 401 || c.Code == 407:
-		c.Code, c.Phrase = 500, ""
-	case c.Code == 503 && (c.Why == dialog.Rejected || c.Why == dialog.NotSent):
-		c.Code, c.Phrase, c.RetryAfter = 500, "", 0
+	if c.Code == 503 && c.Why != dialog.Rejected && c.Why != dialog.NotSent {
+		return c // our own word
 	}
+	c.Code, c.Phrase, c.RetryAfter = outward(c.Code, c.Phrase, c.RetryAfter)
 	return c
+}
+
+// across is the answer to a change of the session as the side that asked is to see
+// it, which is as little concerned.
+func across(m dialog.Modified) dialog.Modified {
+	m.Code, m.Phrase, m.RetryAfter = outward(m.Code, m.Phrase, m.RetryAfter)
+	return m
+}
+
+// outward is what a final response of one side is to the other, with the phrase and
+// the Retry-After that go with it.
+func outward(code int, phrase string, retryAfter int) (int, string, int) {
+	switch {
+	case code >= 300 && code < 400, code == 487:
+		return 480, "", retryAfter // 487 would say that the asking side has cancelled
+	case code == 401 || code == 407:
+		return 500, "", retryAfter
+	case code == 503:
+		return 500, "", 0
+	}
+	return code, phrase, retryAfter
 }
