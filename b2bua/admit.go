@@ -16,8 +16,8 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 		e.refuse(it.message, it.path, r, name)
 		return
 	}
-	if !acceptable(it.message.Body.Type) {
-		it.message.Body = dialog.Body{} // optional, or there is none: not passed on (RFC 3261 §8.2.3)
+	if !dialog.Acceptable(it.message) {
+		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
 	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
@@ -66,11 +66,8 @@ func (e *Engine) objection(m *dialog.Message) (dialog.Refusal, string) {
 	if m.MaxForwards == 0 {
 		return dialog.Refusal{Code: 483}, "too_many_hops"
 	}
-	if !m.Body.Empty() && !acceptable(m.Body.Type) {
-		if !required(m) {
-			return dialog.Refusal{}, ""
-		}
-		return dialog.Refusal{Code: 415, Extra: []dialog.Header{{Name: "Accept", Value: "application/sdp, multipart/mixed"}}}, "media_type"
+	if !dialog.Acceptable(m) && !dialog.Optional(m) {
+		return dialog.UnsupportedMedia(), "media_type"
 	}
 	return dialog.Refusal{}, ""
 }
@@ -82,21 +79,8 @@ func (e *Engine) inspect(m *dialog.Message) (dialog.Refusal, string) {
 	default:
 		return dialog.Refusal{Code: 416}, "uri_scheme"
 	}
-	if asked := append(m.Values("Require"), m.Values("Proxy-Require")...); len(asked) > 0 {
-		return dialog.Refusal{Code: 420, Extra: []dialog.Header{{Name: "Unsupported", Value: strings.Join(asked, ", ")}}}, "extension"
+	if asked := dialog.Extensions(m); len(asked) > 0 {
+		return dialog.Unsupported(asked), "extension"
 	}
 	return dialog.Refusal{}, ""
-}
-
-// acceptable says that a body of an INVITE is one that we know how to pass.
-func acceptable(contentType string) bool {
-	t, _, _ := strings.Cut(contentType, ";")
-	t = strings.ToLower(strings.TrimSpace(t))
-	return t == "application/sdp" || strings.HasPrefix(t, "multipart/")
-}
-
-// required says that a body must be understood (RFC 3261 §20.11: absent
-// Content-Disposition handling means required).
-func required(m *dialog.Message) bool {
-	return !strings.Contains(strings.ToLower(m.Value("Content-Disposition")), "handling=optional")
 }

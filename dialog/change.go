@@ -18,20 +18,26 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 	t := s.accept(m, from, kind)
 	s.number()
 	t.Seq = s.Seq
+	refusal, refused := inspect(m)
+	later := reply{Extra: []Header{{"Retry-After", itoa(int(s.Seq)%10 + 1)}}}
 	switch {
 	case s.State == Leaving || d.Left:
 		s.respond(t, 481, "", reply{})
+	case refused:
+		s.respond(t, refusal.Code, "", reply{Extra: refusal.Extra})
+	case s.State < Answered:
+		s.respond(t, 500, "", later) // §14.2: the first INVITE has no final response yet; RFC 3311 §5.2
 	case s.State != Confirmed || s.Change.Ours && s.Change.Seq != 0:
 		s.respond(t, 491, "", reply{}) // §14.2; RFC 5407 §3.1.4: not before the first ACK
 	case s.Change.Seq != 0:
-		s.respond(t, 500, "", reply{Extra: []Header{{"Retry-After", itoa(int(s.Seq)%10 + 1)}}}) // §14.2
+		s.respond(t, 500, "", later) // §14.2
 	case m.Method == "UPDATE" && m.Body.Empty():
 		d.retarget(m)
 		s.respond(t, 200, "", reply{Contact: true}) // a refresh of the target alone
 	default:
 		t.Target = m.target()
 		if m.Method == "INVITE" {
-			s.respond(t, 100, "", reply{})
+			s.respond(t, 100, "", reply{Extra: timestamp(m)})
 		}
 		s.Change = Change{Seq: t.Seq}
 		s.tell(Modify{Method: m.Method, Body: m.Body})

@@ -28,7 +28,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	s := step{Leg: l, now: now}
 	t := s.accept(m, from, inviteServer)
 	t.Seq = First
-	s.respond(t, 100, "", reply{})
+	s.respond(t, 100, "", reply{Extra: timestamp(m)})
 	s.Refresh = now.Add(provisionalEvery)
 	hops := m.MaxForwards
 	if hops < 0 {
@@ -327,7 +327,12 @@ func (s *step) request(m *Message, from Path) {
 	case "INVITE", "UPDATE":
 		s.change(d, m, from)
 	case "OPTIONS":
-		s.respond(s.accept(m, from, server), 200, "", reply{Extra: capabilities()})
+		t := s.accept(m, from, server)
+		if r, ok := inspect(m); ok {
+			s.respond(t, r.Code, "", reply{Extra: r.Extra})
+			return
+		}
+		s.respond(t, 200, "", reply{Extra: capabilities()})
 	case "PRACK", "INFO", "REFER", "MESSAGE", "NOTIFY", "SUBSCRIBE", "PUBLISH", "REGISTER":
 		s.respond(s.accept(m, from, server), 405, "", reply{Extra: capabilities()})
 	default:

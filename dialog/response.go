@@ -21,6 +21,14 @@ func capabilities() []Header {
 	return []Header{{"Allow", Methods}, {"Accept", "application/sdp"}}
 }
 
+// timestamp is what a 100 copies of its request (RFC 3261 §8.2.6.1).
+func timestamp(m *Message) []Header {
+	if v := m.Value("Timestamp"); v != "" {
+		return []Header{{"Timestamp", v}}
+	}
+	return nil
+}
+
 // respond answers a transaction of the peer's: the bytes are made once and kept.
 func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 	t.Code = code
