@@ -181,6 +181,40 @@ func TestRFC3264_8_OriginVersion(t *testing.T) {
 	}
 }
 
+// Where the description is a part of the body, its o= line is ours all the same, and
+// not a byte else is touched: the trunk's does not reach the carrier (P6).
+func TestRFC2046_5_1_OriginInAPart(t *testing.T) {
+	const head, sdp = "Content-ID: <1>\r\ncontent-type:\r\n application/sdp; x=1\r\n\r\n", "v=0\r\no=peer 7 7 IN IP4 192.0.2.1\r\ns=-\r\n"
+	flat := "o=preamble\r\n--b\r\nContent-Type: text/plain\r\n\r\no=text\r\n--b \r\n" + head + sdp + "\r\n--bb\r\n--b--\r\no=epilogue"
+	for name, c := range map[string]struct{ kind, data string }{
+		"flat":      {`multipart/mixed;boundary=b`, flat},
+		"quoted":    {`Multipart/Mixed; Boundary="b"`, flat},
+		"nested":    {`multipart/mixed;boundary=o`, "--o\r\nContent-Type: multipart/alternative;boundary=b\r\n\r\n" + flat + "\r\n--o--\r\n"},
+		"two":       {`multipart/alternative;boundary=b`, "--b\r\n" + head + sdp + "--b\r\n" + head + sdp + "--b--\r\n"},
+		"bare":      {`multipart/mixed;boundary=b`, strings.ReplaceAll(flat, "\r\n", "\n")},
+		"unclosed":  {`multipart/mixed;boundary=b`, "--b\r\n" + head + sdp},
+		"no o= yet": {`multipart/mixed;boundary=b`, "--b\r\n" + head + "v=0\r\n--b\r\n" + head + sdp + "--b--\r\n"},
+	} {
+		r := udpIn(t)
+		r.told(dialog.Progress{Code: 183, Body: dialog.Body{Type: c.kind, Data: []byte(c.data)}}, "183 to INVITE")
+		got := string(r.last().Body.Data)
+		_, after, _ := strings.Cut(got, "o=- ")
+		line, _, _ := strings.Cut(after, "\n")
+		want := strings.ReplaceAll(c.data, "peer 7 7 IN IP4 192.0.2.1", "- "+strings.TrimSuffix(line, "\r"))
+		if !strings.Contains(line, " 1 IN IP4 203.0.113.7") || got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	r := udpIn(t)
+	for _, boundary := range []string{"x", "y"} { // another boundary is not another description
+		body := dialog.Body{Type: "multipart/mixed;boundary=" + boundary, Data: []byte("--" + boundary + "\r\n" + head + sdp + "--" + boundary + "--")}
+		r.told(dialog.Progress{Code: 183, Body: body}, "183 to INVITE")
+		if got := string(r.last().Body.Data); !strings.Contains(got, " 1 IN IP4 203.0.113.7") {
+			t.Errorf("with boundary %s: %q", boundary, got)
+		}
+	}
+}
+
 func TestRFC3264_6_DeclineOfALateOffer(t *testing.T) {
 	r := outbound(t, policy(), path("198.51.100.1:5060", dialog.UDP), "")
 	r.gets(r.response(r.sent[0], 200, "b", offer), "Answer 200")

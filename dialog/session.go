@@ -15,36 +15,49 @@ type Session struct {
 	Hash    uint64 // of the last description, without its o= line
 }
 
-// described gives a body the o= line of this leg. What is not SDP passes as it
-// is.
+// described gives each description in a body the o= line of this leg. Whatever else
+// there is passes as it is.
 func (s *step) described(b Body) Body {
-	if b.Empty() || !isSDP(b.Type) {
+	if b.Empty() {
 		return b
 	}
-	before, after, ok := cutOrigin(b.Data)
-	if !ok {
-		return b
-	}
+	var few [2]span
+	found := descriptions(few[:0], b, 0, nesting)
+	origins := found[:0] // where the o= lines are
 	h := fnv.New64a()
-	h.Write(before)
-	h.Write(after)
+	for _, p := range found {
+		if before, after, ok := cutOrigin(b.Data[p.from:p.to]); ok {
+			h.Write(before)
+			h.Write(after)
+			origins = append(origins, span{p.from + len(before), p.to - len(after)})
+		}
+	}
+	if len(origins) == 0 {
+		return b
+	}
 	if sum := h.Sum64(); sum != s.Session.Hash || s.Session.Version == 0 {
 		s.Session.Hash = sum
 		s.Session.Version++
 	}
+	data, at := make([]byte, 0, len(b.Data)+64*len(origins)), 0
+	for _, o := range origins {
+		data = s.origin(append(data, b.Data[at:o.from]...))
+		at = o.to
+	}
+	return Body{Type: b.Type, Data: append(data, b.Data[at:]...)}
+}
+
+// origin writes the o= line of this leg (RFC 4566 §5.2).
+func (s *step) origin(data []byte) []byte {
 	host, family := hostOf(s.local(s.Path.Transport)), "IP4"
 	if strings.Contains(host, ":") {
 		family = "IP6"
 	}
-	data := make([]byte, 0, len(b.Data)+64)
-	data = append(data, before...)
 	data = append(data, "o=- "...)
 	data = strconv.AppendUint(data, s.Policy.Seal.Number(s.ID), 10)
 	data = append(data, ' ')
 	data = strconv.AppendUint(data, s.Session.Version, 10)
-	data = append(data, " IN "+family+" "+host...)
-	data = append(data, after...)
-	return Body{Type: b.Type, Data: data}
+	return append(data, " IN "+family+" "+host...)
 }
 
 // isSDP says that a Content-Type is application/sdp, with or without parameters.
