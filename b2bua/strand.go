@@ -305,7 +305,9 @@ func (s *strand) arm() {
 			d = time.Now().Add(time.Minute)
 		}
 	}
-	if !d.Equal(s.armed) {
+	// One that has moved on stays where it is: woken, the call finds nothing due
+	// and is entered anew. Most deadlines move on with every message.
+	if s.armed.IsZero() || d.Before(s.armed) {
 		s.armed = d
 		s.engine.clock.at(d, s)
 	}

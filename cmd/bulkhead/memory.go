@@ -10,7 +10,7 @@ import (
 // headroom is what the heap may grow by between two collections however little
 // is alive. With Go's default a node with few calls collects many times a second,
 // which took a third of its CPU.
-const headroom = 48 << 20
+const headroom = 64 << 20
 
 // collectLess keeps the distance between collections at headroom or more, and
 // at what is alive where that is more: Go's default for a large heap. GOGC and
