@@ -148,15 +148,19 @@ func (s *step) acknowledgeChange(d *Dialog, t *Tx, body Body) {
 }
 
 // answeredAgain is a copy of the 2xx to a re-INVITE, or one after its refusal: what
-// is kept then is the ACK of the refusal, so this one is made anew.
+// is kept then is the ACK of the refusal, so this one is made anew, the same for every
+// copy.
 func (s *step) answeredAgain(t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
 	switch d := s.dialogOf(t); {
 	case t.Code < 300 && t.Last != nil:
 		s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, true)
 	case t.Code >= 300 && d != nil:
-		s.number()
-		ack, to := s.within(d, "ACK", t.CSeq, s.Seq, nil, Body{})
+		answer := Body{}
+		if !t.Offer {
+			answer = decline(m.Body)
+		}
+		ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, answer)
 		s.send(nil, "ACK", 0, to, s.fallback(to), ack, false)
 	}
 }

@@ -52,7 +52,11 @@ func TestRFC3261_14_1_AnsweredAfterTheRefusal(t *testing.T) {
 	if m := r.last(); m.CSeq != 2 || m.ToTag != "b" {
 		t.Errorf("the ACK is\n%s", r.find("ACK", 0).Data)
 	}
+	one := r.find("ACK", 0)
 	r.gets(late, "(absorbed), ACK")
+	if again := r.find("ACK", 0); string(again.Data) != string(one.Data) {
+		t.Errorf("another copy gets another ACK:\n%s\n%s", one.Data, again.Data)
+	}
 }
 
 func TestRFC3261_12_2_1_2_PeerKnowsNoSuchCall(t *testing.T) {
