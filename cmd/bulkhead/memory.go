@@ -33,8 +33,9 @@ func collectLess() {
 	watch()
 }
 
-// percent is the GOGC value that leaves the headroom above so many bytes.
-func percent(live uint64) int { return int(max(100, headroom*100/max(live, 1<<20))) }
+// percent is the GOGC value that leaves the headroom above so many bytes. Below
+// 4 MiB the runtime itself reckons with that much.
+func percent(live uint64) int { return int(max(100, headroom*100/max(live, 4<<20))) }
 
 // live is what the last collection found alive.
 func live() uint64 {
