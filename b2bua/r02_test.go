@@ -40,7 +40,8 @@ func TestR2(t *testing.T) {
 			s.Do(fmt.Sprintf("tc1 487 call=%d every t1..t2 for 12s", i+1))
 		}
 		s.Do("wait 5s")
-		if got := runtime.NumGoroutine(); got > before+1 {
+		// Other tests of the process have goroutines, too; a hundredth of the legs is far from one each.
+		if got := runtime.NumGoroutine(); got > before+legs/100 {
 			t.Errorf("%d goroutines with %d stuck legs, %d before", got, legs, before)
 		}
 		s.Do(`

@@ -346,7 +346,9 @@ func TestLiveWaitsForNoCallThatIsNone(t *testing.T) {
 			}}
 		})
 		defer n.serves()()
-		feed(n.engine, "core", trunkSource, []byte(strings.Join(append(slices.Clone(invited), "", ""), "\r\n")))
+		if err := feed(n.engine, "core", trunkSource, []byte(strings.Join(append(slices.Clone(invited), "", ""), "\r\n"))); err != nil {
+			t.Fatal(err)
+		}
 		if count := <-states; count != 0 {
 			t.Errorf("%d states", count)
 		}

@@ -24,6 +24,7 @@ type traffic struct {
 	live   map[string]storage.Item
 	ended  map[string]bool
 	most   atomic.Int64 // longest wait, ns
+	unsaid atomic.Int64 // writes that were not stored in time
 	lost   atomic.Int64
 	next   int
 	stop   chan struct{}
@@ -87,7 +88,9 @@ func (tr *traffic) step(r *rand.Rand) {
 	}
 	tr.mu.Unlock()
 	start := time.Now()
-	_ = <-said // in time, stored or not: that is what is under test
+	if err := <-said; err != nil { // in time, stored or not: that is what is under test
+		tr.unsaid.Add(1)
+	}
 	for waited := time.Since(start).Nanoseconds(); ; {
 		most := tr.most.Load()
 		if waited <= most || tr.most.CompareAndSwap(most, waited) {
