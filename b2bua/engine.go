@@ -263,17 +263,21 @@ func (e *Engine) Strands() (n int) {
 
 // Hangup ends every call, for the given cause.
 func (e *Engine) Hangup(cause dialog.Cause) {
+	for _, s := range e.strands() {
+		s.put(item{command: Hangup{Cause: cause}})
+	}
+}
+
+// strands are those that there are now.
+func (e *Engine) strands() (all []*strand) {
 	for i := range e.shards {
 		e.shards[i].mu.Lock()
-		var all []*strand
 		for _, s := range e.shards[i].strands {
 			all = append(all, s)
 		}
 		e.shards[i].mu.Unlock()
-		for _, s := range all {
-			s.put(item{command: Hangup{Cause: cause}})
-		}
 	}
+	return all
 }
 
 // Drain takes no new calls, waits for the running ones until the context ends,

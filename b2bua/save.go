@@ -104,26 +104,18 @@ func (e *Engine) speaks() bool {
 func (e *Engine) Live(each func(storage.Item)) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for i := range e.shards {
-		e.shards[i].mu.Lock()
-		var all []*strand
-		for _, s := range e.shards[i].strands {
-			all = append(all, s)
-		}
-		e.shards[i].mu.Unlock()
-		for _, s := range all {
-			wg.Add(1)
-			if !s.put(item{state: func(s *strand) {
-				defer wg.Done()
-				if s.call == nil || s.absorbing {
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				each(s.item())
-			}}) {
-				wg.Done()
+	for _, s := range e.strands() {
+		wg.Add(1)
+		if !s.put(item{state: func(s *strand) {
+			defer wg.Done()
+			if s.call == nil || s.absorbing {
+				return
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			each(s.item())
+		}}) {
+			wg.Done()
 		}
 	}
 	wg.Wait()
