@@ -34,7 +34,7 @@ type receiver struct{ *b2bua.Engine }
 
 // newBorder binds the sockets of a configuration and puts an engine behind them.
 // Nothing is read before run.
-func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, log *zap.Logger, o b2bua.Observer) (*border, error) {
+func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks func() bool, log *zap.Logger, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keep
 		Key: key, Unit: unit, Agent: "Bulkhead",
 		Timers: dialog.Timers{T1: c.Timers.T1, T2: c.Timers.T2, T4: c.Timers.T4},
 		Own:    map[string][]netip.Addr{},
-		Keeper: keeper,
+		Keeper: keeper, Speaks: speaks,
 	}
 	for realm, sockets := range c.Sockets() {
 		for _, s := range sockets {
@@ -63,7 +63,11 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keep
 		}
 	}
 	metrics := b2bua.NewMetrics(prometheus.NewRegistry())
-	r.Engine = b2bua.New(config, book, edge, records, log, metrics, o)
+	var network b2bua.Wire = edge
+	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
+		network = c.around(edge)
+	}
+	r.Engine = b2bua.New(config, book, network, records, log, metrics, o)
 	return &border{edge: edge, engine: r.Engine}, nil
 }
 

@@ -13,10 +13,14 @@ import (
 	"bulkhead/b2bua"
 )
 
-// remembered is how many of the last records are known by name: a node dies
-// between the writing of a record and the word that it is written at most once,
-// and what it then gets again is among the last.
-const remembered = 4096
+// A node dies between the writing of a record and the word that it is written at
+// most once, and what it then gets again is among the last: so many are known by
+// name, and looked for in so much of the file.
+const (
+	remembered = 4096
+	lastBytes  = 16 << 20
+	longest    = 1 << 20 // of a record
+)
 
 // exportFile writes records of the store to the record file, each once: a record
 // that is handed out again after a crash is known by its call.
@@ -27,10 +31,11 @@ type exportFile struct {
 	order []string
 }
 
-// newExportFile reads which records the file ends with.
+// newExportFile reads which records the file ends with. A line without an end is
+// taken away: who was writing it died, and gets the record again.
 func newExportFile(file *b2bua.RecordFile) (*exportFile, error) {
 	x := &exportFile{file: file, known: map[string]bool{}}
-	f, err := os.Open(file.Name())
+	f, err := os.OpenFile(file.Name(), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return x, nil
 	}
@@ -38,23 +43,44 @@ func newExportFile(file *b2bua.RecordFile) (*exportFile, error) {
 		return nil, fmt.Errorf("reading the record file: %w", err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > 16<<20 {
-		if _, err := f.Seek(-16<<20, io.SeekEnd); err != nil {
-			return nil, fmt.Errorf("reading the record file: %w", err)
-		}
-	}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r struct{ Call string }
-		if json.Unmarshal(lines.Bytes(), &r) == nil && r.Call != "" {
-			x.remember(r.Call)
-		}
-	}
-	if err := lines.Err(); err != nil {
+	if err := x.read(f); err != nil {
 		return nil, fmt.Errorf("reading the record file: %w", err)
 	}
 	return x, nil
+}
+
+func (x *exportFile) read(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() { // a pipe remembers nothing
+		return err
+	}
+	whole := max(info.Size()-lastBytes, 0) // where the last whole line ends
+	if _, err := f.Seek(whole, io.SeekStart); err != nil {
+		return err
+	}
+	lines := bufio.NewReaderSize(f, longest)
+	for {
+		line, err := lines.ReadSlice('\n')
+		size := int64(len(line))
+		for errors.Is(err, bufio.ErrBufferFull) { // no record of ours
+			line, err = lines.ReadSlice('\n')
+			size, line = size+int64(len(line)), nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if err != nil {
+			if size > 0 {
+				return f.Truncate(whole)
+			}
+			return nil
+		}
+		whole += size
+		var r struct{ Call string }
+		if json.Unmarshal(line, &r) == nil && r.Call != "" {
+			x.remember(r.Call)
+		}
+	}
 }
 
 // take writes a record, unless it is there.
@@ -72,6 +98,9 @@ func (x *exportFile) take(id string, detail []byte) error {
 }
 
 func (x *exportFile) remember(id string) {
+	if x.known[id] {
+		return
+	}
 	x.known[id] = true
 	if x.order = append(x.order, id); len(x.order) > remembered {
 		delete(x.known, x.order[0])

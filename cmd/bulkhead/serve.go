@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"bulkhead/b2bua"
+	"bulkhead/storage"
 )
 
 func serveCommand() *cobra.Command {
@@ -68,7 +69,7 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 	if c.State != nil && c.State.Redis != nil {
 		return serveUnit(c, key, log, file)
 	}
-	b, err := newBorder(c, key, records, nil, log, nil)
+	b, err := newBorder(c, key, records, nil, nil, log, nil)
 	if err != nil {
 		return err
 	}
@@ -106,12 +107,31 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 // serveUnit serves the unit's calls whenever this node owns them. A signal hands
 // them over: they are stored, and the node that takes the unit goes on with them.
 func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) error {
+	storage.LogRedis(func(line string) { log.Debug("redis", zap.String("line", line)) })
 	u, err := newUnit(c, key, log, file)
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	rotated := make(chan os.Signal, 1)
+	signal.Notify(rotated, syscall.SIGHUP)
+	defer signal.Stop(rotated)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-rotated:
+				if file == nil {
+					continue
+				}
+				if err := file.Reopen(); err != nil {
+					log.Error("record file", zap.Error(err))
+				}
+			}
+		}
+	}()
 	log.Info("standing by", zap.String("unit", c.unitName()))
 	return u.run(ctx)
 }

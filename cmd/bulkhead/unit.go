@@ -24,13 +24,19 @@ const (
 	closeFor   = 2 * time.Second
 )
 
+// unitStore is what a unit needs of its store.
+type unitStore interface {
+	storage.Store
+	storage.Leaser
+}
+
 // unit takes a unit's calls whenever its lease is free, and serves them until it
 // is lost or the process ends.
 type unit struct {
 	config *Config
 	key    [32]byte
 	log    *zap.Logger
-	store  *storage.Redis
+	store  unitStore
 	file   *exportFile // nil: records stay in the store
 }
 
@@ -38,7 +44,8 @@ type unit struct {
 func newUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) (*unit, error) {
 	r := c.State.Redis
 	o := storage.RedisOptions{
-		Addresses: r.Addresses, Sentinel: r.Sentinel, Cluster: r.Cluster, Username: r.Username, Unit: c.unitName(),
+		Addresses: r.Addresses, Sentinel: r.Sentinel, Cluster: r.Cluster, Username: r.Username,
+		Unit: c.unitName(), Node: c.Node,
 	}
 	if r.PasswordFile != "" {
 		secret, err := os.ReadFile(string(r.PasswordFile))
@@ -61,34 +68,46 @@ func newUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) (
 // run serves until the context ends, and then hands over.
 func (u *unit) run(ctx context.Context) error {
 	defer u.store.Close()
+	returned := false
 	for ctx.Err() == nil {
-		epoch, err := u.acquire(ctx)
+		epoch, err := u.acquire(ctx, func() {
+			if !returned { // a node that comes back may have died with records in its hand
+				u.export(ctx, u.log)
+			}
+			returned = true
+		})
 		if err != nil {
 			break // the context has ended
 		}
 		log := u.log.With(zap.Uint64("epoch", epoch))
 		if err := u.serve(ctx, epoch, log); err != nil {
 			log.Error("unit given up", zap.Error(err))
+			// Whatever it was, it may last; and who was fenced lets the other go first.
+			select {
+			case <-time.After(leaseFor):
+			case <-ctx.Done():
+			}
 		}
 	}
 	return nil
 }
 
-// acquire asks until the unit is ours.
-func (u *unit) acquire(ctx context.Context) (uint64, error) {
+// acquire asks until the unit is ours. It tells when the store answers.
+func (u *unit) acquire(ctx context.Context, answers func()) (uint64, error) {
 	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
-	silent := true
+	warned := false
 	for {
 		epoch, err := u.store.Acquire(ctx, u.config.Node, leaseFor)
 		switch {
 		case err == nil:
 			return epoch, nil
 		case errors.Is(err, storage.ErrHeld):
-			silent = true
-		case silent && ctx.Err() == nil:
+			warned = false
+			answers()
+		case !warned && ctx.Err() == nil:
 			u.log.Warn("the store does not answer", zap.Error(err))
-			silent = false
+			warned = true
 		}
 		select {
 		case <-ctx.Done():
@@ -105,7 +124,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, log *zap.Logger) (err er
 	var b *border
 	writer := storage.NewWriter(u.store, storage.WriterOptions{
 		Node: u.config.Node, Epoch: epoch, Wait: u.config.State.Wait,
-		Live:  func(each func(storage.Item)) { b.engine.Live(each) },
+		Live:  func(each func(storage.Item)) { b.engine.Live(each) }, // nothing is written before there is one
 		Spool: u.spool,
 		Watch: storage.Watch{
 			Fenced:   func() { lose(storage.ErrFenced) },
@@ -113,28 +132,34 @@ func (u *unit) serve(ctx context.Context, epoch uint64, log *zap.Logger) (err er
 			Lost:     func(calls int) { log.Warn("the store had lost the calls; written again", zap.Int("calls", calls)) },
 		},
 	})
-	if b, err = newBorder(u.config, u.key, discard{}, writer, log, nil); err != nil {
-		return errors.Join(err, writer.Close(own), u.store.Release(own, epoch, "", 0))
+	hold := newHold(u.store, epoch, writer.Reseed, func() { lose(storage.ErrFenced) })
+	keeper, observer := crashing(writer)
+	if b, err = newBorder(u.config, u.key, discard{}, keeper, hold.speaks, log, observer); err != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
+		defer cancel()
+		return errors.Join(err, writer.Close(last), u.store.Release(last, epoch, "", 0))
 	}
-	done := make(chan error, 3)
-	go func() { done <- b.run(own) }()
-	go func() { done <- u.renew(own, epoch, lose) }()
-	go func() { done <- u.export(own, log) }()
-	began := time.Now()
-	n, err := b.engine.Restoring(own, u.store, func(ctx context.Context, each func(storage.Item) error) error {
-		return u.store.Scan(ctx, func(it storage.Item) error {
-			writer.Restored(it.ID)
-			return each(it)
-		})
-	})
-	if err != nil {
-		log.Error("calls not restored", zap.Error(err))
+	served, others := make(chan error, 1), make(chan struct{}, 2)
+	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwire()
+	go func() { served <- b.run(wired) }()
+	go func() { hold.keep(own); others <- struct{}{} }()
+	go func() { u.exporting(own, log); others <- struct{}{} }()
+	u.restore(own, b, writer, log)
+	select {
+	case <-own.Done():
+	case err = <-served:
+		served <- nil
+		err = errors.Join(errors.New("the sockets have ended"), err)
 	}
-	log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
-	<-own.Done()
 	lose(nil)
-	for range cap(done) {
-		err = errors.Join(err, <-done)
+	// What the next owner will say is not said here any more, nor taken for a
+	// peer's fault that it cannot be sent.
+	b.engine.Mute()
+	unwire()
+	err = errors.Join(err, <-served)
+	for range cap(others) {
+		<-others
 	}
 	// The sockets are closed: nothing more is promised. What was is stored, then
 	// the unit is free.
@@ -142,46 +167,63 @@ func (u *unit) serve(ctx context.Context, epoch uint64, log *zap.Logger) (err er
 	defer cancel()
 	b.engine.Stop(last)
 	err = errors.Join(err, writer.Close(last))
-	if cause := context.Cause(own); !errors.Is(cause, storage.ErrFenced) {
-		return errors.Join(err, u.store.Release(last, epoch, "", 0))
+	if errors.Is(context.Cause(own), storage.ErrFenced) {
+		return errors.Join(err, storage.ErrFenced)
 	}
-	return errors.Join(err, storage.ErrFenced)
+	return errors.Join(err, u.store.Release(last, epoch, "", 0))
 }
 
-// renew keeps the lease. A store that does not answer is no reason to stop: calls
-// go on without it.
-func (u *unit) renew(ctx context.Context, epoch uint64, lose context.CancelCauseFunc) error {
-	tick := time.NewTicker(leaseRenew)
+// restore takes the calls over, and tries until all have been read.
+func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
+	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
-	for {
+	for began := time.Now(); ; {
+		var broken error // of the reading, not of single calls
+		n, err := b.engine.Restoring(ctx, u.store, func(ctx context.Context, each func(storage.Item) error) error {
+			broken = u.store.Scan(ctx, func(it storage.Item) error {
+				writer.Restored(it.ID)
+				return each(it)
+			})
+			return broken
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			log.Error("calls not restored", zap.Error(err))
+		}
+		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
+			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
+			return
+		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
-		}
-		if err := u.store.Renew(ctx, epoch, leaseFor); errors.Is(err, storage.ErrFenced) {
-			lose(storage.ErrFenced)
-			return nil
 		}
 	}
 }
 
-// export moves the records of ended calls from the store to the record file.
-func (u *unit) export(ctx context.Context, log *zap.Logger) error {
-	if u.file == nil {
-		return nil
-	}
+// exporting moves the records of ended calls from the store to the record file.
+func (u *unit) exporting(ctx context.Context, log *zap.Logger) {
 	tick := time.NewTicker(exportEach)
 	defer tick.Stop()
 	for {
-		if err := u.store.Details(ctx, u.file.take); err != nil && ctx.Err() == nil {
-			log.Debug("records wait in the store", zap.Error(err))
-		}
+		u.export(ctx, log)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
+	}
+}
+
+func (u *unit) export(ctx context.Context, log *zap.Logger) {
+	if u.file == nil {
+		return
+	}
+	if err := u.store.Details(ctx, u.file.take); err != nil && ctx.Err() == nil {
+		log.Debug("records wait in the store", zap.Error(err))
 	}
 }
 

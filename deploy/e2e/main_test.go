@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// TestMain builds the program twice: with the race detector for all that is
-// about behaviour, without it where its memory and speed are looked at.
+// TestMain builds the program thrice: with the race detector for all that is
+// about behaviour, without it where its memory and speed are looked at, and so that
+// it kills itself at a point of a call's life.
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
@@ -21,7 +22,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	for name, flags := range map[string][]string{"race": {"-race"}, "plain": nil} {
+	for name, flags := range map[string][]string{"race": {"-race"}, "plain": nil, "crash": {"-tags", "crash"}} {
 		args := append([]string{"build"}, flags...)
 		out, err := exec.Command("go", append(args, "-o", filepath.Join(dir, name), "bulkhead/cmd/bulkhead")...).CombinedOutput()
 		if err != nil {

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"bulkhead/b2bua"
+)
+
+// exported opens a record file that has this text.
+func exported(t *testing.T, name, text string) *exportFile {
+	t.Helper()
+	if text != "" {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := b2bua.OpenRecordFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	x, err := newExportFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func detail(call string) []byte { return fmt.Appendf(nil, `{"call":%q}`, call) }
+
+func lines(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+		t.Errorf("the file ends within a line")
+	}
+	return strings.Fields(string(text))
+}
+
+// TestARecordIsWrittenOnce, whatever was in the file when the node came back.
+func TestARecordIsWrittenOnce(t *testing.T) {
+	long := strings.Repeat(" ", longest+longest/2)
+	for name, c := range map[string]struct{ before, after string }{
+		"nothing":                 {"", `{"call":"x"}` + "\n"},
+		"it":                      {`{"call":"x"}` + "\n", `{"call":"x"}` + "\n"},
+		"another":                 {`{"call":"y"}` + "\n", `{"call":"y"}` + "\n" + `{"call":"x"}` + "\n"},
+		"a part of it":            {`{"call":"y"}` + "\n" + `{"call":"x`, `{"call":"y"}` + "\n" + `{"call":"x"}` + "\n"},
+		"only a part":             {`{"ca`, `{"call":"x"}` + "\n"},
+		"it, and what is no JSON": {`{"call":"x"}` + "\n" + "\x00\x00\n", `{"call":"x"}` + "\n" + "\x00\x00\n"},
+		"it, behind a long line":  {long + "\n" + `{"call":"x"}` + "\n", long + "\n" + `{"call":"x"}` + "\n"},
+		"a long line without end": {`{"call":"x"}` + "\n" + long, `{"call":"x"}` + "\n"},
+		"it, at the end of a large file": {
+			strings.Repeat(strings.Repeat(" ", 1023)+"\n", lastBytes/1024+100) + `{"call":"x"}` + "\n",
+			strings.Repeat(strings.Repeat(" ", 1023)+"\n", lastBytes/1024+100) + `{"call":"x"}` + "\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "calls.jsonl")
+			for range 2 {
+				x := exported(t, file, c.before)
+				c.before = ""
+				for range 2 {
+					if err := x.take("x", detail("x")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if text, err := os.ReadFile(file); err != nil || string(text) != c.after {
+				t.Errorf("%d bytes, want %d: %.200q; %v", len(text), len(c.after), text, err)
+			}
+		})
+	}
+}
+
+// TestRecordsComeFromTwoSides: from the store, and from the writer that has no place
+// in it for them.
+func TestRecordsComeFromTwoSides(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "calls.jsonl")
+	x := exported(t, file, "")
+	var sides sync.WaitGroup
+	for range 2 {
+		sides.Go(func() {
+			for i := range remembered {
+				if err := x.take(fmt.Sprint(i), detail(fmt.Sprint(i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	sides.Wait()
+	seen := map[string]bool{}
+	for _, line := range lines(t, file) {
+		if seen[line] {
+			t.Errorf("%s twice", line)
+		}
+		seen[line] = true
+	}
+	if len(seen) != remembered {
+		t.Errorf("%d records", len(seen))
+	}
+}
+
+// TestAPipeTakesRecords too: it has no past.
+func TestAPipeTakesRecords(t *testing.T) {
+	if err := exported(t, os.DevNull, "").take("x", detail("x")); err != nil {
+		t.Error(err)
+	}
+}
