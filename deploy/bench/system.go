@@ -36,7 +36,16 @@ func (b *bench) start(ctx context.Context, name string) (*system, error) {
 		cmd = exec.CommandContext(ctx, "kamailio", "-DD", "-E", "-f", filepath.Join(b.here, "kamailio.cfg"),
 			"-Y", b.work, "-P", filepath.Join(b.work, "kamailio.pid"), "-m", "1024", "-M", "16")
 	case "bulkhead":
-		cmd = exec.CommandContext(ctx, b.program, "serve", "--drain", "1s", filepath.Join(b.here, "bulkhead.yaml"))
+		// The records go beside the configuration, which must not be the repository.
+		file := filepath.Join(b.work, "bulkhead.yaml")
+		text, err := os.ReadFile(filepath.Join(b.here, "bulkhead.yaml"))
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			return nil, err
+		}
+		cmd = exec.CommandContext(ctx, b.program, "serve", "--drain", "1s", file)
 	default:
 		return nil, fmt.Errorf("no such system")
 	}
