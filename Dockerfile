@@ -1,5 +1,5 @@
 # docker build -t bulkhead .
-# docker run --network host -v ./config.yaml:/etc/bulkhead/config.yaml bulkhead
+# docker run --network host --stop-timeout 120 -v ./config.yaml:/etc/bulkhead/config.yaml bulkhead
 #
 # It runs as a user of its own, who may write in /var/lib/bulkhead: name cdr.file
 # and key_file there.
@@ -24,7 +24,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/bulkhead /bulkhead
 USER bulkhead
 WORKDIR /var/lib/bulkhead
-EXPOSE 5060/udp 5060/tcp 5061/tcp 8080/tcp
+EXPOSE 5060/udp 5060/tcp 5061/tcp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 \
     CMD ["/bulkhead", "ping", "/etc/bulkhead/config.yaml"]

@@ -41,6 +41,7 @@ type Engine struct {
 	muted    atomic.Bool
 	loading  atomic.Pointer[loads] // while calls are being restored
 	settled  chan struct{}         // capacity 1: a record has been written
+	notices  notices
 	observer Observer
 	between  func(*Call) *Call // tests: what becomes of a call between two events
 }
@@ -187,8 +188,12 @@ func (e *Engine) Known(realm string, source netip.Addr) bool {
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).
-func (e *Engine) Dropped(realm, name string, _ netip.Addr, _ int) {
+func (e *Engine) Dropped(realm, name string, source netip.Addr, _ int) {
 	e.metrics.Dropped.WithLabelValues("wire", name).Inc()
+	if n := e.notices.due(realm+" "+name, time.Now()); n > 0 {
+		e.log.Warn("messages dropped", zap.String("realm", realm), zap.String("reason", name),
+			zap.Int("messages", n), zap.Stringer("last_from", source))
+	}
 }
 
 // Receive takes a message from the wire (wire.Receiver). It never blocks.

@@ -32,7 +32,11 @@ func (s *strand) perform(now time.Time, actions []Action) {
 			e.saw(s.id, a.Leg, true, now, nil, a.Name)
 		case Failover:
 			e.metrics.Failovers.WithLabelValues(a.Carrier, a.Next, a.Cause.Why.String()).Inc()
-			e.log.Info("failover",
+			what := "failover"
+			if a.Next == "" {
+				what = "attempt failed"
+			}
+			e.log.Info(what,
 				zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt), zap.String("carrier", a.Carrier),
 				zap.Stringer("cause", a.Cause.Why), zap.Int("status", a.Cause.Code), zap.Int("q850", a.Cause.Q850),
 				zap.String("text", a.Cause.Text), zap.String("next", a.Next))

@@ -59,7 +59,11 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keep
 	}
 	for realm, sockets := range c.Sockets() {
 		for _, s := range sockets {
-			config.Own[realm] = append(config.Own[realm], s.Address.Addr())
+			own := s.Address.Addr()
+			if own.IsUnspecified() {
+				own = loopback(own)
+			}
+			config.Own[realm] = append(config.Own[realm], own)
 		}
 	}
 	metrics := b2bua.NewMetrics(prometheus.NewRegistry())
@@ -69,6 +73,15 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keep
 	}
 	r.Engine = b2bua.New(config, book, network, records, log, metrics, o)
 	return &border{edge: edge, engine: r.Engine}, nil
+}
+
+// loopback is how a node reaches a socket of its own that listens on all addresses
+// of a family.
+func loopback(any netip.Addr) netip.Addr {
+	if any.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
 }
 
 // wire is the configuration of the sockets.
@@ -104,11 +117,16 @@ func (c *Config) key() (key [32]byte, err error) {
 		_, err = rand.Read(key[:])
 		return key, err
 	}
-	name := string(c.KeyFile)
-	text, err := os.ReadFile(name)
+	key, err = readKey(string(c.KeyFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return makeKey(name)
+		return makeKey(string(c.KeyFile))
 	}
+	return key, err
+}
+
+// readKey reads a key file.
+func readKey(name string) (key [32]byte, err error) {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return key, fmt.Errorf("reading the key: %w", err)
 	}
@@ -119,8 +137,9 @@ func (c *Config) key() (key [32]byte, err error) {
 	return [32]byte(b), nil
 }
 
-// makeKey writes a new key; a node that starts at the same moment wins or loses
-// whole.
+// makeKey writes a new key under another name and then gives it its own: the file
+// is whole or not there, and of two nodes that start at the same moment both read
+// the one that came first.
 func makeKey(name string) (key [32]byte, err error) {
 	if _, err := rand.Read(key[:]); err != nil {
 		return key, err
@@ -128,19 +147,25 @@ func makeKey(name string) (key [32]byte, err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return key, fmt.Errorf("making the key file: %w", err)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
 		return key, fmt.Errorf("making the key file: %w", err)
 	}
-	defer f.Close()
-	if _, err := f.WriteString(hex.EncodeToString(key[:]) + "\n"); err != nil {
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(hex.EncodeToString(key[:]) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return key, fmt.Errorf("writing the key file: %w", err)
+	}
+	if err := os.Link(f.Name(), name); errors.Is(err, fs.ErrExist) {
+		return readKey(name)
+	} else if err != nil {
+		return key, fmt.Errorf("making the key file: %w", err)
 	}
 	return key, nil
 }
 
-// logger is the process's log as configured.
-func (c *Config) logger() (*zap.Logger, error) {
+// logger is the process's log as configured, on standard error or where out says.
+func (c *Config) logger(out ...string) (*zap.Logger, error) {
 	z := zap.NewProductionConfig()
 	if c.Log.Format == "console" {
 		z = zap.NewDevelopmentConfig()
@@ -154,6 +179,10 @@ func (c *Config) logger() (*zap.Logger, error) {
 	z.EncoderConfig.TimeKey = "time"
 	z.EncoderConfig.EncodeTime = func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
 		e.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	z.Sampling = nil // every call has its line
+	if len(out) > 0 {
+		z.OutputPaths = out
 	}
 	z.DisableStacktrace = true
 	z.DisableCaller = true

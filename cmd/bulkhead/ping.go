@@ -114,9 +114,13 @@ func (c *Config) pingTarget() (netip.AddrPort, error) {
 	sockets := c.Sockets()
 	for _, realm := range slices.Sorted(maps.Keys(sockets)) {
 		for _, s := range sockets[realm] {
-			if s.Transport == dialog.UDP {
-				return s.Address, nil
+			if s.Transport != dialog.UDP {
+				continue
 			}
+			if s.Address.Addr().IsUnspecified() {
+				return netip.AddrPortFrom(loopback(s.Address.Addr()), s.Address.Port()), nil
+			}
+			return s.Address, nil
 		}
 	}
 	return netip.AddrPort{}, errors.New("the configuration has no UDP socket to ask")

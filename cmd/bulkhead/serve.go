@@ -27,6 +27,9 @@ func serveCommand() *cobra.Command {
 			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if drain < 0 {
+				return fmt.Errorf("--drain %s: must not be negative", drain)
+			}
 			config, warnings, err := Load(args[0])
 			if err != nil {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
@@ -79,6 +82,14 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
+	reopen := func() {
+		if file == nil {
+			return
+		}
+		if err := file.Reopen(); err != nil {
+			log.Error("record file", zap.Error(err))
+		}
+	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -89,15 +100,11 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 			return fmt.Errorf("serving: %w", err)
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				if file != nil {
-					if err := file.Reopen(); err != nil {
-						log.Error("record file", zap.Error(err))
-					}
-				}
+				reopen()
 				continue
 			}
 			log.Info("draining", zap.Stringer("signal", s), zap.Int("calls", b.engine.Active()), zap.Duration("for", drain))
-			err := b.drain(drain)
+			err := b.drain(drain, signals, reopen)
 			stop()
 			return errors.Join(err, <-served)
 		}
@@ -136,9 +143,23 @@ func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile)
 	return u.run(ctx)
 }
 
-// drain ends service: at once for new calls, in time for those that run.
-func (b *border) drain(wait time.Duration) error {
+// drain ends service: at once for new calls, in time for those that run. A second
+// signal is for those who cannot wait: the BYEs go out now.
+func (b *border) drain(wait time.Duration, signals <-chan os.Signal, reopen func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	return b.engine.Drain(ctx)
+	drained := make(chan error, 1)
+	go func() { drained <- b.engine.Drain(ctx) }()
+	for {
+		select {
+		case err := <-drained:
+			return err
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				reopen()
+				continue
+			}
+			cancel()
+		}
+	}
 }

@@ -92,22 +92,6 @@ func TestLoadThroughAHandover(t *testing.T) {
 	l.all(l.nodes[1])
 }
 
-// The frozen node keeps the sockets, so nobody can serve until it wakes; then it
-// must find that it has lost the unit before it says anything.
-func TestLoadThroughAFrozenNode(t *testing.T) {
-	t.Parallel()
-	l := loaded(t, 163)
-	l.nodes[0].signal(syscall.SIGSTOP)
-	woken := time.NewTimer(5 * time.Second)
-	<-woken.C
-	l.nodes[0].signal(syscall.SIGCONT)
-	l.nodes[1].took()
-	l.all(l.nodes[1])
-	if n := l.nodes[0].owned(); n != 1 {
-		t.Errorf("the woken node took the unit %d times", n)
-	}
-}
-
 func TestLoadThroughAFrozenRedis(t *testing.T) {
 	t.Parallel()
 	l := loaded(t, 164)
