@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -22,7 +23,7 @@ const (
 type socket struct {
 	realm string
 	addr  netip.AddrPort
-	udp   atomic.Pointer[net.UDPConn] // replaced when it fails for good
+	udp   atomic.Pointer[datagrams] // replaced when it fails for good
 	watch watch
 }
 
@@ -41,7 +42,7 @@ func (e *Edge) bindUDP(realm string, addr netip.AddrPort) (*socket, error) {
 	return s, nil
 }
 
-func openUDP(ctx context.Context, addr netip.AddrPort) (*net.UDPConn, error) {
+func openUDP(ctx context.Context, addr netip.AddrPort) (*datagrams, error) {
 	control := func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		failed := raw.Control(func(fd uintptr) {
@@ -63,7 +64,12 @@ func openUDP(ctx context.Context, addr netip.AddrPort) (*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pc.(*net.UDPConn), nil
+	udp := pc.(*net.UDPConn)
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, udp.Close())
+	}
+	return &datagrams{udp, raw}, nil
 }
 
 // network binds a socket to one family: "udp4", "tcp6".
@@ -75,12 +81,10 @@ func network(kind string, a netip.Addr) string {
 }
 
 // bufferSize is what the kernel made of the wish; it books twice of it.
-func bufferSize(udp *net.UDPConn) (n int) {
-	if raw, err := udp.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			n, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
-		})
-	}
+func bufferSize(udp *datagrams) (n int) {
+	_ = udp.raw.Control(func(fd uintptr) {
+		n, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF)
+	})
 	return n / 2
 }
 
@@ -104,10 +108,10 @@ func (e *Edge) readUDP(s *socket) {
 	buf := make([]byte, 64<<10)
 	var bad trouble
 	for {
-		n, from, err := s.udp.Load().ReadFromUDPAddrPort(buf)
+		n, from, err := s.udp.Load().read(buf)
 		if err == nil {
 			bad.over()
-			e.datagram(s, unmap(from), buf[:n])
+			e.datagram(s, from, buf[:n])
 			continue
 		}
 		if e.ctx.Err() != nil {
@@ -168,7 +172,7 @@ func (s *socket) send(to netip.AddrPort, data []byte, unsent func(error)) {
 	sent := s.watch.add(to, data, unsent)
 	var err error
 	for range 4 {
-		if _, err = s.udp.Load().WriteToUDPAddrPort(data, to); err == nil {
+		if err = s.udp.Load().write(to, data); err == nil {
 			return
 		}
 		if s.unreachable() == 0 && !reported(err) {

@@ -106,14 +106,12 @@ func reported(err error) bool {
 
 // unreachable empties the queue and returns how many messages were in it.
 func (s *socket) unreachable() (n int) {
-	raw, err := s.udp.Load().SyscallConn()
-	if err != nil {
-		return 0
-	}
+	raw := s.udp.Load().raw
 	quoted, oob := make([]byte, 2048), make([]byte, 512)
 	for {
 		var size, control int
 		var from unix.Sockaddr
+		var err error
 		failed := raw.Control(func(fd uintptr) {
 			size, control, _, from, err = unix.Recvmsg(int(fd), quoted, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		})
