@@ -87,7 +87,7 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		}),
 		unit: o.Unit, exporter: o.Node, keys: keysOf(o.Prefix, o.Unit), now: o.Now,
-		followers: followers{want: o.Replicas, wait: o.ReplicaWait, now: o.Now},
+		followers: followers{want: o.Replicas, wait: o.ReplicaWait, now: o.Now, short: true},
 		acquire:   newScript(acquireText), reclaim: newScript(reclaimText), lease: newScript(leaseText),
 		put: newScript(putText), end: newScript(endText), beat: newScript(beatText),
 	}, nil
@@ -95,7 +95,7 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 
 // RedisCommands is what the user of a Redis with access control needs, beside its keys.
 const RedisCommands = "+auth +hello +ping +client|setname +evalsha +eval +wait +info +time" +
-	" +get +mget +getrange +set +del +exists +incr +pexpire" +
+	" +get +getdel +mget +getrange +set +del +exists +incr +pexpire" +
 	" +hset +hdel +hmget +hgetall +zadd +zrem +zrange +zremrangebyscore" +
 	" +xadd +xreadgroup +xgroup|create +xack +xdel"
 

@@ -20,6 +20,9 @@ type Memory struct {
 	holder  string // of the lease, or for whom it is reserved
 	until   time.Time
 	swept   time.Time
+	beats   map[string]time.Time
+	wish    string
+	wished  time.Time // until then the wish holds
 }
 
 type detail struct {
@@ -29,7 +32,7 @@ type detail struct {
 
 // NewMemory makes an empty store. now is the clock that records expire by.
 func NewMemory(now func() time.Time) *Memory {
-	return &Memory{now: now, live: map[string]Item{}, ended: map[string]Item{}}
+	return &Memory{now: now, live: map[string]Item{}, ended: map[string]Item{}, beats: map[string]time.Time{}}
 }
 
 // Own is Store.
@@ -181,6 +184,49 @@ func (m *Memory) Details(ctx context.Context, each func(string, []byte) error) e
 			return err
 		}
 	}
+}
+
+// Beat is Assembly.
+func (m *Memory) Beat(ctx context.Context, node string, forget time.Duration) ([]Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	m.beats[node] = now
+	var nodes []Node
+	for name, at := range m.beats {
+		if now.Sub(at) > forget {
+			delete(m.beats, name)
+		} else {
+			nodes = append(nodes, Node{name, now.Sub(at)})
+		}
+	}
+	return nodes, ctx.Err()
+}
+
+// Wish is Assembly.
+func (m *Memory) Wish(ctx context.Context, next string, within time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wish, m.wished = next, m.now().Add(within)
+	return ctx.Err()
+}
+
+// Wished is Assembly.
+func (m *Memory) Wished(ctx context.Context) (next string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.now().Before(m.wished) {
+		next = m.wish
+	}
+	m.wish = ""
+	return next, ctx.Err()
+}
+
+// Owner is Assembly.
+func (m *Memory) Owner(ctx context.Context) (Owner, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Owner{m.owner, m.epoch}, ctx.Err()
 }
 
 // Close is Store.

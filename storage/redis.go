@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -36,11 +35,11 @@ type Redis struct {
 }
 
 // keys are the names of a unit's keys.
-type keys struct{ epoch, owner, seq, live, details, nodes, call string }
+type keys struct{ epoch, owner, seq, live, details, nodes, wish, call string }
 
 func keysOf(prefix, unit string) keys {
 	p := prefix + "{" + unit + "}:"
-	return keys{p + "epoch", p + "owner", p + "seq", p + "live", p + "cdr", p + "nodes", p + "call:"}
+	return keys{p + "epoch", p + "owner", p + "seq", p + "live", p + "cdr", p + "nodes", p + "wish", p + "call:"}
 }
 
 // Own is Store.
@@ -209,27 +208,6 @@ func (r *Redis) Get(ctx context.Context, id string) (Item, error) {
 		err = ErrEnded
 	}
 	return it, err
-}
-
-// Node is a node that has been heard of.
-type Node struct {
-	Name   string
-	Silent time.Duration // since its last beat
-}
-
-// Beat notes that the node is alive, and returns all that have been within the time
-// after which a node is forgotten. It needs no epoch.
-func (r *Redis) Beat(ctx context.Context, node string, forget time.Duration) ([]Node, error) {
-	a, err := r.run(ctx, step{r.beat, []string{r.keys.nodes}, []any{node, strconv.FormatInt(forget.Milliseconds(), 10)}})
-	if err != nil {
-		return nil, fmt.Errorf("storage: heartbeat: %w", err)
-	}
-	now := number(a[0], 0)
-	var nodes []Node
-	for i := 1; i+1 < len(a[0]); i += 2 {
-		nodes = append(nodes, Node{text(a[0], i), time.Duration(now-number(a[0], i+1)) * time.Millisecond})
-	}
-	return nodes, nil
 }
 
 // Close is Store.

@@ -66,7 +66,8 @@ func TestDatagramsEndWithTheirSocket(t *testing.T) {
 
 func openForTest(t *testing.T, at string) *datagrams {
 	t.Helper()
-	d, err := openUDP(t.Context(), netip.MustParseAddrPort(at))
+	e := &Edge{ctx: t.Context()}
+	d, err := e.openUDP(netip.MustParseAddrPort(at))
 	if err != nil {
 		t.Fatal(err)
 	}

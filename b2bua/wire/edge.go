@@ -110,7 +110,7 @@ func (e *Edge) bind(r *realm, l Listener) error {
 		}
 		return err
 	}
-	s, err := bindStream(e.ctx, r, l)
+	s, err := e.bindStream(r, l)
 	if err == nil {
 		r.listeners = append(r.listeners, s)
 	}

@@ -80,6 +80,10 @@ type Config struct {
 	WriteTimeout            time.Duration // of one write, and of connecting; default 5 s
 	MessageTimeout          time.Duration // from the first byte of a message to its last on a stream; default 10 s
 
+	// FreeBind binds sockets to addresses that are not here yet. What is sent from
+	// such an address is refused by the system, and nothing comes in by it.
+	FreeBind bool
+
 	// PeerName is the name that the certificate of a peer we connect to must
 	// have. Nil or empty: its address.
 	PeerName func(realm string, remote netip.AddrPort) string `yaml:"-"`

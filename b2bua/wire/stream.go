@@ -19,18 +19,18 @@ type listener struct {
 	tcp       atomic.Pointer[net.TCPListener] // replaced when it fails for good
 }
 
-func bindStream(ctx context.Context, r *realm, l Listener) (*listener, error) {
+func (e *Edge) bindStream(r *realm, l Listener) (*listener, error) {
 	s := &listener{realm: r, transport: l.Transport, addr: l.Addr}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(e); err != nil {
 		return nil, err
 	}
 	s.addr = unmap(s.tcp.Load().Addr().(*net.TCPAddr).AddrPort())
 	return s, nil
 }
 
-func (l *listener) open(ctx context.Context) error {
-	var lc net.ListenConfig
-	tcp, err := lc.Listen(ctx, network("tcp", l.addr.Addr()), l.addr.String())
+func (l *listener) open(e *Edge) error {
+	lc := e.config.listening(l.addr.Addr(), nil)
+	tcp, err := lc.Listen(e.ctx, network("tcp", l.addr.Addr()), l.addr.String())
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (e *Edge) accept(l *listener) {
 			return
 		}
 		if closed(err) {
-			_ = l.open(e.ctx) // the next round fails again, and it is tried again
+			_ = l.open(e) // the next round fails again, and it is tried again
 			if e.ctx.Err() != nil {
 				l.close()
 			}

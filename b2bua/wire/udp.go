@@ -1,13 +1,11 @@
 package wire
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,7 +26,7 @@ type socket struct {
 }
 
 func (e *Edge) bindUDP(realm string, addr netip.AddrPort) (*socket, error) {
-	udp, err := openUDP(e.ctx, addr)
+	udp, err := e.openUDP(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -42,25 +40,17 @@ func (e *Edge) bindUDP(realm string, addr netip.AddrPort) (*socket, error) {
 	return s, nil
 }
 
-func openUDP(ctx context.Context, addr netip.AddrPort) (*datagrams, error) {
-	control := func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		failed := raw.Control(func(fd uintptr) {
-			// Beyond rmem_max with CAP_NET_ADMIN, up to it without.
-			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+func (e *Edge) openUDP(addr netip.AddrPort) (*datagrams, error) {
+	lc := e.config.listening(addr.Addr(), func(fd int) error {
+		// Beyond rmem_max with CAP_NET_ADMIN, up to it without.
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
+				return err
 			}
-			if err == nil {
-				err = askUnreachable(int(fd), addr.Addr().Is4())
-			}
-		})
-		if failed != nil {
-			return failed
 		}
-		return err
-	}
-	lc := net.ListenConfig{Control: control}
-	pc, err := lc.ListenPacket(ctx, network("udp", addr.Addr()), addr.String())
+		return askUnreachable(fd, addr.Addr().Is4())
+	})
+	pc, err := lc.ListenPacket(e.ctx, network("udp", addr.Addr()), addr.String())
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +60,6 @@ func openUDP(ctx context.Context, addr netip.AddrPort) (*datagrams, error) {
 		return nil, errors.Join(err, udp.Close())
 	}
 	return &datagrams{udp, raw}, nil
-}
-
-// network binds a socket to one family: "udp4", "tcp6".
-func network(kind string, a netip.Addr) string {
-	if a.Is4() {
-		return kind + "4"
-	}
-	return kind + "6"
 }
 
 // bufferSize is what the kernel made of the wish; it books twice of it.
@@ -131,7 +113,7 @@ func (e *Edge) readUDP(s *socket) {
 
 // reopen takes the place of a socket that is no more.
 func (e *Edge) reopen(s *socket) {
-	udp, err := openUDP(e.ctx, s.addr)
+	udp, err := e.openUDP(s.addr)
 	if err != nil {
 		return // the next read fails again, and it is tried again
 	}

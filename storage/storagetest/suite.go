@@ -37,6 +37,7 @@ func Suite(t *testing.T, make func(t *testing.T) (storage.Store, Clock)) {
 		"ManyWriters":           testWriters,
 		"ReclaimAfterLoss":      testReclaim,
 		"Lease":                 testLease,
+		"Assembly":              testAssembly,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, clock := make(t)
@@ -297,80 +298,6 @@ func testReclaim(t *testing.T, s storage.Store, c Clock) {
 	if next := own(t, s, "b"); next <= e+7 {
 		t.Fatalf("epoch %d after %d", next, e+7)
 	}
-}
-
-func testLease(t *testing.T, s storage.Store, c Clock) {
-	l, ok := s.(storage.Leaser)
-	if !ok {
-		t.Fatalf("%T has no leases", s)
-	}
-	ctx := context.Background()
-	acquire := func(node string) (epoch uint64) {
-		t.Helper()
-		Eventually(t, node+" acquires", func() bool {
-			var err error
-			epoch, err = l.Acquire(ctx, node, 100*time.Millisecond)
-			if err != nil && !errors.Is(err, storage.ErrHeld) {
-				t.Fatalf("Acquire: %v", err)
-			}
-			c.Advance(10 * time.Millisecond) // who waits asks often
-			return err == nil
-		})
-		return epoch
-	}
-	held := func(by, node string) {
-		t.Helper()
-		_, err := l.Acquire(ctx, node, time.Hour)
-		var h *storage.HeldError
-		if !errors.As(err, &h) || h.Node != by || h.Left <= 0 {
-			t.Fatalf("Acquire by %s: %v, want it held by %s", node, err, by)
-		}
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	a := acquire("a")
-	must(l.Renew(ctx, a, time.Hour))
-	held("a", "b")
-	put(t, s, a, item(c, "x", 1, "one"))
-	// It runs out.
-	must(l.Renew(ctx, a, time.Millisecond))
-	c.Advance(time.Second)
-	b := acquire("b")
-	if b <= a {
-		t.Fatalf("epoch %d after %d", b, a)
-	}
-	if err := l.Renew(ctx, a, time.Hour); !errors.Is(err, storage.ErrFenced) {
-		t.Fatalf("Renew of an old epoch: %v", err)
-	}
-	if err := l.Release(ctx, a, "", 0); !errors.Is(err, storage.ErrFenced) {
-		t.Fatalf("Release of an old epoch: %v", err)
-	}
-	// It is handed over: what is under way may still be written until b2 comes.
-	must(l.Renew(ctx, b, time.Hour))
-	must(l.Release(ctx, b, "c", time.Hour))
-	held("c", "a")
-	put(t, s, b, item(c, "x", 2, "two"))
-	third, err := l.Acquire(ctx, "c", time.Hour)
-	must(err)
-	held("c", "b")
-	// It is given up, and free for all. A new process of a node fences the old one.
-	must(l.Release(ctx, third, "", 0))
-	fourth, err := l.Acquire(ctx, "b", time.Hour)
-	must(err)
-	fifth, err := l.Acquire(ctx, "b", time.Hour)
-	must(err)
-	if fifth <= fourth {
-		t.Fatalf("epoch %d after %d", fifth, fourth)
-	}
-	if err := s.Write(ctx, fourth, storage.Batch{Puts: []storage.Item{item(c, "x", 3, "three")}}); !errors.Is(err, storage.ErrFenced) {
-		t.Fatalf("Write of an old epoch: %v", err)
-	}
-	// Who has the address does not ask.
-	own(t, s, "a")
 }
 
 func testMemory(t *testing.T, s storage.Store, c Clock) {
