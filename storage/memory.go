@@ -191,7 +191,9 @@ func (m *Memory) Beat(ctx context.Context, node string, forget time.Duration) ([
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	m.beats[node] = now
+	if node != "" {
+		m.beats[node] = now
+	}
 	var nodes []Node
 	for name, at := range m.beats {
 		if now.Sub(at) > forget {

@@ -26,7 +26,7 @@ type Owner struct {
 // needs the epoch, and none of it decides who owns the unit.
 type Assembly interface {
 	// Beat notes that the node is alive, and returns all that have been within the
-	// time after which a node is forgotten.
+	// time after which a node is forgotten. Who is no node, "", only asks.
 	Beat(ctx context.Context, node string, forget time.Duration) ([]Node, error)
 
 	// Wish asks the owner to hand the unit over to a node. Who does not hear of it

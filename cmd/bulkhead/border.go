@@ -28,24 +28,44 @@ type border struct {
 	engine *b2bua.Engine
 }
 
-// receiver lets the sockets be bound, and so have addresses, before there is an
-// engine to take what comes in by them.
-type receiver struct{ *b2bua.Engine }
+// sockets are bound before there is an engine to take what comes in by them: so
+// they have addresses, and what arrives waits.
+type sockets struct {
+	*b2bua.Engine
+	edge *wire.Edge
+}
 
-// newBorder binds the sockets of a configuration and puts an engine behind them.
-// Nothing is read before run.
-func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks func() bool, log *zap.Logger, o b2bua.Observer) (*border, error) {
+// bind binds the sockets of a configuration. Nothing is read yet.
+func (c *Config) bind(log *zap.Logger) (*sockets, error) {
+	s := &sockets{}
+	var err error
+	if s.edge, err = wire.New(c.wire(), s, log); err != nil {
+		return nil, err
+	}
+	if err := s.edge.Listen(); err != nil {
+		return nil, errors.Join(err, s.edge.Close())
+	}
+	return s, nil
+}
+
+// openBorder is a border whose calls live and die with it.
+func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, o b2bua.Observer) (*border, error) {
+	s, err := c.bind(log)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBorder(c, s, key, records, nil, nil, log, o)
+	if err != nil {
+		return nil, errors.Join(err, s.edge.Close())
+	}
+	return b, nil
+}
+
+// newBorder puts an engine behind sockets. Nothing is read before run.
+func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks func() bool, log *zap.Logger, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
-	}
-	r := &receiver{}
-	edge, err := wire.New(c.wire(), r, log)
-	if err != nil {
-		return nil, err
-	}
-	if err := edge.Listen(); err != nil {
-		return nil, errors.Join(err, edge.Close())
 	}
 	unit := ""
 	if c.Unit != nil {
@@ -57,9 +77,9 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keep
 		Own:    map[string][]netip.Addr{},
 		Keeper: keeper, Speaks: speaks,
 	}
-	for realm, sockets := range c.Sockets() {
-		for _, s := range sockets {
-			own := s.Address.Addr()
+	for realm, all := range c.Sockets() {
+		for _, one := range all {
+			own := one.Address.Addr()
 			if own.IsUnspecified() {
 				own = loopback(own)
 			}
@@ -67,12 +87,12 @@ func newBorder(c *Config, key [32]byte, records b2bua.Records, keeper b2bua.Keep
 		}
 	}
 	metrics := b2bua.NewMetrics(prometheus.NewRegistry())
-	var network b2bua.Wire = edge
+	var network b2bua.Wire = s.edge
 	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
-		network = c.around(edge)
+		network = c.around(s.edge)
 	}
-	r.Engine = b2bua.New(config, book, network, records, log, metrics, o)
-	return &border{edge: edge, engine: r.Engine}, nil
+	s.Engine = b2bua.New(config, book, network, records, log, metrics, o)
+	return &border{edge: s.edge, engine: s.Engine}, nil
 }
 
 // loopback is how a node reaches a socket of its own that listens on all addresses
@@ -90,6 +110,7 @@ func (c *Config) wire() wire.Config {
 		Realms:           make(map[string]wire.Realm, len(c.Realms)),
 		MaxMessage:       int(c.Security.MaxMessage),
 		MaxRatePerSource: c.Security.MaxRatePerSource,
+		FreeBind:         c.follows(),
 	}
 	for name, r := range c.Realms {
 		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media}

@@ -116,7 +116,7 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 	}
 	d.ladder = &ladder{out: out, parties: []string{"caller", "bulkhead", "tc1", "tc2"}}
 	var key [32]byte
-	b, err := newBorder(config, key, &d.records, nil, nil, zap.NewNop(), d.ladder)
+	b, err := openBorder(config, key, &d.records, zap.NewNop(), d.ladder)
 	if err != nil {
 		return err
 	}

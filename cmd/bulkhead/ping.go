@@ -26,7 +26,8 @@ func pingCommand() *cobra.Command {
 		Short: "Ask a running Bulkhead with OPTIONS whether it answers (for health checks)",
 		Long: "Send OPTIONS over UDP to the first UDP socket of the configuration and fail if\n" +
 			"no 200 comes. A node always answers its own address; --from asks from another\n" +
-			"one of this machine, such as a trunk's.",
+			"one of this machine, such as a trunk's. A node whose unit another one has does not\n" +
+			"answer; it is well while it is heard by the store.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, _, err := Load(args[0])
@@ -38,7 +39,9 @@ func pingCommand() *cobra.Command {
 			defer cancel()
 			line, err := config.ping(ctx, from)
 			if err != nil {
-				return err
+				if line = config.standsBy(cmd.Context()); line == "" {
+					return err
+				}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), line)
 			return err
@@ -107,6 +110,35 @@ func (c *Config) ping(ctx context.Context, from string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s does not answer", target)
+}
+
+// standsBy says that this node is alive and another one has the unit; empty: it is
+// not so.
+func (c *Config) standsBy(ctx context.Context) string {
+	if c.State == nil || c.State.Redis == nil {
+		return ""
+	}
+	store, err := c.redis()
+	if err != nil {
+		return ""
+	}
+	defer store.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	owner, err := store.Owner(ctx)
+	if err != nil || owner.Node == c.Node {
+		return ""
+	}
+	all, err := store.Beat(ctx, "", beatForget)
+	if err != nil {
+		return ""
+	}
+	for _, n := range all {
+		if n.Name == c.Node && n.Silent <= beatSilent {
+			return fmt.Sprintf("standing by: unit %s is with %q", c.unitName(), owner.Node)
+		}
+	}
+	return ""
 }
 
 // pingTarget is the first UDP socket, by the names of the realms.

@@ -14,17 +14,19 @@ import (
 	"go.uber.org/zap"
 
 	"bulkhead/b2bua"
-	"bulkhead/storage"
 )
 
 func serveCommand() *cobra.Command {
 	drain := 30 * time.Second
+	var track string
 	c := &cobra.Command{
 		Use:   "serve FILE",
 		Short: "Run the session border controller",
 		Long: "Run until SIGTERM or SIGINT. Then new calls are refused with 503 and Retry-After,\n" +
 			"running ones may end by themselves for as long as --drain says, what is left is\n" +
-			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew.",
+			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew.\n\n" +
+			"With state.redis the node is one of a unit's: where another one is alive, a signal\n" +
+			"hands the calls over to it instead, and nobody notices.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if drain < 0 {
@@ -35,14 +37,18 @@ func serveCommand() *cobra.Command {
 				fmt.Fprintln(cmd.ErrOrStderr(), err)
 				return errRefused
 			}
-			return serve(config, warnings, drain)
+			if track != "" && !config.follows() {
+				return errors.New("--track: it goes with unit.mode: address")
+			}
+			return serve(config, warnings, drain, track)
 		},
 	}
 	c.Flags().DurationVar(&drain, "drain", drain, "how long running calls may go on after SIGTERM")
+	c.Flags().StringVar(&track, "track", "", "file that says 0 while this node can take the unit's address, else 1 (for keepalived)")
 	return c
 }
 
-func serve(c *Config, warnings []Warning, drain time.Duration) error {
+func serve(c *Config, warnings []Warning, drain time.Duration, track string) error {
 	collectLess()
 	log, err := c.logger()
 	if err != nil {
@@ -70,9 +76,9 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 		records = file
 	}
 	if c.State != nil && c.State.Redis != nil {
-		return serveUnit(c, key, log, file)
+		return serveUnit(c, key, log, file, drain, track)
 	}
-	b, err := newBorder(c, key, records, nil, nil, log, nil)
+	b, err := openBorder(c, key, records, log, nil)
 	if err != nil {
 		return err
 	}
@@ -109,38 +115,6 @@ func serve(c *Config, warnings []Warning, drain time.Duration) error {
 			return errors.Join(err, <-served)
 		}
 	}
-}
-
-// serveUnit serves the unit's calls whenever this node owns them. A signal hands
-// them over: they are stored, and the node that takes the unit goes on with them.
-func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) error {
-	storage.LogRedis(func(line string) { log.Debug("redis", zap.String("line", line)) })
-	u, err := newUnit(c, key, log, file)
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	rotated := make(chan os.Signal, 1)
-	signal.Notify(rotated, syscall.SIGHUP)
-	defer signal.Stop(rotated)
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-rotated:
-				if file == nil {
-					continue
-				}
-				if err := file.Reopen(); err != nil {
-					log.Error("record file", zap.Error(err))
-				}
-			}
-		}
-	}()
-	log.Info("standing by", zap.String("unit", c.unitName()))
-	return u.run(ctx)
 }
 
 // drain ends service: at once for new calls, in time for those that run. A second

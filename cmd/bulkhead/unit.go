@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,38 +18,114 @@ import (
 	"bulkhead/storage"
 )
 
-// A unit is owned by lease: whoever holds it in the store binds the unit's
-// sockets and serves its calls.
+// How long a unit waits for what.
 const (
-	leaseFor   = time.Second
+	leaseFor   = time.Second // who stood still for longer asks before it speaks
 	leaseRenew = leaseFor / 4
 	leaseAsk   = 20 * time.Millisecond // how often a standby asks: the gap of a hand-over
-	exportEach = 200 * time.Millisecond
 	closeFor   = 2 * time.Second
+	givenUp    = leaseFor        // until a unit that was given up for a fault is taken again
+	reserved   = 2 * time.Second // for the node that a unit is handed over to
 )
 
 // unitStore is what a unit needs of its store.
 type unitStore interface {
 	storage.Store
 	storage.Leaser
+	storage.Assembly
 }
 
-// unit takes a unit's calls whenever its lease is free, and serves them until it
-// is lost or the process ends.
+// claim decides when a unit is this node's.
+type claim interface {
+	// take waits until the unit is ours, and returns its epoch.
+	take(ctx context.Context) (epoch uint64, err error)
+	// left waits until the unit is not ours any more, as far as the claim can say.
+	left(ctx context.Context)
+	// fenced tells that another node has taken the unit.
+	fenced()
+}
+
+// unit takes a unit's calls whenever it may, and serves them until it is lost or
+// the process ends.
 type unit struct {
 	config *Config
 	key    [32]byte
 	log    *zap.Logger
 	store  unitStore
+	claim  claim
+	nodes  *nodes
 	file   *exportFile // nil: records stay in the store
+
+	exports sync.Mutex // details are fetched by one at a time
+
+	drain time.Duration   // how long calls may go on where nobody takes them over
+	hurry context.Context // ends when they may not
+}
+
+// serveUnit serves the unit's calls whenever this node owns them. A signal hands
+// them over: they are stored, and the node that takes the unit goes on with them.
+// Where there is none, the node drains; a second signal is for those who cannot wait.
+func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile, drain time.Duration, track string) error {
+	storage.LogRedis(func(line string) { log.Debug("redis", zap.String("line", line)) })
+	store, err := c.redis()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	hurry, now := context.WithCancel(context.Background())
+	defer now()
+	u := newUnit(c, key, log, store, drain, hurry)
+	if file != nil {
+		if u.file, err = newExportFile(file); err != nil {
+			return err
+		}
+	}
+	if track != "" {
+		u.nodes.fit = func(is bool) error { return writeTrack(track, is) }
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	go func() {
+		for s := range signals {
+			switch {
+			case s != syscall.SIGHUP && ctx.Err() != nil:
+				now()
+			case s != syscall.SIGHUP:
+				log.Info("leaving", zap.Stringer("signal", s))
+				stop()
+			case file != nil:
+				if err := file.Reopen(); err != nil {
+					log.Error("record file", zap.Error(err))
+				}
+			}
+		}
+	}()
+	log.Info("standing by", zap.String("unit", c.unitName()))
+	return u.run(ctx)
 }
 
 // newUnit connects nothing yet: a store that is down at the start is waited for.
-func newUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) (*unit, error) {
+func newUnit(c *Config, key [32]byte, log *zap.Logger, store unitStore, drain time.Duration, hurry context.Context) *unit {
+	u := &unit{config: c, key: key, log: log, store: store, drain: drain, hurry: hurry, nodes: newNodes(c.Node, store)}
+	u.claim = &lease{node: c.Node, store: store, log: log}
+	if c.follows() {
+		u.claim = newFollower(c.Node, c.Unit.addresses(), store, log)
+	}
+	return u
+}
+
+// redis is the store of the configuration's unit. It connects when it is first used.
+func (c *Config) redis() (*storage.Redis, error) {
 	r := c.State.Redis
 	o := storage.RedisOptions{
 		Addresses: r.Addresses, Sentinel: r.Sentinel, Cluster: r.Cluster, Username: r.Username,
-		Unit: c.unitName(), Node: c.Node,
+		Unit: c.unitName(), Node: c.Node, Replicas: 1, // if it has one
+	}
+	if r.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12} // vouched for by the system's authorities
 	}
 	if r.PasswordFile != "" {
 		secret, err := os.ReadFile(string(r.PasswordFile))
@@ -54,186 +134,83 @@ func newUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile) (
 		}
 		o.Password = strings.TrimSpace(string(secret))
 	}
-	store, err := storage.NewRedis(o)
-	if err != nil {
-		return nil, err
-	}
-	u := &unit{config: c, key: key, log: log, store: store}
-	if file != nil {
-		u.file, err = newExportFile(file)
-	}
-	return u, err
+	return storage.NewRedis(o)
 }
 
 // run serves until the context ends, and then hands over.
 func (u *unit) run(ctx context.Context) error {
-	defer u.store.Close()
-	returned := false
+	// The others hear of us, and we of our addresses, until the last call is away.
+	last, leave := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer leave()
+	beside.Go(func() { u.nodes.meet(last, u.log) })
+	beside.Go(func() { u.returned(last) })
+	if f, ok := u.claim.(*follower); ok {
+		beside.Go(func() { f.follow(last) })
+	}
 	for ctx.Err() == nil {
-		epoch, err := u.acquire(ctx, func() {
-			if !returned { // a node that comes back may have died with records in its hand
-				u.export(ctx, u.log)
-			}
-			returned = true
-		})
-		if err != nil {
-			break // the context has ended
+		err := u.turn(ctx)
+		switch {
+		case errors.Is(err, errHandedOver) && u.config.follows():
+			return nil // whoever moves the address does so when we end
+		case err == nil, errors.Is(err, errHandedOver):
+			continue
 		}
-		log := u.log.With(zap.Uint64("epoch", epoch))
-		if err := u.serve(ctx, epoch, log); err != nil {
-			log.Error("unit given up", zap.Error(err))
-			// Whatever it was, it may last; and who was fenced lets the other go first.
-			select {
-			case <-time.After(leaseFor):
-			case <-ctx.Done():
-			}
+		u.log.Error("unit given up", zap.Error(err))
+		// Whatever it was, it may last; and who was fenced lets the other go first.
+		select {
+		case <-time.After(givenUp):
+		case <-ctx.Done():
 		}
 	}
 	return nil
 }
 
-// acquire asks until the unit is ours. It tells when the store answers.
-func (u *unit) acquire(ctx context.Context, answers func()) (uint64, error) {
-	tick := time.NewTicker(leaseAsk)
-	defer tick.Stop()
-	warned := false
-	for {
-		epoch, err := u.store.Acquire(ctx, u.config.Node, leaseFor)
-		switch {
-		case err == nil:
-			return epoch, nil
-		case errors.Is(err, storage.ErrHeld):
-			warned = false
-			answers()
-		case !warned && ctx.Err() == nil:
-			u.log.Warn("the store does not answer", zap.Error(err))
-			warned = true
-		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-tick.C:
+// turn waits until the unit is ours and serves it until it is not. Who follows an
+// address has its sockets bound before, so that what comes in as soon as the address
+// is here waits until the unit is ours; who holds a lease binds them when it does.
+func (u *unit) turn(ctx context.Context) (err error) {
+	var s *sockets
+	if u.config.follows() {
+		s, err = u.config.bind(u.log)
+		u.nodes.ready(err == nil)
+		if err != nil {
+			return err
 		}
 	}
+	epoch, err := u.claim.take(ctx)
+	if err != nil { // the context has ended
+		return closeUnused(s)
+	}
+	if s == nil {
+		if s, err = u.config.bind(u.log); err != nil {
+			return errors.Join(err, u.release(ctx, epoch, ""))
+		}
+	}
+	return u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
 }
 
-// serve owns the unit for as long as the lease lasts.
-func (u *unit) serve(ctx context.Context, epoch uint64, log *zap.Logger) (err error) {
-	own, lose := context.WithCancelCause(ctx)
-	defer lose(nil)
-	var b *border
-	writer := storage.NewWriter(u.store, storage.WriterOptions{
-		Node: u.config.Node, Epoch: epoch, Wait: u.config.State.Wait,
-		Live:  func(each func(storage.Item)) { b.engine.Live(each) }, // nothing is written before there is one
-		Spool: u.spool,
-		Watch: storage.Watch{
-			Fenced:   func() { lose(storage.ErrFenced) },
-			Degraded: func(is bool) { log.Warn("calls unprotected", zap.Bool("degraded", is)) },
-			Lost:     func(calls int) { log.Warn("the store had lost the calls; written again", zap.Int("calls", calls)) },
-		},
-	})
-	hold := newHold(u.store, epoch, writer.Reseed, func() { lose(storage.ErrFenced) })
-	keeper, observer := crashing(writer)
-	if b, err = newBorder(u.config, u.key, discard{}, keeper, hold.speaks, log, observer); err != nil {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
-		defer cancel()
-		return errors.Join(err, writer.Close(last), u.store.Release(last, epoch, "", 0))
+func closeUnused(s *sockets) error {
+	if s == nil {
+		return nil
 	}
-	served, others := make(chan error, 1), make(chan struct{}, 2)
-	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
-	defer unwire()
-	go func() { served <- b.run(wired) }()
-	go func() { hold.keep(own); others <- struct{}{} }()
-	go func() { u.exporting(own, log); others <- struct{}{} }()
-	u.restore(own, b, writer, log)
-	select {
-	case <-own.Done():
-	case err = <-served:
-		served <- nil
-		err = errors.Join(errors.New("the sockets have ended"), err)
-	}
-	lose(nil)
-	// What the next owner will say is not said here any more, nor taken for a
-	// peer's fault that it cannot be sent.
-	b.engine.Mute()
-	unwire()
-	err = errors.Join(err, <-served)
-	for range cap(others) {
-		<-others
-	}
-	// The sockets are closed: nothing more is promised. What was is stored, then
-	// the unit is free.
+	return s.edge.Close()
+}
+
+// release gives the unit up, to a node or to any.
+func (u *unit) release(ctx context.Context, epoch uint64, next string) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
 	defer cancel()
-	b.engine.Stop(last)
-	err = errors.Join(err, writer.Close(last))
-	if errors.Is(context.Cause(own), storage.ErrFenced) {
-		return errors.Join(err, storage.ErrFenced)
-	}
-	return errors.Join(err, u.store.Release(last, epoch, "", 0))
+	return u.store.Release(last, epoch, next, reserved)
 }
 
-// restore takes the calls over, and tries until all have been read.
-func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
-	tick := time.NewTicker(leaseAsk)
-	defer tick.Stop()
-	for began := time.Now(); ; {
-		var broken error // of the reading, not of single calls
-		n, err := b.engine.Restoring(ctx, u.store, func(ctx context.Context, each func(storage.Item) error) error {
-			broken = u.store.Scan(ctx, func(it storage.Item) error {
-				writer.Restored(it.ID)
-				return each(it)
-			})
-			return broken
-		})
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			log.Error("calls not restored", zap.Error(err))
-		}
-		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
-			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// exporting moves the records of ended calls from the store to the record file.
-func (u *unit) exporting(ctx context.Context, log *zap.Logger) {
-	tick := time.NewTicker(exportEach)
-	defer tick.Stop()
-	for {
-		u.export(ctx, log)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (u *unit) export(ctx context.Context, log *zap.Logger) {
-	if u.file == nil {
-		return
-	}
-	if err := u.store.Details(ctx, u.file.take); err != nil && ctx.Err() == nil {
-		log.Debug("records wait in the store", zap.Error(err))
-	}
-}
-
-// spool takes a record that will not reach the store.
-func (u *unit) spool(id string, detail []byte) {
-	if u.file == nil {
-		return
-	}
-	if err := u.file.take(id, detail); err != nil {
-		u.log.Error("record not written", zap.String("call", id), zap.Error(err))
+// returned writes what this node had in hand when it died, once the store answers.
+func (u *unit) returned(ctx context.Context) {
+	select {
+	case <-u.nodes.heard:
+		u.export(ctx, u.log)
+	case <-ctx.Done():
 	}
 }
 

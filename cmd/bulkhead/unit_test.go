@@ -65,7 +65,9 @@ state: {redis: {addresses: ["127.0.0.1:1"]}}
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "calls.jsonl")
-	return &unit{config: config, log: zap.NewNop(), store: store, file: exported(t, file, "")}
+	u := newUnit(config, [32]byte{}, zap.NewNop(), store, time.Second, t.Context())
+	u.file = exported(t, file, "")
+	return u
 }
 
 // runs lets a unit run until stop is called or the test ends.

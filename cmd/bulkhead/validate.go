@@ -154,6 +154,25 @@ func (v *validator) state() {
 			v.fault(fmt.Sprintf("unit.address[%d]", i), "%q is not an IP address", a)
 		}
 	}
+	if u.Mode == "address" && len(u.Address) > 0 {
+		v.virtual(u)
+	}
+}
+
+// virtual wants every socket where the unit's calls can be reached on any node.
+func (v *validator) virtual(u *UnitConfig) {
+	if s := v.config.State; s == nil || s.Redis == nil {
+		v.fault("unit.mode", "address needs state.redis: it is where a node that gets the address finds the calls")
+	}
+	all := u.addresses()
+	for name, r := range v.config.Realms {
+		for i, text := range r.Listen {
+			s, err := carriers.ParseSocket(text)
+			if err == nil && !slices.Contains(all, s.Address.Addr()) {
+				v.fault(fmt.Sprintf("realms.%s.listen[%d]", name, i), "%s is not in unit.address: it would not move with the unit", s.Address.Addr())
+			}
+		}
+	}
 }
 
 func (v *validator) media() {

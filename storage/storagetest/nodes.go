@@ -133,6 +133,9 @@ func testAssembly(t *testing.T, s storage.Store, c Clock) {
 	if got := names("b", time.Minute); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("nodes %q", got)
 	}
+	if got := names("", time.Minute); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("nodes %q", got)
+	}
 	Eventually(t, "a is forgotten", func() bool {
 		c.Advance(10 * time.Millisecond)
 		return slices.Equal(names("b", 5*time.Millisecond), []string{"b"})

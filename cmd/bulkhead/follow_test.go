@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/storage"
+	"bulkhead/storage/storagetest"
+)
+
+// following is a unit of two addresses, of which the test says whether they are here.
+func following(t *testing.T, node string, store unitStore) (*unit, *follower, netip.AddrPort) {
+	t.Helper()
+	at := somewhere(t)
+	config, _, err := parse("test.yaml", fmt.Appendf(nil, `
+node: %s
+realms: {core: {listen: ["udp://%s"]}}
+trunks: {pbx: {realm: core, from: [127.0.0.0/8]}}
+state: {redis: {addresses: ["127.0.0.1:1"]}}
+unit: {name: u, mode: address, address: ["%s", "203.0.113.9"]}
+`, node, at, at.Addr()), node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := newUnit(config, [32]byte{}, zap.NewNop(), store, time.Second, t.Context())
+	return u, u.claim.(*follower), at
+}
+
+// listed waits until the follower has seen what this host really has.
+func listed(t *testing.T, f *follower) {
+	t.Helper()
+	storagetest.Eventually(t, "the addresses are listed", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.here[netip.MustParseAddr("127.0.0.1")]) > 0
+	})
+}
+
+func (f *follower) come(is bool) {
+	for _, a := range f.want {
+		f.change(a, 1, is)
+	}
+}
+
+func owner(t *testing.T, store storage.Assembly) string {
+	t.Helper()
+	o, err := store.Owner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.Node
+}
+
+// TestWhatComesBeforeTheEpochWaits: the sockets are bound before the addresses are
+// here, and the first packet is read when the unit is ours, not before.
+func TestWhatComesBeforeTheEpochWaits(t *testing.T) {
+	store := newFailing()
+	u, f, at := following(t, "a", store)
+	runs(t, u)
+	listed(t, f)
+	storagetest.Eventually(t, "the sockets are bound", func() bool { return bound(at) })
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	asked := strings.Join([]string{
+		"OPTIONS sip:" + at.String() + " SIP/2.0", "Via: SIP/2.0/UDP " + conn.LocalAddr().String() + ";branch=z9hG4bKearly",
+		"Max-Forwards: 1", "From: <sip:a@b>;tag=1", "To: <sip:a@b>", "Call-ID: early", "CSeq: 1 OPTIONS", "Content-Length: 0", "", "",
+	}, "\r\n")
+	if _, err := conn.Write([]byte(asked)); err != nil {
+		t.Fatal(err)
+	}
+	f.change(f.want[0], 1, true) // one of two
+	if o := owner(t, store); o != "" {
+		t.Fatalf("%s has the unit without all its addresses", o)
+	}
+	f.change(f.want[1], 1, true)
+	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 2048)
+	n, err := conn.Read(answer)
+	if err != nil || !strings.HasPrefix(string(answer[:n]), "SIP/2.0 200") {
+		t.Fatalf("%q, %v", answer[:n], err)
+	}
+	if o := owner(t, store); o != "a" {
+		t.Fatalf("answered while the owner was %q", o)
+	}
+}
+
+// TestAUnitGoesWithItsAddresses, of which one is enough, and comes back with them.
+func TestAUnitGoesWithItsAddresses(t *testing.T) {
+	store := newFailing()
+	u, f, _ := following(t, "a", store)
+	runs(t, u)
+	listed(t, f)
+	f.come(true)
+	storagetest.Eventually(t, "a serves", func() bool { return owner(t, store) == "a" && store.scans.Load() == 1 })
+	f.change(f.want[1], 1, false)
+	f.change(f.want[1], 1, true)
+	storagetest.Eventually(t, "a serves again", func() bool { return store.scans.Load() == 2 })
+}
+
+// TestAFencedNodeWaitsForTheEdge: the addresses are on two nodes. Who came first stops,
+// and takes the unit again when they have left it and come back, not before.
+func TestAFencedNodeWaitsForTheEdge(t *testing.T) {
+	store := newFailing()
+	u, f, _ := following(t, "a", store)
+	runs(t, u)
+	listed(t, f)
+	f.come(true)
+	storagetest.Eventually(t, "a serves", func() bool { return store.scans.Load() == 1 })
+	if _, err := store.Own(t.Context(), "b"); err != nil {
+		t.Fatal(err)
+	}
+	spent := func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.spent == f.arrived
+	}
+	storagetest.Eventually(t, "a has seen that it is fenced", spent)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 3*leaseAsk)
+	defer cancel()
+	if _, err := f.take(ctx); err == nil || owner(t, store) != "b" {
+		t.Fatalf("a takes what is b's: %v, owner %s", err, owner(t, store))
+	}
+	f.come(false)
+	f.come(true)
+	storagetest.Eventually(t, "a serves again", func() bool { return owner(t, store) == "a" && store.scans.Load() == 2 })
+}
+
+// TestHandedOver: the owner hears that it is asked, tells whoever moves the address,
+// serves until it has gone, and ends.
+func TestHandedOverWithItsAddress(t *testing.T) {
+	store := newFailing()
+	u, f, _ := following(t, "a", store)
+	var mu sync.Mutex
+	var told []bool
+	u.nodes.fit = func(is bool) error {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, is)
+		if !is && len(told) > 1 {
+			go f.come(false)
+		}
+		return nil
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- u.run(t.Context()) }()
+	listed(t, f)
+	f.come(true)
+	storagetest.Eventually(t, "a serves", func() bool { return store.scans.Load() == 1 })
+	if _, err := store.Beat(t.Context(), "b", beatForget); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go func() { // b, which gets the address
+		if f.until(ctx, func() bool { return len(f.here[f.want[0]]) == 0 }) == nil {
+			_, _ = store.Own(ctx, "b") // Owner tells
+		}
+	}()
+	from, next, _, err := handover(ctx, store, "")
+	if err != nil || from != "a" || next != "b" {
+		t.Fatalf("from %q to %q: %v", from, next, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []bool{false, true, false}; !slices.Equal(told, want) && !slices.Equal(told, want[1:]) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// TestWhoIsFit: the owner always, another node while it hears the store, none after it
+// has left.
+func TestWhoIsFit(t *testing.T) {
+	var told []bool
+	n := newNodes("a", storage.NewMemory(time.Now))
+	n.fit = func(is bool) error { told = append(told, is); return nil }
+	n.ready(true)
+	n.beat(t.Context())
+	n.mu.Lock()
+	n.last = time.Now().Add(-2 * beatSilent)
+	n.tell()
+	n.mu.Unlock()
+	n.serving(true)
+	n.serving(false)
+	n.beat(t.Context())
+	n.unfit()
+	n.serving(true)
+	if want := []bool{false, true, false, true, false, true, false}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// TestOnlyWhoLivesIsHandedTo.
+func TestOnlyWhoLivesIsHandedTo(t *testing.T) {
+	store := storage.NewMemory(time.Now)
+	refused := func(to, why string) {
+		t.Helper()
+		if _, _, _, err := handover(t.Context(), store, to); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("to %q: %v, want %q", to, err, why)
+		}
+	}
+	refused("", "no node that is alive has it")
+	if _, err := store.Own(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Beat(t.Context(), "a", beatForget); err != nil {
+		t.Fatal(err)
+	}
+	refused("", "only a is alive")
+	refused("b", "b cannot take it")
+	refused("a", "a cannot take it")
+}

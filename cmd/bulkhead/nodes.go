@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/storage"
+)
+
+// How the nodes of a unit hear of each other.
+const (
+	beatEach   = 250 * time.Millisecond
+	beatSilent = 5 * beatEach // a node is taken for dead
+	beatForget = 10 * time.Second
+)
+
+// nodes is what this node tells the others of the unit, and hears from them.
+type nodes struct {
+	node  string
+	store storage.Assembly
+	fit   func(is bool) error // tells who moves the address; nil: nobody
+	heard chan struct{}       // closed when the store has answered
+	// wishes are nodes that the unit shall be handed over to; read by its owner.
+	wishes chan string
+
+	mu    sync.Mutex
+	last  time.Time // that the store answered
+	alive string    // another node that was alive then
+	bound bool
+	owns  bool
+	told  *bool // what fit was told last
+	leave bool
+	wrong bool // fit does not work, which is said once
+	log   *zap.Logger
+}
+
+func newNodes(node string, store storage.Assembly) *nodes {
+	return &nodes{node: node, store: store, heard: make(chan struct{}), wishes: make(chan string, 1), log: zap.NewNop()}
+}
+
+// meet beats until the context ends. A node that ends is no fit one.
+func (n *nodes) meet(ctx context.Context, log *zap.Logger) {
+	n.mu.Lock()
+	n.log = log
+	n.mu.Unlock()
+	tick := time.NewTicker(beatEach)
+	defer tick.Stop()
+	defer n.unfit()
+	for {
+		n.beat(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *nodes) beat(ctx context.Context) {
+	all, err := n.store.Beat(ctx, n.node, beatForget)
+	next := ""
+	n.mu.Lock()
+	owns := n.owns
+	n.mu.Unlock()
+	if err == nil && owns {
+		next, _ = n.store.Wished(ctx) // who asked hears that nothing came of it
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err == nil {
+		if n.last.IsZero() {
+			close(n.heard)
+		}
+		n.last, n.alive = time.Now(), ""
+		if next != "" && !slices.ContainsFunc(all, func(other storage.Node) bool { return other.Name == next && other.Silent <= beatSilent }) {
+			n.log.Warn("not handed over: the node is not alive", zap.String("to", next))
+		}
+		for _, other := range all {
+			if other.Name == n.node || other.Silent > beatSilent {
+				continue
+			}
+			n.alive = other.Name
+			if other.Name == next {
+				select {
+				case n.wishes <- next:
+				default: // one is under way
+				}
+			}
+		}
+	}
+	n.tell()
+}
+
+// peer is another node that is alive, as far as is known.
+func (n *nodes) peer() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Since(n.last) > beatSilent {
+		return ""
+	}
+	return n.alive
+}
+
+// ready tells whether the sockets are bound.
+func (n *nodes) ready(is bool) { n.set(&n.bound, is) }
+
+// serving tells whether the unit is this node's. Wishes of before are no more.
+func (n *nodes) serving(is bool) {
+	select {
+	case <-n.wishes:
+	default:
+	}
+	n.set(&n.owns, is)
+}
+
+// unfit gives up the unit's address, for good; false: there is nobody to tell.
+func (n *nodes) unfit() bool {
+	n.set(&n.leave, true)
+	return n.fit != nil
+}
+
+func (n *nodes) set(what *bool, is bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	*what = is
+	n.tell()
+}
+
+// tell says whether this node can serve the unit: its owner always, another one while
+// it hears the store, from which it would take the calls. The lock is held.
+func (n *nodes) tell() {
+	is := !n.leave && n.bound && (n.owns || !n.last.IsZero() && time.Since(n.last) <= beatSilent)
+	if n.fit == nil || n.told != nil && *n.told == is {
+		return
+	}
+	if err := n.fit(is); err != nil {
+		if !n.wrong {
+			n.log.Error("the track file cannot be written; told once", zap.Error(err))
+		}
+		n.wrong = true
+		return
+	}
+	n.wrong = false
+	n.told = &is
+}
+
+// writeTrack writes the file that keepalived tracks: 0, or 1 for unfit. It is written
+// in place and at once, so that it is never read half.
+func writeTrack(name string, fit bool) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text := "1\n"
+	if fit {
+		text = "0\n"
+	}
+	_, err = f.WriteString(text)
+	return err
+}

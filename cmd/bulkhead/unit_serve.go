@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/storage"
+)
+
+// exportEach is how often ended calls' records are fetched from the store.
+const exportEach = 200 * time.Millisecond
+
+// errHandedOver ends a turn that was asked to end.
+var errHandedOver = errors.New("handed over")
+
+// serve owns the unit until it is another's, or is to be.
+func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Logger) (err error) {
+	own, lose := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer lose(nil)
+	fenced := func() {
+		u.claim.fenced()
+		lose(storage.ErrFenced)
+	}
+	var b *border
+	writer := storage.NewWriter(u.store, storage.WriterOptions{
+		Node: u.config.Node, Epoch: epoch, Wait: u.config.State.Wait,
+		Live:  func(each func(storage.Item)) { b.engine.Live(each) }, // nothing is written before there is one
+		Spool: u.spool,
+		Watch: storage.Watch{
+			Fenced:   fenced,
+			Degraded: func(is bool) { log.Warn("calls unprotected", zap.Bool("degraded", is)) },
+			Lost:     func(calls int) { log.Warn("the store had lost the calls; written again", zap.Int("calls", calls)) },
+		},
+	})
+	hold := newHold(u.store, epoch, writer.Reseed, fenced)
+	keeper, observer := crashing(writer)
+	if b, err = newBorder(u.config, s, u.key, discard{}, keeper, hold.speaks, log, observer); err != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
+		defer cancel()
+		return errors.Join(err, s.edge.Close(), writer.Close(last), u.release(ctx, epoch, ""))
+	}
+	served := make(chan error, 1)
+	beside, others := make(chan struct{}), []func(){
+		func() { hold.keep(own) },
+		func() { u.exporting(own, log) },
+		func() { u.inspect(own, log) },
+		func() { u.claim.left(own); lose(nil) },
+	}
+	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwire()
+	go func() { served <- b.run(wired) }()
+	for _, f := range others {
+		go func() { f(); beside <- struct{}{} }()
+	}
+	u.nodes.serving(true)
+	u.restore(own, b, writer, log)
+	next := ""
+	select {
+	case <-own.Done():
+	case err = <-served:
+		served <- nil
+		err = errors.Join(errors.New("the sockets have ended"), err)
+	case next = <-u.nodes.wishes:
+		log.Info("handing over", zap.String("to", next))
+		u.pass(own)
+		err = errHandedOver
+	case <-ctx.Done():
+		err = u.depart(own, b, log)
+	}
+	u.nodes.serving(false)
+	lose(nil)
+	// What the next owner will say is not said here any more, nor taken for a
+	// peer's fault that it cannot be sent.
+	b.engine.Mute()
+	unwire()
+	err = errors.Join(err, <-served)
+	for range others {
+		<-beside
+	}
+	// The sockets are closed: nothing more is promised. What was is stored, then
+	// the unit is free.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
+	defer cancel()
+	b.engine.Stop(last)
+	err = errors.Join(err, writer.Close(last))
+	if errors.Is(context.Cause(own), storage.ErrFenced) {
+		return errors.Join(err, storage.ErrFenced)
+	}
+	released := u.release(ctx, epoch, next)
+	if u.config.follows() && errors.Is(released, storage.ErrFenced) {
+		released = nil // the address was gone, and who has it was quick
+	}
+	return errors.Join(err, released)
+}
+
+// pass lets the address go to another node, and serves until it has gone: nobody
+// speaks into a gap. Where nobody moves it at our word, it goes when we end.
+func (u *unit) pass(own context.Context) {
+	if !u.config.follows() || !u.nodes.unfit() {
+		return
+	}
+	gone := time.NewTimer(closeFor)
+	defer gone.Stop()
+	select {
+	case <-own.Done():
+	case <-gone.C:
+	}
+}
+
+// depart hands over to a node that is alive; without one it drains.
+func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
+	if peer := u.nodes.peer(); peer != "" {
+		log.Info("handing over", zap.Int("calls", b.engine.Active()))
+		u.pass(own)
+		return nil
+	}
+	log.Info("draining: no other node of the unit is alive", zap.Int("calls", b.engine.Active()), zap.Duration("for", u.drain))
+	wait, cancel := context.WithTimeout(u.hurry, u.drain)
+	defer cancel()
+	defer context.AfterFunc(own, cancel)() // whose calls are another's need not wait
+	return b.engine.Drain(wait)
+}
+
+// restore takes the calls over, and tries until all have been read.
+func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
+	tick := time.NewTicker(leaseAsk)
+	defer tick.Stop()
+	for began := time.Now(); ; {
+		var broken error // of the reading, not of single calls
+		n, err := b.engine.Restoring(ctx, u.store, func(ctx context.Context, each func(storage.Item) error) error {
+			broken = u.store.Scan(ctx, func(it storage.Item) error {
+				writer.Restored(it.ID)
+				return each(it)
+			})
+			return broken
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			log.Error("calls not restored", zap.Error(err))
+		}
+		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
+			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// inspect says why calls are not safe in this Redis, if they are not.
+func (u *unit) inspect(ctx context.Context, log *zap.Logger) {
+	r, ok := u.store.(interface {
+		Inspect(context.Context) (storage.Server, error)
+	})
+	if !ok {
+		return
+	}
+	is, err := r.Inspect(ctx)
+	if err != nil {
+		return // it is said elsewhere that the store does not answer
+	}
+	for _, fault := range is.Faults() {
+		log.Warn("calls are not safe in this Redis", zap.String("fault", fault))
+	}
+}
+
+// exporting moves the records of ended calls from the store to the record file.
+func (u *unit) exporting(ctx context.Context, log *zap.Logger) {
+	tick := time.NewTicker(exportEach)
+	defer tick.Stop()
+	for {
+		u.export(ctx, log)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (u *unit) export(ctx context.Context, log *zap.Logger) {
+	if u.file == nil {
+		return
+	}
+	u.exports.Lock()
+	defer u.exports.Unlock()
+	if err := u.store.Details(ctx, u.file.take); err != nil && ctx.Err() == nil {
+		log.Debug("records wait in the store", zap.Error(err))
+	}
+}
+
+// spool takes a record that will not reach the store.
+func (u *unit) spool(id string, detail []byte) {
+	if u.file == nil {
+		return
+	}
+	if err := u.file.take(id, detail); err != nil {
+		u.log.Error("record not written", zap.String("call", id), zap.Error(err))
+	}
+}
