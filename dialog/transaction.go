@@ -80,6 +80,12 @@ type Tx struct {
 	tail []byte // of a record that a newer version wrote
 }
 
+// At says which of the four machines the transaction runs, and in which state it is,
+// by the names of RFC 3261 §17.
+func (t *Tx) At() (machine, state string) {
+	return [...]string{"INVITE client", "client", "INVITE server", "server"}[t.machine], t.state.String()
+}
+
 // is says that a message belongs to a transaction that the peer has begun
 // (RFC 3261 §17.2.3).
 func (t *Tx) is(m *Message) bool {

@@ -205,6 +205,14 @@ func (m *Memory) Beat(ctx context.Context, node string, forget time.Duration) ([
 	return nodes, ctx.Err()
 }
 
+// Leave is Assembly.
+func (m *Memory) Leave(ctx context.Context, node string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.beats, node)
+	return ctx.Err()
+}
+
 // Wish is Assembly.
 func (m *Memory) Wish(ctx context.Context, next string, within time.Duration) error {
 	m.mu.Lock()

@@ -29,6 +29,9 @@ type Assembly interface {
 	// time after which a node is forgotten. Who is no node, "", only asks.
 	Beat(ctx context.Context, node string, forget time.Duration) ([]Node, error)
 
+	// Leave notes that the node is not alive any more.
+	Leave(ctx context.Context, node string) error
+
 	// Wish asks the owner to hand the unit over to a node. Who does not hear of it
 	// within the time is not asked any more.
 	Wish(ctx context.Context, next string, within time.Duration) error
@@ -52,6 +55,18 @@ func (r *Redis) Beat(ctx context.Context, node string, forget time.Duration) ([]
 		nodes = append(nodes, Node{text(a[0], i), time.Duration(now-number(a[0], i+1)) * time.Millisecond})
 	}
 	return nodes, nil
+}
+
+// Leave is Assembly.
+func (r *Redis) Leave(ctx context.Context, name string) error {
+	node, err := r.node(ctx)
+	if err == nil {
+		err = node.HDel(ctx, r.keys.nodes, name).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("storage: taking leave of unit %s: %w", r.unit, r.failed(ctx, err))
+	}
+	return nil
 }
 
 // Wish is Assembly.

@@ -50,7 +50,7 @@ func (n *nodes) meet(ctx context.Context, log *zap.Logger) {
 	n.mu.Unlock()
 	tick := time.NewTicker(beatEach)
 	defer tick.Stop()
-	defer n.unfit()
+	defer n.left()
 	for {
 		n.beat(ctx)
 		select {
@@ -58,6 +58,16 @@ func (n *nodes) meet(ctx context.Context, log *zap.Logger) {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// left takes leave: nobody hands anything over to us any more.
+func (n *nodes) left() {
+	n.unfit()
+	ctx, cancel := context.WithTimeout(context.Background(), beatEach)
+	defer cancel()
+	if err := n.store.Leave(ctx, n.node); err != nil {
+		n.log.Debug("the store did not hear that we left", zap.Error(err))
 	}
 }
 

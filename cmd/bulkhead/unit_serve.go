@@ -121,7 +121,11 @@ func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
 	wait, cancel := context.WithTimeout(u.hurry, u.drain)
 	defer cancel()
 	defer context.AfterFunc(own, cancel)() // whose calls are another's need not wait
-	return b.engine.Drain(wait)
+	err := b.engine.Drain(wait)
+	last, cancel := context.WithTimeout(context.WithoutCancel(own), closeFor)
+	defer cancel()
+	u.export(last, log) // nobody else will for some time
+	return err
 }
 
 // restore takes the calls over, and tries until all have been read.

@@ -57,7 +57,7 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	text := strings.NewReplacer("node: e2e\n", strings.Join([]string{
 		"node: " + name,
 		fmt.Sprintf("state: {redis: {addresses: [%q]}, wait: 1s}", b.redis.Address),
-		fmt.Sprintf("unit: {name: u%d}", b.net),
+		fmt.Sprintf("unit: {name: %s}", b.unit()),
 		"key_file: ../key", "",
 	}, "\n")).Replace(b.config())
 	file := filepath.Join(dir, "bulkhead.yaml")
@@ -68,10 +68,13 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	if len(environment) > 0 {
 		program = "crash"
 	}
-	m := &member{start(t, dir, "env", "env", append(environment, built(program), "serve", file)...), dir}
+	m := &member{start(t, dir, "env", "env", append(environment, built(program), "serve", "--drain", "1s", file)...), dir}
 	b.nodes = append(b.nodes, m)
 	return m
 }
+
+// unit is the name of the pair's unit.
+func (b *pair) unit() string { return fmt.Sprintf("u%d", b.net) }
 
 // signal sends one to a node.
 func (m *member) signal(s syscall.Signal) {

@@ -140,6 +140,13 @@ func testAssembly(t *testing.T, s storage.Store, c Clock) {
 		c.Advance(10 * time.Millisecond)
 		return slices.Equal(names("b", 5*time.Millisecond), []string{"b"})
 	})
+	names("a", time.Minute)
+	if err := l.Leave(ctx, "a"); err != nil {
+		t.Fatalf("Leave: %v", err)
+	}
+	if got := names("b", time.Minute); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("nodes %q", got)
+	}
 	if o := owner(); o != (storage.Owner{}) {
 		t.Errorf("owner %+v of a free unit", o)
 	}
