@@ -22,6 +22,9 @@ type pair struct {
 	*border
 	redis *storagetest.Server
 	nodes []*member
+
+	history *history // nil: nobody listens
+	servers []*storagetest.Server
 }
 
 // member is one node; it may be started again.
@@ -38,6 +41,11 @@ func openPair(t *testing.T, network int, redis *storagetest.Server, p plan, envi
 		redis = storagetest.StartRedis(t)
 	}
 	b := &pair{border: &border{dir: t.TempDir(), net: network, plan: p}, redis: redis}
+	return b.open(t, environment...)
+}
+
+func (b *pair) open(t *testing.T, environment ...string) *pair {
+	t.Helper()
 	b.border.process = b.node(t, "a", environment...).process
 	b.ready()
 	b.node(t, "b")
@@ -68,7 +76,8 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	if len(environment) > 0 {
 		program = "crash"
 	}
-	m := &member{start(t, dir, "env", "env", append(environment, built(program), "serve", file)...), dir}
+	run := fmt.Sprint("run", len(b.nodes)) // each start has a log of its own
+	m := &member{start(t, dir, run, "env", append(environment, built(program), "serve", file)...), dir}
 	b.nodes = append(b.nodes, m)
 	return m
 }

@@ -1,0 +1,109 @@
+package storagetest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Monitor gives every command that the server runs, and that its scripts run, to a
+// function, in the words and order of MONITOR. Where the server is started again, and
+// so is empty, it gives an empty line first, and no command escapes it: the server has
+// no port before it is monitored.
+func (s *Server) Monitor(each func(line string)) {
+	s.t.Helper()
+	s.each = each
+	s.follow("tcp", s.Address)
+}
+
+// follow reads what MONITOR prints until the server is gone.
+func (s *Server) follow(network, address string) {
+	s.t.Helper()
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		s.t.Fatalf("monitoring redis-server: %v", err)
+	}
+	lines := bufio.NewReader(conn)
+	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil {
+		s.t.Fatalf("monitoring redis-server: %v", err)
+	}
+	if said, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(said, "+OK") {
+		s.t.Fatalf("monitoring redis-server: %q, %v", said, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return // a line without an end is of a server that was killed
+			}
+			s.each(strings.TrimSuffix(strings.TrimPrefix(line, "+"), "\r\n"))
+		}
+	}()
+	s.t.Cleanup(func() {
+		conn.Close()
+		<-ended
+	})
+	s.followed = ended
+}
+
+// private is where a monitored server is reached before it has a port.
+func (s *Server) private() string { return filepath.Join(s.dir, "redis.sock") }
+
+// open monitors a server that was started again, and then gives it its port.
+func (s *Server) open() {
+	s.t.Helper()
+	<-s.followed // what the server before it said comes first
+	s.each("")
+	Eventually(s.t, "redis-server has a socket", func() bool {
+		conn, err := net.Dial("unix", s.private())
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	s.follow("unix", s.private())
+	conn, err := net.Dial("unix", s.private())
+	if err != nil {
+		s.t.Fatalf("opening redis-server: %v", err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "CONFIG SET port %s\r\n", s.Port); err != nil {
+		s.t.Fatalf("opening redis-server: %v", err)
+	}
+	if said, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.HasPrefix(said, "+OK") {
+		s.t.Fatalf("opening redis-server: %q, %v", said, err)
+	}
+}
+
+// StartSentinels starts three sentinels that watch a master, of which two must agree
+// that it has been silent for half a second. They know each other and the replicas
+// when it returns.
+func StartSentinels(t testing.TB, name string, master *Server, replicas ...*Server) []*Server {
+	t.Helper()
+	var all []*Server
+	for range 3 {
+		all = append(all, startSentinel(t, name, master, 2))
+	}
+	for _, s := range all {
+		Eventually(t, "a sentinel knows the others and the replicas", func() bool {
+			for _, r := range replicas {
+				if !strings.Contains(s.Do("SENTINEL", "REPLICAS", name), r.Port) {
+					return false
+				}
+			}
+			others := s.Do("SENTINEL", "SENTINELS", name)
+			for _, o := range all {
+				if o != s && !strings.Contains(others, o.Port) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	return all
+}
