@@ -40,7 +40,7 @@ func loaded(t *testing.T, network int) *load {
 // listened to. The instant at which it returns is drawn by the seed.
 func loadedOn(t *testing.T, b *pair) *load {
 	t.Helper()
-	b.plan = plan{build: "plain", timers: "{t1: 500ms, t2: 4s, t4: 5s}"}
+	b.plan.build, b.plan.timers = "plain", "{t1: 500ms, t2: 4s, t4: 5s}"
 	b.history = newHistory()
 	for i, s := range b.servers {
 		b.history.watch(fmt.Sprint("redis ", i), s)

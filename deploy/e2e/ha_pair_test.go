@@ -25,6 +25,7 @@ type pair struct {
 
 	history *history // nil: nobody listens
 	servers []*storagetest.Server
+	spaces  map[string]string // the nodes' network namespaces; nil: they have none
 }
 
 // member is one node; it may be started again.
@@ -64,7 +65,7 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	}
 	text := strings.NewReplacer("node: e2e\n", strings.Join([]string{
 		"node: " + name,
-		fmt.Sprintf("state: {redis: {addresses: [%q]}, wait: 1s}", b.redis.Address),
+		"state: {redis: " + b.store() + ", wait: 1s}",
 		fmt.Sprintf("unit: {name: u%d}", b.net),
 		"key_file: ../key", "",
 	}, "\n")).Replace(b.config())
@@ -77,9 +78,22 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 		program = "crash"
 	}
 	run := fmt.Sprint("run", len(b.nodes)) // each start has a log of its own
-	m := &member{start(t, dir, run, "env", append(environment, built(program), "serve", file)...), dir}
+	command := append(append([]string{"env"}, environment...), built(program), "serve", file)
+	if b.spaces != nil {
+		command = append([]string{"ip", "netns", "exec", b.spaces[name]}, command...)
+	}
+	m := &member{start(t, dir, run, command[0], command[1:]...), dir}
 	b.nodes = append(b.nodes, m)
 	return m
+}
+
+// store is where the nodes find Redis, in flow style.
+func (b *pair) store() string {
+	address := b.redis.Address
+	if b.spaces != nil {
+		address = b.ip(redisHost) + ":" + b.redis.Port
+	}
+	return fmt.Sprintf("{addresses: [%q]}", address)
 }
 
 // signal sends one to a node.
