@@ -38,10 +38,12 @@ func apart(t *testing.T, network int) *pair {
 	}
 	for i, name := range []string{"a", "b"} {
 		space, link, own := fmt.Sprintf("bh%d%s", network, name), b.link(name), here(100+i)
-		_ = exec.Command("ip", "netns", "del", space).Run() // of a run that was killed
+		_ = exec.Command("ip", "link", "del", link).Run() // both of a run that was killed
+		_ = exec.Command("ip", "netns", "del", space).Run()
 		ip(t, "netns", "add", space)
 		t.Cleanup(func() { ip(t, "netns", "del", space) })
 		ip(t, "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", space)
+		t.Cleanup(func() { ip(t, "link", "del", link) }) // at once: with its namespace it goes later
 		ip(t, "link", "set", link, "up")
 		ip(t, "route", "add", own, "dev", link)
 		for _, device := range []string{"lo", "eth0"} {
@@ -106,7 +108,7 @@ func (m *member) sent() int {
 // wakes another has its unit: it writes nothing and sends nothing.
 func TestLoadThroughAFreeze(t *testing.T) {
 	t.Parallel()
-	l := loadedOn(t, apart(t, 200))
+	l := loadedOn(t, apart(t, 200), loadRate, loadCalls)
 	frozen, next := l.nodes[0], l.nodes[1]
 	frozen.signal(syscall.SIGSTOP)
 	before := frozen.sent()

@@ -13,19 +13,17 @@ import (
 	"bulkhead/storage/storagetest"
 )
 
-// load is 1,000 calls at 100 a second, each of which rings and talks for a second.
+// load is some calls at a rate, each of which rings and talks for a second.
 type load struct {
 	*pair
+	rate, calls   int
 	call, carrier *sipp
 }
 
+// 1,000 calls at 100 a second are what a load is where a test says nothing else.
 const (
 	loadRate  = 100
 	loadCalls = 1000
-
-	// The calls begin within ten seconds, of which two are over when the first
-	// hundred have ended.
-	faultWithin = 6 * time.Second
 )
 
 // loaded starts a pair and the calls, and returns when some have ended: from then
@@ -33,12 +31,13 @@ const (
 func loaded(t *testing.T, network int) *load {
 	t.Helper()
 	redis := storagetest.StartRedis(t)
-	return loadedOn(t, &pair{border: &border{dir: t.TempDir(), net: network}, redis: redis, servers: []*storagetest.Server{redis}})
+	return loadedOn(t, &pair{border: &border{dir: t.TempDir(), net: network}, redis: redis, servers: []*storagetest.Server{redis}}, loadRate, loadCalls)
 }
 
 // loadedOn is loaded with a pair that is not open yet. All that its Redis servers do is
-// listened to. The instant at which it returns is drawn by the seed.
-func loadedOn(t *testing.T, b *pair) *load {
+// listened to. The instant at which it returns is drawn by the seed: within the six
+// seconds after the first hundred calls.
+func loadedOn(t *testing.T, b *pair, rate, calls int) *load {
 	t.Helper()
 	b.plan.build, b.plan.timers = "plain", "{t1: 500ms, t2: 4s, t4: 5s}"
 	b.history = newHistory()
@@ -46,14 +45,14 @@ func loadedOn(t *testing.T, b *pair) *load {
 		b.history.watch(fmt.Sprint("redis ", i), s)
 	}
 	b.open(t)
-	l := &load{pair: b}
+	l := &load{pair: b, rate: rate, calls: calls}
 	ring := []string{`<pause milliseconds="50"/>`, `<pause milliseconds="1000"/>`}
-	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(loadCalls), "-timeout", seconds(2*patience))
+	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
 	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", b.at(tc1)) })
 	l.call = b.sippAt(caller, "caller", "uac.xml", nil, b.at(coreSide), "-s", number, "-d", "1000",
-		"-r", fmt.Sprint(loadRate), "-m", fmt.Sprint(loadCalls), "-timeout", seconds(2*patience))
-	l.nodes[0].until("the first calls", patience, func() bool { return len(b.cdrs()) >= loadRate })
-	instant := time.Duration(seeded(t).Int64N(int64(faultWithin)))
+		"-r", fmt.Sprint(rate), "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
+	l.nodes[0].until("the first calls", patience, func() bool { return len(b.cdrs()) >= 100 })
+	instant := time.Duration(seeded(t).Int64N(int64(6 * time.Second)))
 	t.Logf("the fault comes after another %v", instant)
 	after(instant)
 	return l
@@ -75,7 +74,7 @@ func (l *load) all(runs *member) {
 		l.t.Errorf("failed: %d calls of the caller, %d of the carrier", n, m)
 	}
 	wrong := map[string]int{}
-	for _, r := range l.settled(runs, loadCalls) {
+	for _, r := range l.settled(runs, l.calls) {
 		if r.Result != "answered" || r.EndedBy != "trunk" {
 			wrong[r.Result+", "+r.Cause+", ended by "+r.EndedBy]++
 		}
@@ -91,9 +90,9 @@ func (l *load) all(runs *member) {
 		}
 		logs = append(logs, text)
 	}
-	l.history.verify(l.t, loadCalls, l.servers, logs...)
+	l.history.verify(l.t, l.calls, l.servers, logs...)
 	l.t.Logf("%d calls, %d failed at the caller, %d at the carrier, %d records",
-		loadCalls, l.call.failed(), l.carrier.failed(), len(l.cdrs()))
+		l.calls, l.call.failed(), l.carrier.failed(), len(l.cdrs()))
 }
 
 // took waits until a node has taken the unit.

@@ -23,9 +23,10 @@ type pair struct {
 	redis *storagetest.Server
 	nodes []*member
 
-	history *history // nil: nobody listens
-	servers []*storagetest.Server
-	spaces  map[string]string // the nodes' network namespaces; nil: they have none
+	history   *history // nil: nobody listens
+	servers   []*storagetest.Server
+	sentinels []*storagetest.Server // nil: there are none
+	spaces    map[string]string     // the nodes' network namespaces; nil: they have none
 }
 
 // member is one node; it may be started again.
@@ -89,11 +90,14 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 
 // store is where the nodes find Redis, in flow style.
 func (b *pair) store() string {
-	address := b.redis.Address
-	if b.spaces != nil {
-		address = b.ip(redisHost) + ":" + b.redis.Port
+	switch {
+	case b.spaces != nil:
+		return fmt.Sprintf("{addresses: [%q]}", b.ip(redisHost)+":"+b.redis.Port)
+	case b.sentinels != nil:
+		s := b.sentinels
+		return fmt.Sprintf("{addresses: [%q, %q, %q], sentinel: %s}", s[0].Address, s[1].Address, s[2].Address, sentinelName)
 	}
-	return fmt.Sprintf("{addresses: [%q]}", address)
+	return fmt.Sprintf("{addresses: [%q]}", b.redis.Address)
 }
 
 // signal sends one to a node.

@@ -200,7 +200,9 @@ func (v *view) took(lua bool, epoch uint64) {
 		}
 	}
 	v.epoch = epoch
-	v.highest = max(v.highest, epoch)
+	if lua { // a replica may be heard before its master
+		v.highest = max(v.highest, epoch)
+	}
 }
 
 // give notes who has an epoch.

@@ -2,10 +2,12 @@ package storagetest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,36 +21,68 @@ func (s *Server) Monitor(each func(line string)) {
 	s.follow("tcp", s.Address)
 }
 
-// follow reads what MONITOR prints until the server is gone.
+// follow reads what MONITOR prints until the server is gone. A replica that is promoted
+// drops its clients: it is followed anew, before those whom it was promoted for come.
 func (s *Server) follow(network, address string) {
 	s.t.Helper()
-	conn, err := net.Dial(network, address)
+	conn, lines, err := monitored(network, address)
 	if err != nil {
 		s.t.Fatalf("monitoring redis-server: %v", err)
 	}
-	lines := bufio.NewReader(conn)
-	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil {
-		s.t.Fatalf("monitoring redis-server: %v", err)
-	}
-	if said, err := lines.ReadString('\n'); err != nil || !strings.HasPrefix(said, "+OK") {
-		s.t.Fatalf("monitoring redis-server: %q, %v", said, err)
-	}
+	var mu sync.Mutex // of conn and over
+	over := false
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
 			line, err := lines.ReadString('\n')
-			if err != nil {
-				return // a line without an end is of a server that was killed
+			if err == nil {
+				s.each(strings.TrimSuffix(strings.TrimPrefix(line, "+"), "\r\n"))
+				continue
 			}
-			s.each(strings.TrimSuffix(strings.TrimPrefix(line, "+"), "\r\n"))
+			mu.Lock()
+			conn.Close()
+			if over {
+				mu.Unlock()
+				return
+			}
+			again, rest, err := monitored(network, address)
+			if err != nil {
+				mu.Unlock()
+				return
+			}
+			conn, lines = again, rest
+			mu.Unlock()
 		}
 	}()
 	s.t.Cleanup(func() {
+		mu.Lock()
+		over = true
 		conn.Close()
+		mu.Unlock()
 		<-ended
 	})
 	s.followed = ended
+}
+
+// monitored is a connection on which MONITOR has begun.
+func monitored(network, address string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	lines := bufio.NewReader(conn)
+	said := ""
+	if _, err = conn.Write([]byte("MONITOR\r\n")); err == nil {
+		if said, err = lines.ReadString('\n'); err == nil && !strings.HasPrefix(said, "+OK") {
+			err = errors.New(said)
+		}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, lines, nil
 }
 
 // private is where a monitored server is reached before it has a port.
