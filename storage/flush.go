@@ -30,7 +30,7 @@ func (w *Writer) run(ctx context.Context) {
 			return
 		case err == nil || errors.Is(err, ErrFull):
 			w.stored(err, took, batch)
-			pause, size = 0, pipelineCalls
+			pause, size = 0, min(2*size, pipelineCalls)
 		case errors.Is(err, ErrLost): // and reclaimed by now
 			w.failed(false)
 			pause, size = 0, pipelineCalls

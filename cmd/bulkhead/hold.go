@@ -46,8 +46,12 @@ func (h *hold) keep(ctx context.Context) {
 	}
 }
 
-// renew asks the store, whose silence is an answer, too. The lock is held.
+// renew asks the store, whose silence is an answer, too. The lock is held. Either counts
+// from when it was asked: who has stood still since knows nothing of now.
 func (h *hold) renew(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leaseFor/3)
+	defer cancel()
+	asked := time.Since(h.began)
 	err := h.store.Renew(ctx, h.epoch, leaseFor)
 	switch {
 	case errors.Is(err, storage.ErrFenced):
@@ -57,7 +61,7 @@ func (h *hold) renew(ctx context.Context) {
 	case errors.Is(err, storage.ErrLost):
 		h.lost()
 	}
-	h.until.Store(int64(time.Since(h.began) + leaseFor))
+	h.until.Store(int64(asked + leaseFor))
 }
 
 // speaks says whether the unit is still ours. A process that has stood still for
@@ -68,10 +72,8 @@ func (h *hold) speaks() bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.late() && !h.gone.Load() {
-		ctx, cancel := context.WithTimeout(context.Background(), leaseFor)
-		defer cancel()
-		h.renew(ctx)
+	for h.late() && !h.gone.Load() {
+		h.renew(context.Background())
 	}
 	return !h.gone.Load()
 }

@@ -23,6 +23,7 @@ type plan struct {
 	timers  string // in flow style; empty: a tenth of RFC 3261's
 	env     []string
 	ipv6    bool // everybody is ::1, told apart by ports
+	apart   bool // the nodes are not on this machine: no loopback addresses
 }
 
 // border is a running Bulkhead and the addresses around it.
@@ -72,12 +73,15 @@ func (b *border) at(host int) string {
 	if b.plan.ipv6 {
 		return fmt.Sprintf("[::1]:%d", b.port(host))
 	}
-	return fmt.Sprintf("127.0.%d.%d:5060", b.net, host)
+	return b.ip(host) + ":5060"
 }
 
 func (b *border) ip(host int) string {
 	if b.plan.ipv6 {
 		return "::1"
+	}
+	if b.plan.apart {
+		return fmt.Sprintf("10.66.%d.%d", b.net, host)
 	}
 	return fmt.Sprintf("127.0.%d.%d", b.net, host)
 }

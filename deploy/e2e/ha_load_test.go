@@ -5,19 +5,22 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"bulkhead/storage/storagetest"
 )
 
-// load is 1,000 calls at 100 a second, each of which rings and talks for a second.
+// load is some calls at a rate, each of which rings and talks for a second.
 type load struct {
 	*pair
+	rate, calls   int
 	call, carrier *sipp
 }
 
+// 1,000 calls at 100 a second are what a load is where a test says nothing else.
 const (
 	loadRate  = 100
 	loadCalls = 1000
@@ -27,15 +30,38 @@ const (
 // on there are calls in every phase.
 func loaded(t *testing.T, network int) *load {
 	t.Helper()
-	b := openPair(t, network, nil, plan{build: "plain", timers: "{t1: 500ms, t2: 4s, t4: 5s}"})
-	l := &load{pair: b}
+	redis := storagetest.StartRedis(t)
+	return loadedOn(t, &pair{border: &border{dir: t.TempDir(), net: network}, redis: redis, servers: []*storagetest.Server{redis}}, loadRate, loadCalls)
+}
+
+// loadedOn is loaded with a pair that is not open yet. All that its Redis servers do is
+// listened to. The instant at which it returns is drawn by the seed: within the six
+// seconds after the first hundred calls.
+func loadedOn(t *testing.T, b *pair, rate, calls int) *load {
+	t.Helper()
+	b.plan.build, b.plan.timers = "plain", "{t1: 500ms, t2: 4s, t4: 5s}"
+	b.history = newHistory()
+	for i, s := range b.servers {
+		b.history.watch(fmt.Sprint("redis ", i), s)
+	}
+	b.open(t)
+	l := &load{pair: b, rate: rate, calls: calls}
 	ring := []string{`<pause milliseconds="50"/>`, `<pause milliseconds="1000"/>`}
-	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(loadCalls), "-timeout", seconds(2*patience))
+	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
 	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", b.at(tc1)) })
 	l.call = b.sippAt(caller, "caller", "uac.xml", nil, b.at(coreSide), "-s", number, "-d", "1000",
-		"-r", fmt.Sprint(loadRate), "-m", fmt.Sprint(loadCalls), "-timeout", seconds(2*patience))
-	l.nodes[0].until("the first calls", patience, func() bool { return len(b.cdrs()) >= loadRate })
+		"-r", fmt.Sprint(rate), "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
+	l.nodes[0].until("the first calls", patience, func() bool { return len(b.cdrs()) >= 100 })
+	instant := time.Duration(seeded(t).Int64N(int64(6 * time.Second)))
+	t.Logf("the fault comes after another %v", instant)
+	after(instant)
 	return l
+}
+
+// after waits for a time that is part of what is tested.
+func after(d time.Duration) {
+	timer := time.NewTimer(d)
+	<-timer.C
 }
 
 // all wants every call to have gone through at both ends, and one record of each
@@ -48,7 +74,7 @@ func (l *load) all(runs *member) {
 		l.t.Errorf("failed: %d calls of the caller, %d of the carrier", n, m)
 	}
 	wrong := map[string]int{}
-	for _, r := range l.settled(runs, loadCalls) {
+	for _, r := range l.settled(runs, l.calls) {
 		if r.Result != "answered" || r.EndedBy != "trunk" {
 			wrong[r.Result+", "+r.Cause+", ended by "+r.EndedBy]++
 		}
@@ -56,8 +82,17 @@ func (l *load) all(runs *member) {
 	for what, n := range wrong {
 		l.t.Errorf("%d records: %s", n, what)
 	}
+	var logs [][]byte
+	for _, m := range l.nodes {
+		text, err := os.ReadFile(m.output)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		logs = append(logs, text)
+	}
+	l.history.verify(l.t, l.calls, l.servers, logs...)
 	l.t.Logf("%d calls, %d failed at the caller, %d at the carrier, %d records",
-		loadCalls, l.call.failed(), l.carrier.failed(), len(l.cdrs()))
+		l.calls, l.call.failed(), l.carrier.failed(), len(l.cdrs()))
 }
 
 // took waits until a node has taken the unit.
@@ -67,7 +102,7 @@ func (m *member) took() {
 }
 
 func (m *member) owned() int {
-	text, err := os.ReadFile(filepath.Join(m.dir, "env.log"))
+	text, err := os.ReadFile(m.output)
 	if err != nil {
 		return 0
 	}
@@ -96,8 +131,7 @@ func TestLoadThroughAFrozenRedis(t *testing.T) {
 	t.Parallel()
 	l := loaded(t, 164)
 	l.redis.Freeze()
-	thaw := time.NewTimer(3 * time.Second)
-	<-thaw.C
+	after(3 * time.Second)
 	l.redis.Thaw()
 	l.all(l.nodes[0])
 	if n := l.nodes[1].owned(); n != 0 {

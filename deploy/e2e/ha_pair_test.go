@@ -22,6 +22,11 @@ type pair struct {
 	*border
 	redis *storagetest.Server
 	nodes []*member
+
+	history   *history // nil: nobody listens
+	servers   []*storagetest.Server
+	sentinels []*storagetest.Server // nil: there are none
+	spaces    map[string]string     // the nodes' network namespaces; nil: they have none
 }
 
 // member is one node; it may be started again.
@@ -38,6 +43,11 @@ func openPair(t *testing.T, network int, redis *storagetest.Server, p plan, envi
 		redis = storagetest.StartRedis(t)
 	}
 	b := &pair{border: &border{dir: t.TempDir(), net: network, plan: p}, redis: redis}
+	return b.open(t, environment...)
+}
+
+func (b *pair) open(t *testing.T, environment ...string) *pair {
+	t.Helper()
 	b.border.process = b.node(t, "a", environment...).process
 	b.ready()
 	b.node(t, "b")
@@ -56,7 +66,7 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	}
 	text := strings.NewReplacer("node: e2e\n", strings.Join([]string{
 		"node: " + name,
-		fmt.Sprintf("state: {redis: {addresses: [%q]}, wait: 1s}", b.redis.Address),
+		"state: {redis: " + b.store() + ", wait: 1s}",
 		fmt.Sprintf("unit: {name: %s}", b.unit()),
 		"key_file: ../key", "",
 	}, "\n")).Replace(b.config())
@@ -68,13 +78,30 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	if len(environment) > 0 {
 		program = "crash"
 	}
-	m := &member{start(t, dir, "env", "env", append(environment, built(program), "serve", "--drain", "1s", file)...), dir}
+	run := fmt.Sprint("run", len(b.nodes)) // each start has a log of its own
+	command := append(append([]string{"env"}, environment...), built(program), "serve", "--drain", "1s", file)
+	if b.spaces != nil {
+		command = append([]string{"ip", "netns", "exec", b.spaces[name]}, command...)
+	}
+	m := &member{start(t, dir, run, command[0], command[1:]...), dir}
 	b.nodes = append(b.nodes, m)
 	return m
 }
 
 // unit is the name of the pair's unit.
 func (b *pair) unit() string { return fmt.Sprintf("u%d", b.net) }
+
+// store is where the nodes find Redis, in flow style.
+func (b *pair) store() string {
+	switch {
+	case b.spaces != nil:
+		return fmt.Sprintf("{addresses: [%q]}", b.ip(redisHost)+":"+b.redis.Port)
+	case b.sentinels != nil:
+		s := b.sentinels
+		return fmt.Sprintf("{addresses: [%q, %q, %q], sentinel: %s}", s[0].Address, s[1].Address, s[2].Address, sentinelName)
+	}
+	return fmt.Sprintf("{addresses: [%q]}", b.redis.Address)
+}
 
 // signal sends one to a node.
 func (m *member) signal(s syscall.Signal) {

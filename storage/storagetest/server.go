@@ -27,6 +27,9 @@ type Server struct {
 	cli    []string
 	dir    string
 	args   []string
+
+	each     func(line string) // nil: nobody monitors it
+	followed chan struct{}
 }
 
 // StartRedis starts a redis-server on a free port of the loopback, with more
@@ -42,15 +45,20 @@ func StartRedis(t testing.TB, args ...string) *Server {
 // after the master has been silent for half a second.
 func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	t.Helper()
+	return startSentinel(t, name, master, 1)
+}
+
+func startSentinel(t testing.TB, name string, master *Server, quorum int) *Server {
+	t.Helper()
 	s := newServer(t, nil)
 	file := filepath.Join(s.dir, "sentinel.conf")
 	conf := fmt.Sprintf(`port %s
 bind 127.0.0.1
 dir %s
-sentinel monitor %[3]s 127.0.0.1 %[4]s 1
+sentinel monitor %[3]s 127.0.0.1 %[4]s %[5]d
 sentinel down-after-milliseconds %[3]s 500
 sentinel failover-timeout %[3]s 2000
-`, s.Port, s.dir, name, master.Port)
+`, s.Port, s.dir, name, master.Port, quorum)
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +117,9 @@ func (s *Server) Start() {
 	if slices.Contains(s.args, "--sentinel") {
 		args = s.args // it has all in its file
 	}
+	if s.each != nil {
+		args = append(args, "--port", "0", "--unixsocket", s.private())
+	}
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -128,6 +139,9 @@ func (s *Server) Start() {
 		s.t.Fatalf("starting redis-server: %v", err)
 	}
 	s.t.Cleanup(s.Kill)
+	if s.each != nil {
+		s.open()
+	}
 	Eventually(s.t, "redis-server answers", func() bool {
 		select {
 		case <-s.exited:
