@@ -27,11 +27,15 @@ const (
 // on there are calls in every phase.
 func loaded(t *testing.T, network int) *load {
 	t.Helper()
-	b := openPair(t, network, nil, plan{build: "plain", timers: "{t1: 500ms, t2: 4s, t4: 5s}"})
+	return openPair(t, network, nil, plan{build: "plain", timers: "{t1: 500ms, t2: 4s, t4: 5s}"}).load()
+}
+
+func (b *pair) load() *load {
+	b.t.Helper()
 	l := &load{pair: b}
 	ring := []string{`<pause milliseconds="50"/>`, `<pause milliseconds="1000"/>`}
 	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(loadCalls), "-timeout", seconds(2*patience))
-	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", b.at(tc1)) })
+	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return l.carrier.bound("udp", b.at(tc1)) })
 	l.call = b.sippAt(caller, "caller", "uac.xml", nil, b.at(coreSide), "-s", number, "-d", "1000",
 		"-r", fmt.Sprint(loadRate), "-m", fmt.Sprint(loadCalls), "-timeout", seconds(2*patience))
 	l.nodes[0].until("the first calls", patience, func() bool { return len(b.cdrs()) >= loadRate })
