@@ -39,7 +39,7 @@ func openCluster(t *testing.T, network int) *cluster {
 	c := &cluster{pair: &pair{border: b, redis: &storagetest.Server{Address: b.ip(store) + ":6379"}}}
 	lan := newSwitch(t, dir)
 	peers := lan.plug("peers", b.ip(caller), b.ip(tc1), b.ip(tc2))
-	b.around = peers.inside()
+	b.around, b.process = peers.inside(), peers.process
 	redis := lan.plug("store", b.ip(store)).run(nil, dir, "redis", "redis-server",
 		"--bind", b.ip(store), "--protected-mode", "no", "--save", "", "--dir", dir)
 	redis.until("Redis to listen", 10*time.Second, func() bool { return redis.bound("tcp", c.redis.Address) })
@@ -53,8 +53,8 @@ func openCluster(t *testing.T, network int) *cluster {
 			c.nodes[0].took()
 		}
 	}
-	b.process = c.nodes[0].process
 	c.probe = peers.run(nil, dir, "probe", here(t, "../compose/probe"), b.ip(coreSide), "5060")
+	c.probe.until("the probe to be answered", 10*time.Second, func() bool { return c.silences() != nil })
 	return c
 }
 
@@ -77,7 +77,7 @@ func (c *cluster) start(i int) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-	p := c.machines[i].run(nil, dir, "env", "flock", "--no-fork", "process", built(c.plan.build), "serve", file)
+	p := c.machines[i].run(nil, dir, "env", "flock", "--no-fork", "process", built(c.plan.build), "serve", "--track", "track", file)
 	c.nodes[i] = &member{p, dir}
 	p.until("node "+name+" to be bound", 10*time.Second, func() bool { return p.bound("udp", c.at(peeringSide)) })
 }
@@ -105,16 +105,21 @@ func here(t *testing.T, name string) string {
 	return path
 }
 
-// all is load's, and says how long nobody answered the probe, and what else the
-// peers may have noticed.
+// silences are what the probe has printed: its first answer, then for how long
+// nobody answered it.
+func (c *cluster) silences() []string {
+	text, err := os.ReadFile(c.probe.output)
+	if err != nil || len(text) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// all is load's, and says how long nobody answered the probe.
 func (c *cluster) all(l *load, runs *member) {
 	c.t.Helper()
 	l.all(runs)
-	text, err := os.ReadFile(c.probe.output)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Logf("silences of the address: %q", strings.Split(strings.TrimSpace(string(text)), "\n"))
+	c.t.Logf("silences of the address: %q", c.silences()[1:])
 }
 
 // The process dies: keepalived hears of it from the kernel and gives the addresses
