@@ -19,7 +19,8 @@ COPY . .
 RUN go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/bulkhead ./cmd/bulkhead
 
 FROM ${BASE_IMAGE}
-RUN useradd --system --uid 65532 --create-home --home-dir /var/lib/bulkhead --shell /usr/sbin/nologin bulkhead
+RUN useradd --system --uid 65532 --create-home --home-dir /var/lib/bulkhead --shell /usr/sbin/nologin bulkhead && \
+    install -d -o bulkhead -g bulkhead /run/bulkhead /var/lib/bulkhead/cluster
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/bulkhead /bulkhead
 USER bulkhead

@@ -22,16 +22,17 @@ type plan struct {
 	tc2     string
 	timers  string // in flow style; empty: a tenth of RFC 3261's
 	env     []string
-	ipv6    bool // everybody is ::1, told apart by ports
-	apart   bool // the nodes are not on this machine: no loopback addresses
+	ipv6    bool   // everybody is ::1, told apart by ports
+	prefix  string // of the addresses: 127.0 (empty), or one of other machines
 }
 
 // border is a running Bulkhead and the addresses around it.
 type border struct {
 	*process
-	dir  string
-	net  int
-	plan plan
+	dir    string
+	net    int
+	plan   plan
+	around []string // what runs SIPp where it belongs; empty: on this machine
 }
 
 // Who lives at which host of the test's network.
@@ -73,17 +74,14 @@ func (b *border) at(host int) string {
 	if b.plan.ipv6 {
 		return fmt.Sprintf("[::1]:%d", b.port(host))
 	}
-	return b.ip(host) + ":5060"
+	return fmt.Sprintf("%s:%d", b.ip(host), b.port(host))
 }
 
 func (b *border) ip(host int) string {
 	if b.plan.ipv6 {
 		return "::1"
 	}
-	if b.plan.apart {
-		return fmt.Sprintf("10.66.%d.%d", b.net, host)
-	}
-	return fmt.Sprintf("127.0.%d.%d", b.net, host)
+	return fmt.Sprintf("%s.%d.%d", or(b.plan.prefix, "127.0"), b.net, host)
 }
 
 func (b *border) port(host int) int {
@@ -93,13 +91,14 @@ func (b *border) port(host int) int {
 	return 5060
 }
 
-func (b *border) config() string {
-	or := func(s, otherwise string) string {
-		if s == "" {
-			return otherwise
-		}
-		return s
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
 	}
+	return s
+}
+
+func (b *border) config() string {
 	more := func(s string) string {
 		if s == "" {
 			return ""

@@ -29,7 +29,7 @@ func apart(t *testing.T, network int) *pair {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: network namespaces")
 	}
-	b := &pair{border: &border{dir: t.TempDir(), net: network, plan: plan{apart: true}}, spaces: map[string]string{}}
+	b := &pair{border: &border{dir: t.TempDir(), net: network, plan: plan{prefix: "10.66"}}, spaces: map[string]string{}}
 	b.border.process = &process{t: t}
 	here := func(host int) string { return b.ip(host) + "/32" }
 	for _, host := range []int{caller, tc1, tc2, redisHost} {

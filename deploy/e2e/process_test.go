@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,9 +118,16 @@ func (p *process) until(what string, within time.Duration, fact func() bool) {
 
 // bound says that a socket of this machine has the address: an INVITE sent there
 // before is answered by ICMP, which is another test.
-func bound(transport string, address string) bool {
+func bound(transport string, address string) bool { return boundBy("self", transport, address) }
+
+// bound says it of the network that the process is in.
+func (p *process) bound(transport, address string) bool {
+	return boundBy(strconv.Itoa(p.cmd.Process.Pid), transport, address)
+}
+
+func boundBy(pid, transport, address string) bool {
 	a := netip.MustParseAddrPort(address)
-	table, want := "/proc/net/"+transport, ""
+	table, want := filepath.Join("/proc", pid, "net", transport), ""
 	if a.Addr().Is4() {
 		b := a.Addr().As4()
 		want = fmt.Sprintf("%02X%02X%02X%02X:%04X", b[3], b[2], b[1], b[0], a.Port())

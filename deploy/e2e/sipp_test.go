@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,12 +38,12 @@ func (b *border) sippAt(host int, name, scenario string, swap []string, args ...
 		b.t.Fatal(err)
 	}
 	s := &sipp{messages: filepath.Join(b.dir, name+".messages"), stats: filepath.Join(b.dir, name+".csv")}
-	s.process = start(b.t, b.dir, name, "sipp", append([]string{
+	line := append(slices.Clone(b.around), "sipp",
 		"-sf", file, "-i", b.ip(host), "-p", strconv.Itoa(b.port(host)), "-nostdin",
 		"-trace_err", "-error_file", filepath.Join(b.dir, name+".errors"),
 		"-trace_stat", "-stf", s.stats, "-fd", "1",
-		"-timeout_error",
-	}, args...)...)
+		"-timeout_error")
+	s.process = start(b.t, b.dir, name, line[0], append(line[1:], args...)...)
 	return s
 }
 
