@@ -218,9 +218,9 @@ func (c *Call) due(now time.Time) {
 // caller can do without (a provisional) or has said itself (an ACK).
 func promises(sig dialog.Signal) bool {
 	switch sig.(type) {
-	case dialog.Setup, dialog.Answer, dialog.Modify, dialog.Modified, dialog.Refer, dialog.End:
-		return true
-	case dialog.Progress, dialog.Confirm, dialog.Info:
+	case dialog.Setup, dialog.Answer, dialog.Modify, dialog.Modified, dialog.Info, dialog.Refer, dialog.End:
+		return true // an Info too: a node that does not know of it would pass it on once more
+	case dialog.Progress, dialog.Confirm, dialog.Informed:
 	}
 	return false
 }

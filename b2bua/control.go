@@ -24,6 +24,11 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		if other := c.other(from); other != nil {
 			c.step(now, other, across(sig))
 		}
+	case dialog.Informed:
+		if other := c.other(from); other != nil {
+			sig.Code, sig.Phrase, sig.RetryAfter = outward(sig.Code, sig.Phrase, sig.RetryAfter)
+			c.step(now, other, sig)
+		}
 	case dialog.Confirm, dialog.Modify, dialog.Info, dialog.Refer:
 		if other := c.other(from); other != nil {
 			c.step(now, other, sig)

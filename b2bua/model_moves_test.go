@@ -127,6 +127,11 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 	if tr.Bye != 0 {
 		say(x.texts.get(tr.Bye).reply(200, 0, ""))
 	}
+	if x.infos && tr.Told != 0 {
+		say(x.texts.get(tr.Told).request("INFO", 0, 6, "info", ""))
+		say(x.texts.get(tr.Told).request("INFO", 0, 7, "more", ""))
+	}
+	list = x.infoMoves(list, 0, 0, tr.Info)
 	if x.changes && tr.Told != 0 {
 		t := x.texts.get(tr.Told)
 		say(t.request("INVITE", 0, 3, "re", "1003"))
@@ -169,11 +174,15 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		if d.Answered {
 			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("BYE", uint8(tag), 9, "bye"+tags[tag], "")})
 		}
+		if d.Answered && x.infos {
+			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("INFO", uint8(tag), 6, "info"+tags[tag], "")})
+		}
 		if d.Answered && x.changes {
 			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("INVITE", uint8(tag), 3, "re"+tags[tag], "2003")})
 			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("UPDATE", uint8(tag), 4, "up"+tags[tag], "2004")})
 		}
 	}
+	list = x.infoMoves(list, leg, 1, l.Info)
 	if x.changes {
 		if l.Change.Final != 0 {
 			f := x.texts.get(l.Change.Final)
@@ -184,6 +193,18 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 			list = append(list, move{leg: leg, tag: 1, msg: f.request("ACK", 1, int(f.msg.CSeq), branch, "")})
 		}
 		list = x.changeMoves(list, leg, 1, l.Change)
+	}
+	return list
+}
+
+// infoMoves is all that a peer can say to an INFO of ours.
+func (x *explorer) infoMoves(list []move, leg, tag uint8, info uint32) []move {
+	if info == 0 {
+		return list
+	}
+	t := x.texts.get(info)
+	for _, code := range []int{100, 200, 415, 481} {
+		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.reply(code, tag, "")})
 	}
 	return list
 }

@@ -164,6 +164,26 @@ var mutants = []mutant{
 		"P8: a record while the trunk's dialog is up",
 	},
 	{
+		"the answer to an INFO is not told", "dialog/outbound.go",
+		"\tcase t.For != 0:\n\t\ts.informedBy(t, m)\n", "",
+		"RFC 6086: a 200 to an INFO makes 0 answers",
+	},
+	{
+		"the answer to an INFO is given to another", "dialog/info.go",
+		"if t.machine != server || t.state != trying || t.Seq != ev.Ref {", "if t.machine != server || t.state != trying {",
+		"RFC 6086: an INFO is answered for another",
+	},
+	{
+		"a pending INFO is left when its leg ends", "dialog/inbound.go",
+		"(t.state == proceeding || t.state == trying)", "t.state == proceeding",
+		"P7: neither done nor a deadline",
+	},
+	{
+		"the record forgets whose INFO was passed on", "dialog/encode.go",
+		"\t\tInt(c, &t.For)\n", "",
+		"P9",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2",

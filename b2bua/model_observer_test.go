@@ -32,6 +32,7 @@ type trunkSeen struct {
 	Acked  bool   // the ACK of a 2xx came
 	Ends   uint8  // timers that ended a state of the INVITE's transaction, after the final
 	Change changeSeen
+	Info   uint32 // text of our last INFO
 	Origin originSeen
 }
 
@@ -46,6 +47,7 @@ type legSeen struct {
 	Refusals       [len(tags)]uint32 // texts of the ACKs of non-2xx finals
 	Dialogs        [len(tags)]dialogSeen
 	Change         changeSeen
+	Info           uint32 // text of our last INFO
 	Origin         originSeen
 }
 
@@ -112,6 +114,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.owed(s); v != "" {
+		return v
+	}
+	if v := o.informed(s); v != "" {
 		return v
 	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
@@ -244,6 +249,8 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 			return "an INVITE repeated after its final response"
 		}
 		l.Invite = t.id
+	case "INFO":
+		l.Info = t.id
 	case "CANCEL":
 		switch {
 		case l.Final != 0 && l.Cancel == 0:
@@ -315,6 +322,8 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 		}
 		tr.Bye = t.id
 		return along(t, contactOf(0), routesOf(0), false)
+	case a.Code == 0 && a.Method == "INFO":
+		tr.Info = t.id
 	case a.Code == 0:
 		tr.Change.Ours, tr.Change.OurAck = t.id, 0
 		if a.Method == "ACK" {
@@ -476,6 +485,44 @@ func (o *observer) mirrored(s *seen) string {
 	}
 	if !answered && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL") {
 		return "no answer to " + m.msg.Method
+	}
+	return ""
+}
+
+// informed checks that the answer to an INFO of ours is told at once to who has
+// asked, as it is, and to nobody else; and that nobody is told what nobody has said.
+func (o *observer) informed(s *seen) string {
+	m, told, code := s.move, 0, 0
+	var answer *text
+	var to uint8
+	for i, a := range s.sends {
+		if a.Method == "INFO" && a.Code != 0 && !a.Repeat && (m.kind != says || m.leg != a.Leg || m.msg.Method != "INFO" || m.msg.Code != 0 || m.msg.CSeq != s.texts[i].msg.CSeq) {
+			told, code, answer, to = told+1, a.Code, s.texts[i], a.Leg
+		}
+	}
+	if m.kind != says || m.msg.Method != "INFO" || m.msg.Code < 200 {
+		if told > 0 && code/100 == 2 {
+			return "RFC 6086: an answer to an INFO out of nothing"
+		}
+		return ""
+	}
+	var ours *dialog.Tx
+	for _, t := range s.before.leg(m.leg).Tx {
+		if byteAt(t, txMachine) == 1 && byteAt(t, txState) < 3 && t.Method == "INFO" && t.CSeq == m.msg.CSeq {
+			ours = t
+		}
+	}
+	asked := ours != nil
+	if asked && told == 1 && !slices.ContainsFunc(s.before.leg(to).Tx, func(t *dialog.Tx) bool {
+		return byteAt(t, txMachine) == 3 && t.Seq == ours.For && t.CSeq == answer.msg.CSeq
+	}) {
+		return "RFC 6086: an INFO is answered for another"
+	}
+	switch alive := s.before.leg(m.leg).State != dialog.Leaving; {
+	case asked && alive && m.msg.Code != 481 && (told != 1 || code != m.msg.Code):
+		return fmt.Sprintf("RFC 6086: a %d to an INFO makes %d answers, of %d", m.msg.Code, told, code)
+	case (!asked || !alive) && told > 0:
+		return "RFC 6086: a repeated answer to an INFO is told"
 	}
 	return ""
 }

@@ -110,6 +110,7 @@ func hashTx(t *dialog.Tx) uint64 {
 	h.text(t.Of)
 	h.text(t.Target)
 	h.flag(t.Offer)
+	h.num(uint64(t.For))
 	h.text(t.From)
 	h.text(t.To)
 	h.bytes(t.Last)
@@ -196,7 +197,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[Watch](), "final closed over"},
 		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Change tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq tail"},
-		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer From To Path Last Code Repeat Every End tail"},
+		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For From To Path Last Code Repeat Every End tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Change](), "Seq Ours"},
 	} {

@@ -42,6 +42,7 @@ type config struct {
 	transport dialog.Transport
 	carrier   []word   // what a carrier may answer to the INVITE
 	changes   bool     // re-INVITE and UPDATE by both sides
+	infos     bool     // INFO by both sides
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
 	falls     bool     // the node may crash, and another takes the call over
@@ -110,7 +111,7 @@ func newExplorer(c config) *explorer {
 		x.policy[i] = &dialog.Policy{
 			Seal: seal, Local: dialog.Local{"203.0.113.1:5060", "203.0.113.1:5060", "203.0.113.1:5061"},
 			Timers:     dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
-			NoResponse: 4 * time.Second, NoRinging: 10 * time.Second, NoAnswer: 90 * time.Second, Linger: time.Minute,
+			NoResponse: 4 * time.Second, NoRinging: 10 * time.Second, NoAnswer: 90 * time.Second, Linger: time.Minute, Relay: []string{"INFO"},
 		}
 	}
 	x.trunk = []*dialog.Message{parse(inviteText(c.offer, "t", c.transport)), parse(cancelText("t"))}
@@ -474,10 +475,11 @@ var configs = []config{
 	{name: "no offer", targets: 2, carrier: plain, hangs: true, states: 60000, depth: 100},
 	{name: "reliable", targets: 2, offer: true, transport: dialog.TCP, carrier: plain, fails: true, states: 60000, depth: 100},
 	{name: "changes", targets: 1, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 80000, depth: 100, after: confirmed},
+	{name: "infos", targets: 1, offer: true, carrier: civil, infos: true, hangs: true, fails: true, states: 40000, depth: 100, after: confirmed},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
-	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, falls: true, merged: true, depth: 40, walks: 3000},
+	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
-	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
+	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},
 }
 

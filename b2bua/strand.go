@@ -287,7 +287,7 @@ func (s *strand) remember(now time.Time, it *item) {
 
 // method is a method's name without the memory of the message that it stood in.
 func method(name string) string {
-	if strings.Contains(dialog.Methods, name) || known[name] {
+	if dialog.Defined(name) {
 		return strings.Clone(name)
 	}
 	return "unknown method"

@@ -7,13 +7,6 @@ import (
 // A stray is a message that belongs to no call. What must have an answer gets
 // one of which nothing is kept; the rest is counted.
 
-// known are the methods that SIP and its extensions define: one that we do not
-// serve is 405, one that nobody knows 501 (RFC 3261 §8.2.1, §21.5.2).
-var known = map[string]bool{
-	"REGISTER": true, "SUBSCRIBE": true, "NOTIFY": true, "PUBLISH": true, "MESSAGE": true,
-	"REFER": true, "INFO": true, "PRACK": true, "UPDATE": true,
-}
-
 // outside answers a request that belongs to no call.
 func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
 	if m.Method == "ACK" {
@@ -28,7 +21,7 @@ func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
 		e.refuse(m, from, r, name)
 		return
 	}
-	allow := dialog.Header{Name: "Allow", Value: dialog.Methods}
+	allow := dialog.Header{Name: "Allow", Value: e.profile(from).Allow()}
 	switch {
 	case m.ToTag != "":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
@@ -36,7 +29,7 @@ func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
 		e.answer(m, from, dialog.Refusal{Code: 200, Extra: []dialog.Header{allow, {Name: "Accept", Value: "application/sdp"}}})
 	case m.Method == "BYE":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
-	case known[m.Method]:
+	case dialog.Defined(m.Method):
 		e.refuse(m, from, dialog.Refusal{Code: 405, Extra: []dialog.Header{allow}}, "method")
 	default:
 		e.refuse(m, from, dialog.Refusal{Code: 501, Extra: []dialog.Header{allow}}, "unknown_method")
@@ -96,6 +89,15 @@ func (e *Engine) owner(from dialog.Path) string {
 		}
 	}
 	return ""
+}
+
+// profile is how we behave toward who is at an address.
+func (e *Engine) profile(from dialog.Path) *dialog.Policy {
+	name := e.owner(from)
+	if e.book.Trunk(from.Realm, from.Remote.Addr().Unmap()) != nil {
+		return e.TrunkPolicy(name, from.Realm)
+	}
+	return e.CarrierPolicy(name, from.Realm)
 }
 
 // belongs says that a message comes from the peer of its leg: nobody else has a

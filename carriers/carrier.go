@@ -16,6 +16,7 @@ type Carrier struct {
 	Gateways []Gateway     // as configured
 	Timers   Timers        // NoAnswer is never zero
 	Linger   time.Duration // how long after Timer D repeats are still ACKed
+	Relay    []string      // methods that pass within a dialog
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -30,7 +31,7 @@ type Gateway struct {
 
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
-		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger,
+		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: relayed(c.Relay),
 		Gateways: make([]Gateway, 0, len(c.Gateways)),
 		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}

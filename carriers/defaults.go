@@ -25,6 +25,18 @@ const (
 	DefaultWeight = 1
 )
 
+// DefaultRelay lists the methods that pass within a dialog: INFO carries digits
+// (RFC 6086). What else there is changes state at the other side that no call needs.
+func DefaultRelay() []string { return []string{"INFO"} }
+
+// relayed is what a profile says, or what holds where it says nothing.
+func relayed(methods []string) []string {
+	if methods == nil {
+		return DefaultRelay()
+	}
+	return methods
+}
+
 // The Default methods fill in what a file starts from. There is no default for
 // NoRinging: how long a carrier takes to ring differs too much between
 // countries and mobile networks.

@@ -15,6 +15,7 @@ type Trunk struct {
 	Realm       string
 	Contact     dialog.Path   // where requests of ours go when the dialog names nothing better; zero Remote: not known
 	MaxDuration time.Duration // of a call, from its answer; never zero
+	Relay       []string      // methods that pass within a dialog
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
@@ -22,6 +23,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	if t.MaxDuration == 0 {
 		t.MaxDuration = DefaultMaxDuration
 	}
+	t.Relay = relayed(c.Relay)
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

@@ -100,6 +100,7 @@ func (t *Tx) fields(c *Coder) {
 		c.Time(&t.End)
 		c.String(&t.From)
 		c.String(&t.To)
+		Int(c, &t.For)
 	})
 	t.Last = orNil(t.Last)
 	if c.Reading() && (t.machine >= machines || t.state >= states) {

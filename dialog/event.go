@@ -65,6 +65,7 @@ func (Confirm) event()  {}
 func (Modify) event()   {}
 func (Modified) event() {}
 func (Info) event()     {}
+func (Informed) event() {}
 func (Refer) event()    {}
 func (End) event()      {}
 
@@ -75,6 +76,7 @@ func (Confirm) action()  {}
 func (Modify) action()   {}
 func (Modified) action() {}
 func (Info) action()     {}
+func (Informed) action() {}
 func (Refer) action()    {}
 func (End) action()      {}
 
@@ -85,5 +87,6 @@ func (Confirm) signal()  {}
 func (Modify) signal()   {}
 func (Modified) signal() {}
 func (Info) signal()     {}
+func (Informed) signal() {}
 func (Refer) signal()    {}
 func (End) signal()      {}

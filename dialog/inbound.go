@@ -300,10 +300,11 @@ func (s *step) endInbound(c Cause) {
 	}
 }
 
-// concludeChange answers a change of the peer's that will have no answer now.
-func (s *step) concludeChange() {
+// concludeRequests answers what the peer has asked of the other side, which will
+// have no answer now.
+func (s *step) concludeRequests() {
 	for _, t := range s.Tx {
-		if !t.ours() && t.Seq != First && (t.state == proceeding || t.state == trying && t.Method == "UPDATE") {
+		if !t.ours() && t.Seq != First && (t.state == proceeding || t.state == trying) {
 			s.respond(t, 487, "", reply{})
 		}
 	}
@@ -332,11 +333,9 @@ func (s *step) request(m *Message, from Path) {
 			s.respond(t, r.Code, "", reply{Extra: r.Extra})
 			return
 		}
-		s.respond(t, 200, "", reply{Extra: capabilities()})
-	case "PRACK", "INFO", "REFER", "MESSAGE", "NOTIFY", "SUBSCRIBE", "PUBLISH", "REGISTER":
-		s.respond(s.accept(m, from, server), 405, "", reply{Extra: capabilities()})
+		s.respond(t, 200, "", reply{Extra: s.capabilities()})
 	default:
-		s.respond(s.accept(m, from, server), 501, "", reply{Extra: capabilities()})
+		s.inform(d, m, from)
 	}
 }
 

@@ -139,7 +139,11 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 		s.modified(ev)
 	case End:
 		s.end(ev.Cause)
-	case Setup, Info, Refer:
+	case Info:
+		s.relay(ev)
+	case Informed:
+		s.informed(ev)
+	case Setup, Refer:
 		// A leg is made of a Setup and tells it; it is never told one.
 	}
 	s.sweep()
@@ -232,7 +236,7 @@ func (s *step) unsent(ev Unsent) {
 // sweep lets go of what has ended.
 func (s *step) sweep() {
 	if s.State == Leaving {
-		s.concludeChange() // however the leg came to its end (P7)
+		s.concludeRequests() // however the leg came to its end (P7)
 	}
 	if invite := s.invite(); s.Cancelled && invite != nil && invite.state > proceeding {
 		s.stopCancelling()

@@ -56,6 +56,7 @@ type Policy struct {
 
 	Linger  time.Duration // how long after Timer D repeats are still ACKed
 	Contact Path          // inbound: where our requests go when the dialog names nothing better
+	Relay   []string      // methods that pass within a dialog, besides those that we serve ourselves
 	Agent   string        // Server and User-Agent; empty: none
 }
 

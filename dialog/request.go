@@ -111,7 +111,7 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	b = b.line("Call-ID", s.CallID)
 	b = b.line("CSeq", cseq(t.CSeq, "INVITE"))
 	b = b.line("Contact", s.contact(t.Path.Transport))
-	b = b.line("Allow", Methods)
+	b = b.allow(s.Policy)
 	b = b.agent("User-Agent", s.Policy.Agent)
 	for _, h := range setup.Headers {
 		b = b.line(h.Name, h.Value)
@@ -206,7 +206,7 @@ func (s *step) toward(to Path, d *Dialog, method string, number uint32, seq uint
 	b = b.line("CSeq", cseq(number, method))
 	if method == "INVITE" || method == "UPDATE" {
 		b = b.line("Contact", s.contact(to.Transport))
-		b = b.line("Allow", Methods)
+		b = b.allow(s.Policy)
 	}
 	for _, h := range extra {
 		b = b.line(h.Name, h.Value)

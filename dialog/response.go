@@ -13,12 +13,12 @@ type reply struct {
 	Extra   []Header
 }
 
-// Methods is the Allow header field of all that we say.
+// Methods are those that we serve ourselves; what a profile relays is besides.
 const Methods = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE"
 
 // capabilities tell what is understood (RFC 3261 §11.2).
-func capabilities() []Header {
-	return []Header{{"Allow", Methods}, {"Accept", "application/sdp"}}
+func (s *step) capabilities() []Header {
+	return []Header{{"Allow", s.Policy.Allow()}, {"Accept", "application/sdp"}}
 }
 
 // timestamp is what a 100 copies of its request (RFC 3261 §8.2.6.1).
@@ -52,7 +52,7 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 		b = b.line("Contact", s.contact(t.Path.Transport))
 	}
 	if establishing || code == 200 && t.Method == "UPDATE" {
-		b = b.line("Allow", Methods)
+		b = b.allow(s.Policy)
 	}
 	b = b.agent("Server", s.Policy.Agent)
 	for _, h := range r.Extra {

@@ -143,7 +143,11 @@ func describe(actions []dialog.Action) string {
 			s = "Setup"
 		case dialog.Confirm:
 			s = "Confirm"
-		case dialog.Info, dialog.Refer:
+		case dialog.Info:
+			s = "Info " + a.Method
+		case dialog.Informed:
+			s = fmt.Sprintf("Informed %d", a.Code)
+		case dialog.Refer:
 		}
 		list = append(list, s)
 	}

@@ -79,11 +79,23 @@ type Modified struct {
 	Reasons    []string
 }
 
-// Info carries a request of the application inside the dialog (RFC 6086).
+// Info carries a request of the application inside the dialog (RFC 6086): it asks
+// nothing of the session.
 type Info struct {
-	Method string
-	Body   Body
-	Header []Header
+	Ref     uint16 // number of the request on the leg that tells it: comes back in Informed
+	Method  string
+	Body    Body
+	Headers []Header
+}
+
+// Informed is the final answer to an Info.
+type Informed struct {
+	Ref        uint16
+	Code       int
+	Phrase     string
+	Body       Body
+	Headers    []Header
+	RetryAfter int // seconds; 0: none
 }
 
 // Refer carries a transfer (RFC 3515).

@@ -68,6 +68,7 @@ type Tx struct {
 	Of      string   // the dialog that it is within, by the peer's tag; of our first INVITE: none
 	Target  string   // theirs: the Contact of a target refresh, taken when it is accepted
 	Offer   bool     // ours: the request carried an offer
+	For     uint16   // ours: the number of the other side's request that it passes on; 0: none
 	From    string   // theirs: From and To of the request where the dialog's are others
 	To      string
 	Path    Path

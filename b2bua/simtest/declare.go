@@ -67,6 +67,8 @@ func (s *Stage) trunk(o options) error {
 			t.MaxDuration, err = time.ParseDuration(value)
 		case "contact":
 			t.Contact = value
+		case "relay":
+			t.Relay = strings.Split(value, ",")
 		case "transport":
 			p.transport, err = transport(value)
 		default:
@@ -102,6 +104,8 @@ func (s *Stage) carrier(o options) error {
 			gateways, err = strconv.Atoi(value)
 		case "transport":
 			kind = value
+		case "relay":
+			c.Relay = strings.Split(value, ",")
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":

@@ -126,7 +126,7 @@ func fields(t reflect.Type) []field {
 				f.max, _ = strconv.ParseInt(option[len("max="):], 10, 64)
 			}
 		}
-		if name != "" {
+		if name != "" && name != "-" {
 			list = append(list, f)
 		}
 	}

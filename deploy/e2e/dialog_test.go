@@ -1,0 +1,24 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"testing"
+)
+
+// A digit in an INFO reaches the carrier, and its 200 the caller (RFC 6086).
+func TestInfoPasses(t *testing.T) {
+	t.Parallel()
+	b := open(t, 240, plan{})
+	played(t, b, "uac_info.xml", "uas_info.xml")
+}
+
+// played makes one call by scenarios of its own, which the caller ends.
+func played(t *testing.T, b *border, caller, carrier string) {
+	t.Helper()
+	callee := b.carrierAt(tc1, carrier, nil)
+	call := b.callerTo(number, caller, nil, "-d", "200")
+	call.finish(patience)
+	callee.finish(patience)
+	answered(t, b, "trunk")
+}
