@@ -3,40 +3,44 @@ package b2bua
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"sync"
+
+	"gopkg.in/natefinch/lumberjack.v2"
 )
 
-// RecordFile appends records to a file, one JSON object a line.
+// RecordFile appends records to a file, one JSON object a line. When the file has
+// become large it is given the time in its name and kept, and a new one is begun.
 type RecordFile struct {
 	mu   sync.Mutex
-	name string
-	file *os.File
+	file lumberjack.Logger
 }
 
-// OpenRecordFile opens or makes the file; only its owner may read it.
-func OpenRecordFile(name string) (*RecordFile, error) {
-	r := &RecordFile{name: name}
+// OpenRecordFile opens or makes the file, which is to hold so many MiB at most; only
+// its owner may read it. What is not a file, such as a pipe, is not rotated.
+func OpenRecordFile(name string, most int) (*RecordFile, error) {
+	r := &RecordFile{file: lumberjack.Logger{Filename: name, MaxSize: most}}
 	return r, r.Reopen()
 }
 
 // Name is the name that the file was opened by.
-func (r *RecordFile) Name() string { return r.name }
+func (r *RecordFile) Name() string { return r.file.Filename }
 
-// Reopen closes the file and opens its name anew, after a rotation.
+// Reopen closes the file and opens its name anew, after somebody else has rotated it.
 func (r *RecordFile) Reopen() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	file, err := os.OpenFile(r.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(r.file.Filename, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the record file: %w", err)
 	}
-	if r.file != nil {
-		r.file.Close()
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && !info.Mode().IsRegular() {
+		r.file.MaxSize = math.MaxInt32
 	}
-	r.file = file
-	return nil
+	return r.file.Close() // it opens the name with the next record
 }
 
 // Write appends one record with one system call, so that a line is whole or not

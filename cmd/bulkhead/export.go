@@ -8,7 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"bulkhead/b2bua"
 )
@@ -31,22 +34,48 @@ type exportFile struct {
 	order []string
 }
 
-// newExportFile reads which records the file ends with. A line without an end is
-// taken away: who was writing it died, and gets the record again.
+// newExportFile reads which records the file ends with, and the one before it: it may
+// have been rotated a moment before the node died. A line without an end is taken
+// away: who was writing it died, and gets the record again.
 func newExportFile(file *b2bua.RecordFile) (*exportFile, error) {
 	x := &exportFile{file: file, known: map[string]bool{}}
-	f, err := os.OpenFile(file.Name(), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return x, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the record file: %w", err)
-	}
-	defer f.Close()
-	if err := x.read(f); err != nil {
-		return nil, fmt.Errorf("reading the record file: %w", err)
+	for _, name := range []string{rotated(file.Name()), file.Name()} {
+		if err := x.open(name); err != nil {
+			return nil, fmt.Errorf("reading the record file: %w", err)
+		}
 	}
 	return x, nil
+}
+
+// rotated is the youngest file that has been rotated: ours put the time before the
+// ending of the name, logrotate something behind it. Empty: there is none.
+func rotated(name string) (youngest string) {
+	var last time.Time
+	ending := filepath.Ext(name)
+	for _, pattern := range []string{strings.TrimSuffix(name, ending) + "-*" + ending, name + ".*", name + "-*"} {
+		all, err := filepath.Glob(pattern)
+		if err != nil {
+			continue // a name with brackets: nobody's but its giver's
+		}
+		for _, f := range all {
+			if info, err := os.Stat(f); err == nil && info.Mode().IsRegular() && info.ModTime().After(last) {
+				youngest, last = f, info.ModTime()
+			}
+		}
+	}
+	return youngest
+}
+
+func (x *exportFile) open(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if name == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return x.read(f)
 }
 
 func (x *exportFile) read(f *os.File) error {

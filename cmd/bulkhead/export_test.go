@@ -20,7 +20,7 @@ func exported(t *testing.T, name, text string) *exportFile {
 			t.Fatal(err)
 		}
 	}
-	file, err := b2bua.OpenRecordFile(name)
+	file, err := b2bua.OpenRecordFile(name, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +106,54 @@ func TestRecordsComeFromTwoSides(t *testing.T) {
 	}
 	if len(seen) != remembered {
 		t.Errorf("%d records", len(seen))
+	}
+}
+
+// TestARecordIsWrittenOnceAroundARotation: by ourselves at a size, or by logrotate.
+func TestARecordIsWrittenOnceAroundARotation(t *testing.T) {
+	for name, rotate := range map[string]func(t *testing.T, x *exportFile, file string){
+		"by size": func(t *testing.T, x *exportFile, file string) {
+			filler := []byte(`{"call":"filler","pad":"` + strings.Repeat("x", 1<<20-50) + `"}`)
+			if err := x.file.Append(filler); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"by logrotate": func(t *testing.T, x *exportFile, file string) {
+			if err := os.Rename(file, file+".1"); err != nil {
+				t.Fatal(err)
+			}
+			if err := x.file.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "calls.jsonl")
+			x := exported(t, file, "")
+			if err := x.take("x", detail("x")); err != nil {
+				t.Fatal(err)
+			}
+			rotate(t, x, file)
+			x = exported(t, file, "") // the node has died and is back
+			for _, call := range []string{"x", "y"} {
+				if err := x.take(call, detail(call)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all, err := filepath.Glob(filepath.Dir(file) + "/*")
+			if err != nil || len(all) != 2 {
+				t.Fatalf("%q, %v", all, err)
+			}
+			times := map[string]int{}
+			for _, name := range all {
+				for _, line := range lines(t, name) {
+					times[line]++
+				}
+			}
+			if times[string(detail("x"))] != 1 || times[string(detail("y"))] != 1 {
+				t.Errorf("written so often: x %d, y %d", times[string(detail("x"))], times[string(detail("y"))])
+			}
+		})
 	}
 }
 

@@ -16,6 +16,9 @@ import (
 	"bulkhead/b2bua"
 )
 
+// recordsMost is how many MiB of records are in one file.
+const recordsMost = 128
+
 func serveCommand() *cobra.Command {
 	drain := 30 * time.Second
 	var track string
@@ -24,7 +27,8 @@ func serveCommand() *cobra.Command {
 		Short: "Run the session border controller",
 		Long: "Run until SIGTERM or SIGINT. Then new calls are refused with 503 and Retry-After,\n" +
 			"running ones may end by themselves for as long as --drain says, what is left is\n" +
-			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew.\n\n" +
+			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew,\n" +
+			"for those who rotate it themselves; at 128 MiB it is rotated anyhow.\n\n" +
 			"With state.redis the node is one of a unit's: where another one is alive, a signal\n" +
 			"hands the calls over to it instead, and nobody notices.",
 		Args: cobra.ExactArgs(1),
@@ -69,7 +73,7 @@ func serve(c *Config, warnings []Warning, drain time.Duration, track string) err
 		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 			return fmt.Errorf("making the record directory: %w", err)
 		}
-		if file, err = b2bua.OpenRecordFile(name); err != nil {
+		if file, err = b2bua.OpenRecordFile(name, recordsMost); err != nil {
 			return err
 		}
 		defer file.Close()
