@@ -24,6 +24,9 @@ type Keeper interface {
 // owner that is slow to renew it.
 const keepAfter = time.Hour
 
+// buryFor is how long a tombstone stays beyond what peers may still say to the call.
+const buryFor = 10 * time.Second
+
 // save stores the state of the call; with wait, it returns when the state is
 // safe or the time for that is over.
 func (s *strand) save(wait bool) {
@@ -68,7 +71,7 @@ func (s *strand) record(r Record) {
 		failed(err)
 		return
 	}
-	s.protected(e.config.Keeper.Finish(s.item(), detail))
+	s.protected(e.config.Keeper.Finish(s.tombstone(), detail))
 }
 
 // item is the call as it is stored. It expires after the call could still be
@@ -88,6 +91,22 @@ func (s *strand) item() storage.Item {
 		ID: s.id.String(), Version: s.call.Version,
 		Data: s.call.Encode(nil), Expires: deadline.Add(keepAfter),
 	}
+}
+
+// tombstone is what stays of a call that has ended: for as long as any of its legs
+// absorbs what its peer repeats. The last of them may have begun to do so just now.
+func (s *strand) tombstone() storage.Item {
+	it := s.item()
+	absorbs := 2 * 64 * s.engine.config.Timers.T1
+	if s.call != nil {
+		for _, leg := range s.call.Out {
+			if leg.Policy != nil {
+				absorbs = max(absorbs, 2*64*s.engine.config.Timers.T1+leg.Policy.Linger)
+			}
+		}
+	}
+	it.Expires = time.Now().Add(absorbs + buryFor)
+	return it
 }
 
 // Mute lets nothing more be sent, and nothing that is not sent be held against a

@@ -203,6 +203,25 @@ func (k *shelf) Finish(it storage.Item, _ []byte) error {
 	return nil
 }
 
+// TestTombstoneOutlastsRepeats: it stays for as long as the call's peers may repeat
+// themselves, and not much longer: at 500 calls/s an hour of them would be gigabytes.
+func TestTombstoneOutlastsRepeats(t *testing.T) {
+	k := &shelf{}
+	running(t, b2bua.Config{Keeper: k}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		say(t, e, "core", trunkSays("INVITE", 1, 1, "<sip:123@127.0.10.1>"))
+		say(t, e, "peering", respond(sentFirst(s.take(), "INVITE"), "486 Busy Here", "carrier"))
+		say(t, e, "core", trunkSays("ACK", 1, 1, "<sip:123@127.0.10.1>"))
+		if len(k.ended) != 1 {
+			t.Fatalf("%d ended", len(k.ended))
+		}
+		const repeats = 64 * 500 * time.Millisecond // Timer D
+		left := time.Until(k.ended[0].Expires)
+		if left < repeats || left > 3*repeats {
+			t.Errorf("the tombstone stays for %v", left)
+		}
+	})
+}
+
 // TestDrainWaitsForWhatWaits: a trunk that is gone after its 200 has its BYE only
 // after 64·T1, and that has 64·T1 of its own.
 func TestDrainWaitsForWhatWaits(t *testing.T) {

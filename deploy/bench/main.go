@@ -1,6 +1,7 @@
-// Command bench puts the same SIPp load on Kamailio and on Bulkhead in turn and
-// compares processor time a call, memory a held call and added delay. deploy/bench/run
-// builds both and starts it.
+// Command bench puts the same SIPp load on systems in turn and compares processor time
+// a call, memory a held call and added delay: on Kamailio, on Bulkhead, and on Bulkhead
+// that stores its calls in a Redis on the same machine. deploy/bench/run builds what it
+// needs and starts it.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
 	"strconv"
@@ -49,7 +51,7 @@ func run() error {
 	flag.StringVar(&b.work, "work", os.TempDir(), "directory to write in")
 	flag.StringVar(&b.program, "program", "bulkhead", "the bulkhead binary")
 	flag.StringVar(&b.out, "out", "bench.csv", "where the figures go")
-	flag.StringVar(&systems, "systems", "kamailio,bulkhead", "what to measure")
+	flag.StringVar(&systems, "systems", "kamailio,bulkhead", "what to measure: kamailio, bulkhead, stored (bulkhead with Redis)")
 	flag.StringVar(&rates, "rates", "500,1500", "calls a second")
 	flag.IntVar(&b.calls, "calls", 20000, "calls at each rate")
 	flag.IntVar(&b.held, "held", 10000, "calls held at once for the memory figure; 0: skip it")
@@ -81,15 +83,16 @@ func run() error {
 func (b *bench) measure(ctx context.Context, name string) ([]row, error) {
 	var rows []row
 	for _, rate := range b.rates {
-		var costs []float64
+		var costs, stores []float64
 		for range b.rounds {
-			cost, err := b.cost(ctx, name, rate)
+			cost, stored, err := b.cost(ctx, name, rate)
 			if err != nil {
 				return nil, fmt.Errorf("at %d calls/s: %w", rate, err)
 			}
-			costs = append(costs, cost)
+			costs, stores = append(costs, cost), append(stores, stored)
 		}
-		rows = append(rows, row{name, fmt.Sprintf("CPU a call at %d/s", rate), "µs", median(costs)})
+		rows = append(rows, row{name, fmt.Sprintf("CPU a call at %d/s", rate), "µs", median(costs)},
+			row{name, fmt.Sprintf("CPU a call of Redis at %d/s", rate), "µs", median(stores)})
 	}
 	if b.held > 0 {
 		kib, err := b.memory(ctx, name)
@@ -108,28 +111,42 @@ func (b *bench) measure(ctx context.Context, name string) ([]row, error) {
 // warm is how many calls a system sees before it is measured.
 const warm = 1000
 
-// cost is the processor time of a call, in µs.
-func (b *bench) cost(ctx context.Context, name string, rate int) (float64, error) {
+// cost is the processor time of a call in the system, and in its store, in µs.
+func (b *bench) cost(ctx context.Context, name string, rate int) (own, stored float64, err error) {
 	s, err := b.start(ctx, name)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer s.stop()
 	if err := b.load(ctx, rate, warm, time.Second); err != nil {
-		return 0, fmt.Errorf("warming up: %w", err)
+		return 0, 0, fmt.Errorf("warming up: %w", err)
 	}
-	before, err := s.processorTime()
-	if err != nil {
-		return 0, err
+	groups := []*exec.Cmd{s.cmd}
+	if s.store != nil {
+		groups = append(groups, s.store.cmd)
+	}
+	var spent [2]time.Duration
+	count := func(sign time.Duration) error {
+		for i, g := range groups {
+			t, err := processorTime(g)
+			if err != nil {
+				return err
+			}
+			spent[i] += sign * t
+		}
+		return nil
+	}
+	if err := count(-1); err != nil {
+		return 0, 0, err
 	}
 	if err := b.load(ctx, rate, b.calls, time.Second); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	after, err := s.processorTime()
-	if err != nil {
-		return 0, err
+	if err := count(1); err != nil {
+		return 0, 0, err
 	}
-	return float64((after - before).Microseconds()) / float64(b.calls), nil
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(b.calls) }
+	return each(spent[0]), each(spent[1]), nil
 }
 
 // memory is the growth of the proportional set size by a held call, in KiB. It is

@@ -25,24 +25,33 @@ const (
 
 // system is what is measured, with all its processes.
 type system struct {
-	cmd *exec.Cmd
+	cmd   *exec.Cmd
+	store *store // nil: it has none
 }
 
 // start starts a system and returns when it answers.
 func (b *bench) start(ctx context.Context, name string) (*system, error) {
 	var cmd *exec.Cmd
+	var st *store
 	switch name {
 	case "kamailio":
 		cmd = exec.CommandContext(ctx, "kamailio", "-DD", "-E", "-f", filepath.Join(b.here, "kamailio.cfg"),
 			"-Y", b.work, "-P", filepath.Join(b.work, "kamailio.pid"), "-m", "1024", "-M", "16")
-	case "bulkhead":
+	case "bulkhead", "stored":
 		// The records go beside the configuration, which must not be the repository.
 		file := filepath.Join(b.work, "bulkhead.yaml")
 		text, err := os.ReadFile(filepath.Join(b.here, "bulkhead.yaml"))
 		if err != nil {
 			return nil, err
 		}
+		if name == "stored" {
+			if st, err = b.startStore(ctx); err != nil {
+				return nil, err
+			}
+			text = append(text, st.config()...)
+		}
 		if err := os.WriteFile(file, text, 0o600); err != nil {
+			st.stop()
 			return nil, err
 		}
 		cmd = exec.CommandContext(ctx, b.program, "serve", "--drain", "1s", file)
@@ -51,15 +60,17 @@ func (b *bench) start(ctx context.Context, name string) (*system, error) {
 	}
 	log, err := os.Create(filepath.Join(b.work, name+".log"))
 	if err != nil {
+		st.stop()
 		return nil, err
 	}
 	defer log.Close()
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.work, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
+		st.stop()
 		return nil, err
 	}
-	s := &system{cmd}
+	s := &system{cmd, st}
 	if err := s.answers(ctx); err != nil {
 		s.stop()
 		text, _ := os.ReadFile(log.Name()) // the reason that it does not answer, if it gave one
@@ -96,21 +107,27 @@ func (s *system) answers(ctx context.Context) error {
 	return fmt.Errorf("it does not answer")
 }
 
-// stop ends the system: asked at first, then made to.
+// stop ends the system, and then its store.
 func (s *system) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // ended already: nothing to ask
+	end(s.cmd)
+	s.store.stop()
+}
+
+// end ends a process group: asked at first, then made to.
+func end(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // ended already: nothing to ask
 	ended := make(chan struct{})
-	go func() { _ = s.cmd.Wait(); close(ended) }() // how it ends is not measured
+	go func() { _ = cmd.Wait(); close(ended) }() // how it ends is not measured
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
 	}
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // children that outlive it
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // children that outlive it
 	<-ended
 }
 
-// processes are the ids of the system: its process group.
-func (s *system) processes() ([]int, error) {
+// processes are the ids of a process group.
+func processes(leader int) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -121,17 +138,17 @@ func (s *system) processes() ([]int, error) {
 		if err != nil {
 			continue
 		}
-		if group, err := syscall.Getpgid(id); err == nil && group == s.cmd.Process.Pid {
+		if group, err := syscall.Getpgid(id); err == nil && group == leader {
 			ids = append(ids, id)
 		}
 	}
 	return ids, nil
 }
 
-// processorTime is user and system time of all processes, from /proc/PID/stat
+// processorTime is user and system time of a process group, from /proc/PID/stat
 // (fields 14 and 15 of proc(5), in hundredths of a second).
-func (s *system) processorTime() (time.Duration, error) {
-	ids, err := s.processes()
+func processorTime(cmd *exec.Cmd) (time.Duration, error) {
+	ids, err := processes(cmd.Process.Pid)
 	if err != nil {
 		return 0, err
 	}
@@ -157,7 +174,7 @@ func (s *system) processorTime() (time.Duration, error) {
 // proportional is the proportional set size of all processes in bytes, from
 // /proc/PID/smaps_rollup.
 func (s *system) proportional() (int64, error) {
-	ids, err := s.processes()
+	ids, err := processes(s.cmd.Process.Pid)
 	if err != nil {
 		return 0, err
 	}

@@ -71,9 +71,15 @@ func after(d time.Duration) {
 	<-timer.C
 }
 
-// all wants every call to have gone through at both ends, and one record of each
-// from the nodes together, of which one runs still.
+// all is ended by the caller.
 func (l *load) all(runs *member) {
+	l.t.Helper()
+	l.ended(runs, "trunk")
+}
+
+// ended wants every call to have gone through at both ends, and one record of each
+// from the nodes together, of which one runs still.
+func (l *load) ended(runs *member, by string) {
 	l.t.Helper()
 	l.call.finish(2 * patience)
 	l.carrier.finish(2 * patience)
@@ -82,7 +88,7 @@ func (l *load) all(runs *member) {
 	}
 	wrong := map[string]int{}
 	for _, r := range l.settled(runs, l.calls) {
-		if r.Result != "answered" || r.EndedBy != "trunk" {
+		if r.Result != "answered" || r.EndedBy != by {
 			wrong[r.Result+", "+r.Cause+", ended by "+r.EndedBy]++
 		}
 	}
