@@ -29,8 +29,8 @@ const torture = "wire/testdata/torture"
 // sink is a network that keeps what is sent.
 type sink struct {
 	broken error // why no request can be sent; nil: it can
-	mu   sync.Mutex
-	sent []sunk
+	mu     sync.Mutex
+	sent   []sunk
 }
 
 type sunk struct {
