@@ -67,6 +67,11 @@ type Config struct {
 	// nil: it always does. It may take its time to find out.
 	Speaks func() bool
 
+	// Present says after a request could not be sent whether the addresses that
+	// we send from are still here; nil: they always are. Without them it was no
+	// fault of the peer's.
+	Present func() bool
+
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
 	Own map[string][]netip.Addr

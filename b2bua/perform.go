@@ -62,6 +62,9 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 			if e.muted.Load() {
 				return // our socket was closed, no peer's
 			}
+			if e.config.Present != nil && !e.config.Present() {
+				return // lost: whoever has the address sends it again
+			}
 			s.put(item{command: Unsent{Leg: leg, Unsent: dialog.Unsent{Tx: tx, Why: err.Error()}}})
 		}
 	}

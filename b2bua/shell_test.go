@@ -2,6 +2,7 @@ package b2bua_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -165,6 +166,30 @@ func TestProvisionalIsStored(t *testing.T) {
 		say(t, e, "peering", respond(sentFirst(s.take(), "INVITE"), "100 Trying", "carrier"))
 		if k.puts() != before+1 {
 			t.Errorf("%d states before the 100, %d after it", before, k.puts())
+		}
+	})
+}
+
+// TestUnsentWithoutOurAddress: a message that cannot be sent because our own address
+// has just left is lost like any other, and no fault of the carrier's.
+func TestUnsentWithoutOurAddress(t *testing.T) {
+	here := true
+	running(t, b2bua.Config{Present: func() bool { return here }}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		s.broken, here = errors.New("network is unreachable"), false
+		say(t, e, "core", trunkSays("INVITE", 1, 1, "<sip:123@127.0.10.1>"))
+		if final := sentFirst(s.take(), "SIP/2.0 5"); final != nil {
+			t.Fatalf("the trunk was refused:\n%s", final)
+		}
+		s.broken, here = nil, true
+		<-time.After(time.Second)
+		synctest.Wait()
+		if sentFirst(s.take(), "INVITE") == nil {
+			t.Error("the INVITE is not sent again")
+		}
+		s.broken = errors.New("network is unreachable")
+		say(t, e, "core", trunkSays("INVITE", 2, 1, "<sip:123@127.0.10.1>"))
+		if sentFirst(s.take(), "SIP/2.0 5") == nil {
+			t.Error("with our address here, the carrier's fault is not seen")
 		}
 	})
 }

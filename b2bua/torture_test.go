@@ -28,8 +28,9 @@ const torture = "wire/testdata/torture"
 
 // sink is a network that keeps what is sent.
 type sink struct {
-	mu   sync.Mutex
-	sent []sunk
+	broken error // why no request can be sent; nil: it can
+	mu     sync.Mutex
+	sent   []sunk
 }
 
 type sunk struct {
@@ -38,9 +39,13 @@ type sunk struct {
 }
 
 // Send is b2bua.Wire.
-func (s *sink) Send(h, _ wire.Hop, data []byte, _ func(error)) {
+func (s *sink) Send(h, _ wire.Hop, data []byte, unsent func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.broken != nil && unsent != nil {
+		unsent(s.broken)
+		return
+	}
 	s.sent = append(s.sent, sunk{h, data})
 }
 

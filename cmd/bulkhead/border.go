@@ -54,7 +54,7 @@ func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger,
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBorder(c, s, key, records, nil, nil, log, o)
+	b, err := newBorder(c, s, key, records, nil, nil, nil, log, o)
 	if err != nil {
 		return nil, errors.Join(err, s.edge.Close())
 	}
@@ -62,7 +62,7 @@ func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger,
 }
 
 // newBorder puts an engine behind sockets. Nothing is read before run.
-func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks func() bool, log *zap.Logger, o b2bua.Observer) (*border, error) {
+func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		Key: key, Unit: unit, Agent: "Bulkhead",
 		Timers: dialog.Timers{T1: c.Timers.T1, T2: c.Timers.T2, T4: c.Timers.T4},
 		Own:    map[string][]netip.Addr{},
-		Keeper: keeper, Speaks: speaks,
+		Keeper: keeper, Speaks: speaks, Present: present,
 	}
 	for realm, all := range c.Sockets() {
 		for _, one := range all {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +67,20 @@ func (f *follower) take(ctx context.Context) (uint64, error) {
 // left is claim: an address has gone, and perhaps come back.
 func (f *follower) left(ctx context.Context) {
 	_ = f.until(ctx, func() bool { return !f.all() || f.arrived != f.taken }) // or the context has ended
+}
+
+// present is claim: it asks the kernel, whose news may be on their way.
+func (f *follower) present() bool {
+	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return true // nothing is known against it
+	}
+	return !slices.ContainsFunc(f.want, func(want netip.Addr) bool {
+		return !slices.ContainsFunc(list, func(a netlink.Addr) bool {
+			ip, _ := netip.AddrFromSlice(a.IP)
+			return ip.Unmap() == want && usable(a.Flags)
+		})
+	})
 }
 
 // fenced is claim.

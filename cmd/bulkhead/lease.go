@@ -48,3 +48,6 @@ func (l *lease) left(ctx context.Context) { <-ctx.Done() }
 
 // fenced is claim: whoever asks may get the unit again.
 func (l *lease) fenced() {}
+
+// present is claim: the addresses are this host's own.
+func (l *lease) present() bool { return true }

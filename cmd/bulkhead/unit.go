@@ -41,6 +41,9 @@ type claim interface {
 	take(ctx context.Context) (epoch uint64, err error)
 	// left waits until the unit is not ours any more, as far as the claim can say.
 	left(ctx context.Context)
+	// present says whether the unit's addresses are here, of which left may not have
+	// heard yet.
+	present() bool
 	// fenced tells that another node has taken the unit.
 	fenced()
 }

@@ -37,7 +37,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 	})
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
-	if b, err = newBorder(u.config, s, u.key, discard{}, keeper, hold.speaks, log, observer); err != nil {
+	if b, err = newBorder(u.config, s, u.key, discard{}, keeper, hold.speaks, u.claim.present, log, observer); err != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
 		defer cancel()
 		return errors.Join(err, s.edge.Close(), writer.Close(last), u.release(ctx, epoch, ""))
