@@ -184,6 +184,7 @@ func (c *Call) run(now time.Time, from *dialog.Leg, actions []dialog.Action) {
 			}
 			c.out = append(c.out, Send{a})
 			c.changed = c.changed || !a.Repeat
+			c.promise = c.promise || a.Promise
 		case dialog.Drop:
 			c.out = append(c.out, Drop{a})
 		case dialog.Signal:

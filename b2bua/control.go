@@ -29,12 +29,30 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 			sig.Code, sig.Phrase, sig.RetryAfter = outward(sig.Code, sig.Phrase, sig.RetryAfter)
 			c.step(now, other, sig)
 		}
-	case dialog.Confirm, dialog.Modify, dialog.Info, dialog.Refer:
+	case dialog.Confirm:
+		c.confirm(now, from, sig)
+	case dialog.Modify, dialog.Info, dialog.Refer:
 		if other := c.other(from); other != nil {
 			c.step(now, other, sig)
 		}
 	case dialog.End:
 		c.ended(now, from, sig.Cause)
+	}
+}
+
+// confirm passes the caller's acknowledgement on. That of a reliable provisional
+// goes to the carrier that is being tried; the answer in it is what the carriers
+// tried after that are offered: the caller has one session.
+func (c *Call) confirm(now time.Time, from *dialog.Leg, sig dialog.Confirm) {
+	switch other := c.other(from); {
+	case sig.Early && len(c.Out) > 0:
+		if other == nil {
+			other = c.Out[len(c.Out)-1]
+			c.Setup.Body = sig.Body
+		}
+		c.step(now, other, sig)
+	case other != nil:
+		c.step(now, other, sig)
 	}
 }
 

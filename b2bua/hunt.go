@@ -31,6 +31,7 @@ func (c *Call) hunt(now time.Time, last dialog.Cause) {
 	next := c.Targets[0]
 	c.Targets = c.Targets[1:]
 	setup := c.Setup
+	setup.Reliable = c.In.TakesReliable()
 	id := dialog.ID{Call: c.ID, Leg: uint8(tried + 1)}
 	leg, actions := dialog.Outbound(id, now, setup, next.Target, next.Policy)
 	c.Out = append(c.Out, leg)

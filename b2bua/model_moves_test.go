@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"fmt"
+	"slices"
 
 	"bulkhead/dialog"
 )
@@ -66,6 +67,7 @@ type word struct {
 	code int
 	tag  uint8
 	body string // port of its description; empty: none
+	rseq string // a reliable provisional
 }
 
 // moves lists all that can happen in a state.
@@ -127,6 +129,15 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 	if tr.Bye != 0 {
 		say(x.texts.get(tr.Bye).reply(200, 0, ""))
 	}
+	if tr.Reliable != 0 {
+		t, body := x.texts.get(tr.Reliable), ""
+		if !x.offer && !t.msg.Body.Empty() {
+			body = "1006"
+		}
+		rseq := fmt.Sprint(t.msg.Value("RSeq"))
+		say(t.acknowledging("PRACK", 0, 2, "prack"+rseq, body, rseq+" 1 INVITE"))
+		say(t.acknowledging("PRACK", 0, 2, "nothing", "", rseq+"7 1 INVITE"))
+	}
 	if x.infos && tr.Told != 0 {
 		say(x.texts.get(tr.Told).request("INFO", 0, 6, "info", ""))
 		say(x.texts.get(tr.Told).request("INFO", 0, 7, "more", ""))
@@ -158,7 +169,12 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 	l := &n.obs.Out[leg-1]
 	invite := x.texts.get(l.Invite)
 	for _, w := range x.carrier {
-		list = append(list, move{leg: leg, tag: w.tag, msg: invite.reply(w.code, w.tag, w.body)})
+		list = append(list, move{leg: leg, tag: w.tag, msg: invite.replyReliably(w.code, w.tag, w.body, w.rseq)})
+	}
+	if l.Prack != 0 {
+		t := x.texts.get(l.Prack)
+		tag := uint8(slices.Index(tags[:], t.msg.ToTag))
+		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.reply(200, tag, "")})
 	}
 	if l.Cancel != 0 {
 		list = append(list, move{leg: leg, msg: x.texts.get(l.Cancel).reply(200, 1, "")})

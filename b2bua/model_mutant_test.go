@@ -19,6 +19,7 @@ type mutant struct {
 	file     string // in the module
 	old, new string
 	promise  string // in what the model says of it
+	in       string // the exploration that finds it; empty: whichever is first
 }
 
 var mutants = []mutant{
@@ -26,167 +27,197 @@ var mutants = []mutant{
 		"a repeated refusal is told to the other legs", "dialog/outbound.go",
 		"s.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n",
 		"s.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n\ts.tell(End{Cause: s.Cause})\n",
-		"p2_signal_after_end",
+		"p2_signal_after_end", "",
 	},
 	{
 		"a copy of a refusal is absorbed without its ACK", "dialog/tables.go",
 		"{completed, got3to6, completed, (*step).ackAgain},", "{completed, got3to6, completed, (*step).absorb},",
-		"P3: 0 ACKs for a copy of a refusal",
+		"P3: 0 ACKs for a copy of a refusal", "",
 	},
 	{
 		"nothing lingers after Timer D", "dialog/tables.go",
 		"{completed, timerEnd, lingering, (*step).linger},", "{completed, timerEnd, terminated, nil},",
-		"P3: 0 ACKs for a copy of a refusal",
+		"P3: 0 ACKs for a copy of a refusal", "",
 	},
 	{
 		"nothing lingers after Timer B", "dialog/outbound.go",
 		"\tif t.machine == inviteClient {\n\t\tt.Last = nil\n\t\ts.linger(t, m)\n\t}\n", "\tif t.machine == inviteClient {\n\t\tt.state = terminated\n\t}\n",
-		"P3: 0 ACKs for a copy of a refusal",
+		"P3: 0 ACKs for a copy of a refusal", "",
 	},
 	{
 		"a refusal after a 2xx gets what is kept for others", "dialog/outbound.go",
 		"\tif t.Code < 300 {\n\t\ts.ackAnew(t, m)\n\t\treturn\n\t}\n", "",
-		"a message does not parse",
+		"a message does not parse", "",
 	},
 	{
 		"a late 2xx is absorbed", "dialog/tables.go",
 		"{completed, got2xx, completed, (*step).answered},", "{completed, got2xx, completed, (*step).absorb},",
-		"P4: 0 ACKs for a copy of a 2xx",
+		"P4: 0 ACKs for a copy of a 2xx", "",
 	},
 	{
 		"a 2xx whose transaction is gone is dropped", "dialog/inbound.go",
 		"s.Side == Out && a.Seq == First {", "s.Side == In {",
-		"P4: 0 ACKs for a copy of a 2xx",
+		"P4: 0 ACKs for a copy of a 2xx", "",
 	},
 	{
 		"a late 2xx gets its ACK and no BYE", "dialog/outbound.go",
 		"\ts.bye(d, Cause{Why: Elsewhere, Q850: 26,", "\t_ = append([]Cause(nil), Cause{Why: Elsewhere, Q850: 26,",
-		"P4: no BYE in a dialog that is not the call",
+		"P4: no BYE in a dialog that is not the call", "",
 	},
 	{
 		"each copy of a 2xx gets an ACK of its own", "dialog/outbound.go",
 		"\t\tif d.Ack != nil {\n\t\t\ts.send(nil, \"ACK\", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, true)\n", "\t\tif d.Ack != nil {\n\t\t\ts.acknowledge(d, Body{})\n",
-		"P4: another ACK than the first",
+		"P4: another ACK than the first", "",
 	},
 	{
 		"a dialog gets two BYEs", "dialog/outbound.go",
 		"\tif d.Left {\n\t\treturn\n\t}\n\td.Left = true\n", "\td.Left = true\n",
-		"P4: a",
+		"P4: a", "",
 	},
 	{
 		"BYE takes the route set the wrong way round", "dialog/outbound.go",
 		"for i := len(m.Routes) - 1; i >= 0; i-- {", "for i := range m.Routes {",
-		"P4: ACK along",
+		"P4: ACK along", "",
 	},
 	{
 		"the answer of a loser is told", "dialog/outbound.go",
 		"up := s.State < Answered\n", "up := s.State != Answered && s.State != Confirmed\n",
-		"p2_signal_after_end",
+		"p2_signal_after_end", "",
 	},
 	{
 		"a BYE of a fork ends the call", "dialog/inbound.go",
 		"\tif d.Left {\n\t\treturn // it crossed our BYE: a dialog that is not the call\n\t}\n", "",
-		"P2: leg 1 is lost",
+		"P2: leg 1 is lost", "",
 	},
 	{
 		"the ACK of a merged INVITE passes for the ACK of the answer", "dialog/inbound.go",
 		"if !strings.EqualFold(m.ToTag, s.Tag) {", "if m.ToTag == \"\" {",
-		"a BYE before the trunk's ACK",
+		"a BYE before the trunk's ACK", "",
 	},
 	{
 		"BYE does not wait for the ACK", "dialog/inbound.go",
 		"\tcase Answered:\n\t\ts.ByeHeld = true\n", "\tcase Answered:\n\t\ts.bye(s.Dialogs[0], c)\n",
-		"a BYE before the trunk's ACK",
+		"a BYE before the trunk's ACK", "",
 	},
 	{
 		"CANCEL does not wait for a provisional", "dialog/outbound.go",
 		"t != nil && t.state == proceeding && !s.Cancelled", "t != nil && t.state <= proceeding && !s.Cancelled",
-		"P5: a CANCEL before any provisional",
+		"P5: a CANCEL before any provisional", "",
 	},
 	{
 		"CANCEL is sent after a final response", "dialog/outbound.go",
 		"t != nil && t.state == proceeding && !s.Cancelled", "t != nil && t.state != calling && !s.Cancelled",
-		"P5: a CANCEL after the final response",
+		"P5: a CANCEL after the final response", "",
 	},
 	{
 		"the hunt goes on after the trunk's CANCEL", "b2bua/control.go",
 		"c.close(now, cause, c.endedBy(\"trunk\", cause))\n", "c.hunt(now, cause)\n",
-		"p5_invite_after_cancel",
+		"p5_invite_after_cancel", "",
 	},
 	{
 		"CANCEL after the answer ends the INVITE again", "dialog/inbound.go",
 		"\tif invite.state != proceeding {\n\t\treturn\n\t}\n", "",
-		"p1_second_final",
+		"p1_second_final", "",
 	},
 	{
 		"a late copy of the INVITE is refused as merged", "dialog/inbound.go",
 		"case m.ToTag == \"\" && s.invite() == nil:", "case m.ToTag == \"\" && s.Tag == \"\":",
-		"P1: a copy of the INVITE refused as merged",
+		"P1: a copy of the INVITE refused as merged", "",
 	},
 	{
 		"every response has another tag", "dialog/response.go",
 		"to = tagged(to, l.Tag)", "to = tagged(to, l.Policy.Seal.Branch(l.ID, uint16(t.Code)))",
-		"P6: another tag of ours",
+		"P6: another tag of ours", "",
 	},
 	{
 		"the o= version rises with every message", "dialog/session.go",
 		"sum != s.Session.Hash || s.Session.Version == 0", "sum != 0",
-		"P6: an o= version",
+		"P6: an o= version", "",
 	},
 	{
 		"Timer M is not set", "dialog/outbound.go",
 		"\tt.End = s.now.Add(s.lifetime())\n\tif t.Seq != First {\n\t\ts.changed(t, m)", "\tt.End = never\n\tif t.Seq != First {\n\t\ts.changed(t, m)",
-		"P7: neither done nor a deadline",
+		"P7: neither done nor a deadline", "",
 	},
 	{
 		"the wait after CANCEL is not bounded", "dialog/outbound.go",
 		"\tinvite.End = s.now.Add(s.lifetime())\n", "\tinvite.End = never\n",
-		"P7: neither done nor a deadline",
+		"P7: neither done nor a deadline", "",
 	},
 	{
 		"a pending change is left when its leg ends", "dialog/leg.go",
 		"\t\ts.concludeChange() // however", "\t\t// however",
-		"P7: neither done nor a deadline",
+		"P7: neither done nor a deadline", "",
 	},
 	{
 		"patience is still armed after the answer", "dialog/outbound.go",
 		"\t\ts.Patience = [3]time.Time{}\n", "",
-		"R4: patience is still armed",
+		"R4: patience is still armed", "",
 	},
 	{
 		"the record is given out twice", "b2bua/call.go",
 		"case !c.Written && c.over():", "case c.over():",
-		"P8: a second record",
+		"P8: a second record", "",
 	},
 	{
 		"the record is given out before the trunk's BYE", "dialog/leg.go",
 		"if l.State != Leaving || l.ByeHeld {", "if l.State != Leaving {",
-		"P8: a record while the trunk's dialog is up",
+		"P8: a record while the trunk's dialog is up", "",
 	},
 	{
 		"the answer to an INFO is not told", "dialog/outbound.go",
 		"\tcase t.For != 0:\n\t\ts.informedBy(t, m)\n", "",
-		"RFC 6086: a 200 to an INFO makes 0 answers",
+		"RFC 6086: a 200 to an INFO makes 0 answers", "infos",
 	},
 	{
 		"the answer to an INFO is given to another", "dialog/info.go",
 		"if t.machine != server || t.state != trying || t.Seq != ev.Ref {", "if t.machine != server || t.state != trying {",
-		"RFC 6086: an INFO is answered for another",
+		"RFC 6086: an INFO is answered for another", "infos",
 	},
 	{
 		"a pending INFO is left when its leg ends", "dialog/inbound.go",
 		"(t.state == proceeding || t.state == trying)", "t.state == proceeding",
-		"P7: neither done nor a deadline",
+		"P7: neither done nor a deadline", "infos",
 	},
 	{
 		"the record forgets whose INFO was passed on", "dialog/encode.go",
 		"\t\tInt(c, &t.For)\n", "",
-		"P9",
+		"P9", "infos",
+	},
+	{
+		"a PRACK of nothing is accepted", "dialog/reliable.go",
+		"if t.machine == reliable && t.acknowledgedBy(m.Value(\"RAck\")) {", "if t.machine == reliable {",
+		"RFC 3262 §3: a PRACK of nothing is accepted", "reliable provisionals",
+	},
+	{
+		"the answer does not wait for the PRACK", "dialog/inbound.go",
+		"u != nil && u.Offer {", "u != nil && u.Own {",
+		"RFC 3262 §3: a 2xx before the PRACK of a description", "reliable provisionals",
+	},
+	{
+		"a reliable provisional does not wait for the PRACK of the last", "dialog/reliable.go",
+		"\tif s.unacked() != nil {\n", "\tif s.State == Leaving {\n",
+		"RFC 3262 §3: a reliable provisional before the PRACK of the last", "reliable provisionals",
+	},
+	{
+		"a repeat of a reliable provisional gets another PRACK", "dialog/reliable.go",
+		"\tcase d.RSeq != 0 && n <= d.RSeq:\n", "\tcase d.RSeq != 0 && n <= d.RSeq:\n\t\ts.prack(d, t.CSeq, Body{})\n",
+		"RFC 3262 §4", "reliable provisionals",
+	},
+	{
+		"the first reliable provisional is taken for one out of order", "dialog/reliable.go",
+		"\tcase d.RSeq != 0 && n != d.RSeq+1, d.Unacked != 0:\n", "\tcase n != d.RSeq+1:\n",
+		"RFC 3262 §4: no PRACK", "reliable provisionals",
+	},
+	{
+		"the record forgets what was heard reliably", "dialog/encode.go",
+		"\t\tInt(c, &d.RSeq)\n", "",
+		"P9", "reliable provisionals",
 	},
 	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
-		"RFC 3261 §8.2.6.2",
+		"RFC 3261 §8.2.6.2", "",
 	},
 }
 
@@ -211,7 +242,11 @@ func TestModelFindsMutants(t *testing.T) {
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
-			run := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-run", "TestModel$", "-failfast", "-vet=off", "-model.scale=0.2", "bulkhead/b2bua")
+			explore := "TestModel$"
+			if m.in != "" {
+				explore += "/^" + strings.ReplaceAll(m.in, " ", "_") + "$"
+			}
+			run := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-run", explore, "-failfast", "-vet=off", "-model.scale=0.2", "bulkhead/b2bua")
 			run.Env = append(os.Environ(), "BULKHEAD_MUTANT=1", "GOMAXPROCS=1") // what is found first is always the same
 			out, err := run.CombinedOutput()
 			switch {

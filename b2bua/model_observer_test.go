@@ -34,6 +34,12 @@ type trunkSeen struct {
 	Change changeSeen
 	Info   uint32 // text of our last INFO
 	Origin originSeen
+
+	Reliable uint32 // text of the last reliable provisional
+	RSeq     uint32
+	Pracked  bool // its PRACK has come
+
+	described bool // it had a description
 }
 
 // legSeen is what was seen on an outbound leg.
@@ -49,6 +55,10 @@ type legSeen struct {
 	Change         changeSeen
 	Info           uint32 // text of our last INFO
 	Origin         originSeen
+
+	Prack  uint32                // text of our last PRACK
+	Pracks [len(tags)][10]uint32 // by tag and RSeq
+	Heard  [len(tags)]uint32     // RSeq of the last reliable provisional that came in order
 }
 
 // dialogSeen is a dialog that a 2xx of a carrier has made.
@@ -85,6 +95,9 @@ type seen struct {
 // check looks at a step, remembers what matters later, and names the first
 // promise that is broken; empty: none is.
 func (o *observer) check(x *texts, s *seen) string {
+	if o.Winner == 0 && s.after.Winner >= 0 {
+		o.Winner, o.Tag = uint8(s.after.Winner+1), s.move.tag
+	}
 	lost := s.move.leg > 0 && s.move.leg <= uint8(len(s.before.Out)) && o.Out[s.move.leg-1].Lost
 	aside := o.aside(s.move)
 	o.note(s)
@@ -117,6 +130,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.informed(s); v != "" {
+		return v
+	}
+	if v := o.acknowledgedEarly(s); v != "" {
 		return v
 	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
@@ -192,6 +208,8 @@ func (o *observer) note(s *seen) {
 		switch {
 		case m.msg.Method == "BYE" && m.msg.Code == 0:
 			o.Trunk.Byed = true
+		case m.msg.Method == "PRACK" && m.msg.Branch != "z9hG4bKnothing":
+			o.Trunk.Pracked = true
 		case m.msg.Method == "ACK" && m.msg.CSeq == 1 && o.Trunk.Code/100 == 2 && m.msg.Branch == "z9hG4bKk":
 			o.Trunk.Acked = true
 		}
@@ -206,6 +224,9 @@ func (o *observer) note(s *seen) {
 	case m.msg.Method != "INVITE" || m.msg.CSeq != 1 || m.msg.Code == 0 || m.change:
 	case m.msg.Code < 200:
 		l.Provisional = true
+		if n := number(m.msg.Value("RSeq")); n != 0 && (l.Heard[m.tag] == 0 || n == l.Heard[m.tag]+1) && s.before.leg(m.leg).State < dialog.Answered {
+			l.Heard[m.tag] = n
+		}
 	case m.msg.Code < 300:
 		l.Dialogs[m.tag].Answered = true
 		if l.Final == 0 {
@@ -251,6 +272,8 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		l.Invite = t.id
 	case "INFO":
 		l.Info = t.id
+	case "PRACK":
+		return l.pracks(t)
 	case "CANCEL":
 		switch {
 		case l.Final != 0 && l.Cancel == 0:
@@ -331,6 +354,9 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 		}
 	case a.Method == "INVITE" && t.msg.CSeq == 1:
 		tr.Told = t.id
+		if v := tr.reliably(t); v != "" {
+			return v
+		}
 		if a.Code < 200 {
 			if tr.Final != 0 {
 				return "P1: a provisional after the final response"
@@ -344,10 +370,9 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 			if o.Closed {
 				return "P2: an answer to a trunk that has gone"
 			}
-			if s.move.leg == 0 || s.move.kind != says || s.move.msg.Code/100 != 2 {
+			if o.Winner == 0 || s.move.kind != says || s.move.msg.Code/100 != 2 && s.move.msg.Method != "PRACK" {
 				return "P2: an answer out of nothing"
 			}
-			o.Winner, o.Tag = s.move.leg, s.move.tag
 		}
 		tr.Final, tr.Code = t.id, a.Code
 	case a.Code == 200 && (a.Method == "CANCEL" && tr.Code/100 != 2 || a.Method == "BYE"):
@@ -483,7 +508,7 @@ func (o *observer) mirrored(s *seen) string {
 			return fmt.Sprintf("a %d to %s has To %q for %q (RFC 3261 §8.2.6.2)", a.Code, a.Method, t.msg.To, m.msg.To)
 		}
 	}
-	if !answered && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL") {
+	if !answered && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL" || m.msg.Method == "PRACK") {
 		return "no answer to " + m.msg.Method
 	}
 	return ""

@@ -40,6 +40,7 @@ type making struct {
 	n      int // CSeq of a request
 	branch string
 	body   string
+	rel    string // RSeq of a response, RAck of a request
 }
 
 // texts are all messages of an exploration, each once.
@@ -84,7 +85,12 @@ func (x *texts) get(id uint32) *text {
 
 // reply makes the peer's response to a request of ours.
 func (t *text) reply(code int, tag uint8, body string) *dialog.Message {
-	return t.make(making{code: code, tag: tag, body: body}, func() string {
+	return t.replyReliably(code, tag, body, "")
+}
+
+// replyReliably does so with an RSeq, where there is one (RFC 3262).
+func (t *text) replyReliably(code int, tag uint8, body, rseq string) *dialog.Message {
+	return t.make(making{code: code, tag: tag, body: body, rel: rseq}, func() string {
 		to := t.msg.To
 		if t.msg.ToTag == "" && code > 100 && tags[tag] != "" {
 			to += ";tag=" + tags[tag]
@@ -96,6 +102,9 @@ func (t *text) reply(code int, tag uint8, body string) *dialog.Message {
 		if code < 300 {
 			extra += "Contact: <" + contactOf(tag) + ">\r\nAllow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n"
 		}
+		if rseq != "" {
+			extra += "Require: 100rel\r\nRSeq: " + rseq + "\r\n"
+		}
 		return "SIP/2.0 " + fmt.Sprint(code) + " Said\r\n" + common(t.msg.Vias[0], t.msg.From, to, t.msg.CallID, int(t.msg.CSeq), t.msg.Method) + extra + sdp(body)
 	})
 }
@@ -103,7 +112,12 @@ func (t *text) reply(code int, tag uint8, body string) *dialog.Message {
 // request makes the peer's request within the dialog that a message of ours has
 // to do with: a request of ours where we called, a response where we were.
 func (t *text) request(method string, tag uint8, n int, branch, body string) *dialog.Message {
-	return t.make(making{method: method, tag: tag, n: n, branch: branch, body: body}, func() string {
+	return t.acknowledging(method, tag, n, branch, body, "")
+}
+
+// acknowledging makes a request with a RAck, where there is one (RFC 3262).
+func (t *text) acknowledging(method string, tag uint8, n int, branch, body, rack string) *dialog.Message {
+	return t.make(making{method: method, tag: tag, n: n, branch: branch, body: body, rel: rack}, func() string {
 		from, to := t.msg.From, t.msg.To
 		if t.msg.Code == 0 {
 			from, to = t.msg.To, t.msg.From
@@ -114,6 +128,9 @@ func (t *text) request(method string, tag uint8, n int, branch, body string) *di
 		extra := "Max-Forwards: 70\r\n"
 		if method == "INVITE" || method == "UPDATE" {
 			extra += "Contact: <" + contactOf(tag) + ">\r\n"
+		}
+		if rack != "" {
+			extra += "RAck: " + rack + "\r\n"
 		}
 		via := "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK" + branch + ";rport"
 		return method + " sip:bulkhead@203.0.113.1 SIP/2.0\r\n" + common(via, from, to, t.msg.CallID, n, method) + extra + sdp(body)
@@ -167,7 +184,8 @@ func sdp(body string) string {
 }
 
 // inviteText is the trunk's INVITE.
-func inviteText(offer bool, branch string, transport dialog.Transport) string {
+func inviteText(c config, branch string) string {
+	offer, transport := c.offer, c.transport
 	body := ""
 	if offer {
 		body = "1000"
@@ -175,7 +193,7 @@ func inviteText(offer bool, branch string, transport dialog.Transport) string {
 	return "INVITE sip:+4930123@203.0.113.1 SIP/2.0\r\n" +
 		common("SIP/2.0/"+transport.String()+" 192.0.2.1;branch=z9hG4bK"+branch+";rport",
 			`"A" <sip:+4930999@192.0.2.1>;tag=trunk`, "<sip:+4930123@203.0.113.1>", "call@trunk", 1, "INVITE") +
-		"Max-Forwards: 70\r\nContact: <" + contactOf(0) + ">\r\nAllow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n" +
+		"Max-Forwards: 70\r\nContact: <" + contactOf(0) + ">\r\nAllow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n" + c.says +
 		"Record-Route: " + routesOf(0)[0] + "\r\nRecord-Route: " + routesOf(0)[1] + "\r\n" + sdp(body)
 }
 

@@ -110,7 +110,8 @@ func hashTx(t *dialog.Tx) uint64 {
 	h.text(t.Of)
 	h.text(t.Target)
 	h.flag(t.Offer)
-	h.num(uint64(t.For))
+	h.num(uint64(t.For)<<32 | uint64(t.RSeq))
+	h.flag(t.Own)
 	h.text(t.From)
 	h.text(t.To)
 	h.bytes(t.Last)
@@ -134,6 +135,8 @@ func hashDialog(d *dialog.Dialog) uint64 {
 	h.num(d.Shown)
 	h.bytes(d.Offer.Data)
 	h.bytes(d.Ack)
+	h.num(uint64(d.RSeq)<<32 | uint64(d.Unacked))
+	h.bytes(d.Answer.Data)
 	return h.h
 }
 
@@ -164,6 +167,15 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.flag(l.Marks.Late)
 	h.num(l.Session.Version)
 	h.num(l.Session.Hash)
+	r := &l.Reliable
+	h.num(uint64(r.Peer)<<32 | uint64(r.RSeq))
+	h.num(r.Given)
+	h.num(uint64(r.Progress.Code)<<16 | uint64(r.Answer.Code))
+	h.flag(r.Progress.Reliable)
+	h.bytes(r.Progress.Body.Data)
+	h.bytes(r.Answer.Body.Data)
+	h.bytes(r.Owed.Data)
+	h.armed(l.Again)
 	h.num(uint64(l.Change.Seq))
 	h.flag(l.Change.Ours)
 	return h.h
@@ -195,10 +207,11 @@ func TestModelKnowsTheState(t *testing.T) {
 	}{
 		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version rerouters watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Change tail heard"},
-		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq tail"},
-		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For From To Path Last Code Repeat Every End tail"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Again Change tail heard"},
+		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
+		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
+		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed"},
 		{reflect.TypeFor[dialog.Change](), "Seq Ours"},
 	} {
 		got := ""
@@ -247,6 +260,9 @@ func timers(c *Call) (list []timer) {
 			if !p.IsZero() {
 				list = append(list, timer{leg: uint8(n), name: [...]string{"no response", "no ringing", "no answer"}[i], at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Patience[i] }})
 			}
+		}
+		if !leg.Again.IsZero() {
+			list = append(list, timer{leg: uint8(n), name: "again", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Again }})
 		}
 		if !leg.Refresh.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "refresh", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Refresh }})

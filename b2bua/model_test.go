@@ -43,6 +43,7 @@ type config struct {
 	carrier   []word   // what a carrier may answer to the INVITE
 	changes   bool     // re-INVITE and UPDATE by both sides
 	infos     bool     // INFO by both sides
+	says      string   // more header fields of the trunk's INVITE
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
 	falls     bool     // the node may crash, and another takes the call over
@@ -114,9 +115,9 @@ func newExplorer(c config) *explorer {
 			NoResponse: 4 * time.Second, NoRinging: 10 * time.Second, NoAnswer: 90 * time.Second, Linger: time.Minute, Relay: []string{"INFO"},
 		}
 	}
-	x.trunk = []*dialog.Message{parse(inviteText(c.offer, "t", c.transport)), parse(cancelText("t"))}
+	x.trunk = []*dialog.Message{parse(inviteText(c, "t")), parse(cancelText("t"))}
 	if c.merged {
-		x.trunk = append(x.trunk, parse(inviteText(c.offer, "m", c.transport)), parse(cancelText("m")))
+		x.trunk = append(x.trunk, parse(inviteText(c, "m")), parse(cancelText("m")))
 	}
 	return x
 }
@@ -454,6 +455,10 @@ var (
 		{code: 486, tag: 1}, {code: 487}, {code: 487, tag: 2}, {code: 503, tag: 1},
 	}
 	plain = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 200, tag: 2, body: "2002"}, {code: 487, tag: 1}, {code: 503, tag: 1}}
+	sure  = []word{
+		{code: 180, tag: 1, rseq: "1"}, {code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 183, tag: 1, body: "2001", rseq: "2"},
+		{code: 180, tag: 2, rseq: "7"}, {code: 200, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 503, tag: 1},
+	}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
 
@@ -476,6 +481,10 @@ var configs = []config{
 	{name: "reliable", targets: 2, offer: true, transport: dialog.TCP, carrier: plain, fails: true, states: 60000, depth: 100},
 	{name: "changes", targets: 1, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 80000, depth: 100, after: confirmed},
 	{name: "infos", targets: 1, offer: true, carrier: civil, infos: true, hangs: true, fails: true, states: 40000, depth: 100, after: confirmed},
+	{name: "reliable provisionals", targets: 2, offer: true, carrier: sure, says: "Require: 100rel\r\n", states: 50000, depth: 100},
+	{name: "reliable provisionals, no offer", targets: 2, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 50000, depth: 100},
+	{name: "reliable provisionals and a takeover", targets: 2, offer: true, carrier: sure, says: "Require: 100rel\r\n", falls: true, terse: true, states: 30000, depth: 100},
+	{name: "reliable provisionals, far", targets: 3, offer: true, carrier: append(sure[:len(sure):len(sure)], hostile...), says: "Require: 100rel\r\n", changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},

@@ -26,7 +26,7 @@ func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
 	case m.ToTag != "":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
 	case m.Method == "OPTIONS":
-		e.answer(m, from, dialog.Refusal{Code: 200, Extra: []dialog.Header{allow, {Name: "Accept", Value: "application/sdp"}}})
+		e.answer(m, from, dialog.Refusal{Code: 200, Extra: []dialog.Header{allow, {Name: "Supported", Value: dialog.Options}, {Name: "Accept", Value: "application/sdp"}}})
 	case m.Method == "BYE":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
 	case dialog.Defined(m.Method):

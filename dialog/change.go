@@ -95,18 +95,7 @@ func (s *step) modify(ev Modify) {
 		s.tell(Modified{Code: 491})
 		return
 	}
-	method, kind := "INVITE", inviteClient
-	if ev.Method == "UPDATE" && d.Update {
-		method, kind = "UPDATE", client
-	}
-	t := s.begin(method, kind, Path{})
-	t.Of = d.Tag
-	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, nil, ev.Body)
-	t.Offer = !ev.Body.Empty()
-	t.Every, t.Repeat = 0, never
-	s.start(t)
-	s.Change = Change{Seq: t.Seq, Ours: true}
-	s.send(t, method, 0, t.Path, s.fallback(t.Path), t.Last, false)
+	s.ask(d, ev.Method, nil, ev.Body)
 }
 
 // changed is a 2xx to a re-INVITE of ours, or any final to an UPDATE.
@@ -134,7 +123,10 @@ func (s *step) changed(t *Tx, m *Message) {
 			d.Offer = m.Body
 		}
 	}
-	if s.State != Leaving {
+	switch {
+	case t.Own:
+		s.ownDone(m.Code)
+	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
 	}
 }
@@ -175,7 +167,10 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 		s.changeLost(Cause{Why: PeerLost, Code: m.Code, Q850: 102})
 		return
 	}
-	if s.State != Leaving {
+	switch {
+	case t.Own:
+		s.ownDone(m.Code)
+	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: m.Reasons, RetryAfter: m.RetryAfter})
 	}
 }
@@ -195,6 +190,10 @@ func (s *step) changeLost(c Cause) {
 // confirm brings the caller's ACK: it is sent on where the carrier still waits
 // for it, because the offer was in its 2xx.
 func (s *step) confirm(ev Confirm) {
+	if ev.Early && s.State != Leaving {
+		s.confirmEarly(ev.Body)
+		return
+	}
 	d := s.current()
 	if d == nil || s.State == Leaving {
 		return

@@ -35,8 +35,28 @@ func (l *Leg) Fields(c *Coder) {
 		c.Uint(&l.Session.Hash)
 		Int(c, &l.Change.Seq)
 		c.Flag(&l.Change.Ours)
+		l.Reliable.fields(c)
+		c.Time(&l.Again)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
+		c.Fail()
+	}
+}
+
+func (r *Reliable) fields(c *Coder) {
+	Int(c, &r.Peer)
+	Int(c, &r.RSeq)
+	c.Uint(&r.Given)
+	p, a := &r.Progress, &r.Answer
+	Int(c, &p.Code)
+	c.String(&p.Phrase)
+	p.Body.Fields(c)
+	c.Flag(&p.Reliable)
+	Int(c, &a.Code)
+	c.String(&a.Phrase)
+	a.Body.Fields(c)
+	r.Owed.Fields(c)
+	if c.Reading() && r.Peer >= extents {
 		c.Fail()
 	}
 }
@@ -75,6 +95,9 @@ func (d *Dialog) fields(c *Coder) {
 		c.Bytes(&d.Ack)
 		d.AckTo.fields(c)
 		Int(c, &d.InvSeq)
+		Int(c, &d.RSeq)
+		Int(c, &d.Unacked)
+		d.Answer.Fields(c)
 	})
 	d.Ack = orNil(d.Ack)
 }
@@ -101,6 +124,8 @@ func (t *Tx) fields(c *Coder) {
 		c.String(&t.From)
 		c.String(&t.To)
 		Int(c, &t.For)
+		Int(c, &t.RSeq)
+		c.Flag(&t.Own)
 	})
 	t.Last = orNil(t.Last)
 	if c.Reading() && (t.machine >= machines || t.state >= states) {

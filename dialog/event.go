@@ -39,6 +39,8 @@ type Send struct {
 	Method string // method of the request, or of the request that is answered
 	Code   int    // status code; 0: a request
 	Repeat bool   // the bytes have been sent before
+
+	Promise bool // it rests on state that has to be safe before it goes out (W2)
 }
 
 // Drop says that a message was absorbed or refused without an answer, and why

@@ -177,6 +177,17 @@ func (s *Seal) Call(trunk, callID, fromTag string, cseq uint32) (c CallID) {
 	return c
 }
 
+// Draw is a number below a bound that chance could have drawn, and the same on every
+// node: of a leg and a number of it.
+func (s *Seal) Draw(id ID, seq uint16, below uint64) uint64 {
+	var b [16]byte
+	copy(b[:], id.Call[:])
+	b[8], b[9] = id.Leg, 'd'
+	binary.BigEndian.PutUint16(b[10:], seq)
+	s.block.Encrypt(b[:], b[:])
+	return binary.BigEndian.Uint64(b[:]) % below
+}
+
 // Number is a constant of the leg that says nothing about it, for the session
 // id of our o= lines (RFC 4566 §5.2): 62 bits, so that every peer can read it.
 func (s *Seal) Number(id ID) uint64 {

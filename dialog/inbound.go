@@ -13,8 +13,9 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 		ID: id, Side: In, Policy: p, Path: from,
 		CallID: strings.Clone(m.CallID), Tag: p.Seal.Tag(id),
 		Self: untagged(strings.Clone(m.To)), Peer: untagged(strings.Clone(m.From)),
-		Offer: !m.Body.Empty(),
-		Seq:   First,
+		Offer:    !m.Body.Empty(),
+		Seq:      First,
+		Reliable: Reliable{Peer: extentOf(m, "100rel")},
 	}
 	l.Marks.Began = now
 	d := &Dialog{
@@ -67,7 +68,7 @@ func (s *step) accept(m *Message, from Path, kind machine) *Tx {
 // its oldest finished one forgotten.
 func (s *step) forget() {
 	for i, t := range s.Tx {
-		if !t.ours() && t.Seq != First && (t.state == completed || t.state == confirmed) {
+		if !t.ours() && t.machine != reliable && t.Seq != First && (t.state == completed || t.state == confirmed) {
 			s.Tx = append(s.Tx[:i:i], s.Tx[i+1:]...)
 			return
 		}
@@ -201,6 +202,7 @@ func (s *step) conclude(t *Tx, c Cause) {
 	}
 	s.Marks.Final, s.Marks.Code, s.Marks.Phrase, s.Marks.Q850 = s.now, c.Code, c.Phrase, c.Q850
 	s.respond(t, c.Code, c.Phrase, r)
+	s.settleProvisionals()
 }
 
 // progress sends a provisional to the trunk.
@@ -211,7 +213,7 @@ func (s *step) progress(p Progress) {
 	}
 	s.State = Early
 	s.rings(p.Code)
-	s.respond(t, p.Code, p.Phrase, reply{Contact: true, Body: p.Body})
+	s.provision(t, p)
 	s.Refresh = s.now.Add(provisionalEvery)
 }
 
@@ -230,9 +232,14 @@ func (s *step) answer(a Answer) {
 	if t == nil || s.State > Early {
 		return
 	}
+	if u := s.unacked(); u != nil && u.Offer {
+		s.Reliable.Progress, s.Reliable.Answer = Progress{}, a // not before its PRACK (RFC 3262 §3)
+		return
+	}
 	s.State, s.Refresh = Answered, never
 	s.Marks.Final, s.Marks.Code, s.Marks.Phrase = s.now, a.Code, a.Phrase
-	s.respond(t, a.Code, a.Phrase, reply{Contact: true, Body: a.Body})
+	s.respond(t, a.Code, a.Phrase, reply{Contact: true, Body: s.allowed(a.Body)})
+	s.settleProvisionals()
 }
 
 // acknowledged is the ACK of a 2xx of ours: the repeats stop, and a BYE that
@@ -260,6 +267,7 @@ func (s *step) acknowledged(t *Tx, m *Message) {
 	}
 	if s.State == Confirmed {
 		s.tell(Confirm{Body: m.Body})
+		s.settleUp()
 	}
 }
 
@@ -327,6 +335,8 @@ func (s *step) request(m *Message, from Path) {
 		s.hungUp(d, m, from)
 	case "INVITE", "UPDATE":
 		s.change(d, m, from)
+	case "PRACK":
+		s.pracked(m, from)
 	case "OPTIONS":
 		t := s.accept(m, from, server)
 		if r, ok := inspect(m); ok {

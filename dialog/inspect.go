@@ -6,9 +6,14 @@ import "strings"
 // outside (RFC 3261 §8.2.2.3, §8.2.3).
 
 // Extensions are the option tags that a request requires of us or of a proxy, as
-// which we count. None is supported.
-func Extensions(m *Message) []string {
-	return append(m.Values("Require"), m.Values("Proxy-Require")...)
+// which we count, and that we do not support: of a proxy we support none.
+func Extensions(m *Message) (asked []string) {
+	for _, option := range m.Values("Require") {
+		if !strings.EqualFold(option, "100rel") {
+			asked = append(asked, option)
+		}
+	}
+	return append(asked, m.Values("Proxy-Require")...)
 }
 
 // Unsupported is the answer to a request that requires extensions.

@@ -61,7 +61,9 @@ type Leg struct {
 
 	Cancelled bool // outbound: the CANCEL has been sent
 	Session   Session
-	Change    Change // a re-INVITE or UPDATE under way
+	Reliable  Reliable  // inbound
+	Again     time.Time // when a change of our own is asked for again after a 491
+	Change    Change    // a re-INVITE or UPDATE under way
 
 	tail  []byte // of a record that a newer version wrote
 	heard uint32 // how often a first provisional has stopped a timer: not part of a record
@@ -100,6 +102,10 @@ type Dialog struct {
 	Ack    []byte // outbound: the ACK of its 2xx, for every copy
 	AckTo  Path
 	InvSeq uint32 // CSeq number of the INVITE whose 2xx it was
+
+	RSeq    uint32 // of the last reliable provisional that came in order; 0: none has
+	Unacked uint32 // of the one whose PRACK waits for the caller's; 0: none does
+	Answer  Body   // the description that a reliable provisional has brought and that holds
 
 	tail []byte // of a record that a newer version wrote
 }
@@ -152,7 +158,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 
 // Deadline is when Step wants Due; the zero time: never.
 func (l *Leg) Deadline() time.Time {
-	d := l.Refresh
+	d := earlier(l.Refresh, l.Again)
 	for _, t := range l.Patience {
 		d = earlier(d, t)
 	}
@@ -185,6 +191,8 @@ type step struct {
 	now time.Time
 	out []Action
 	why string // of Unsent
+
+	deaf bool // a reliable provisional had no PRACK
 }
 
 // tell is the only way by which anything leaves for the other legs.
@@ -197,7 +205,8 @@ func (s *step) finish(c Cause, tell bool) {
 		return
 	}
 	s.State, s.Cause, s.Marks.Ended = Leaving, c, s.now
-	s.Patience, s.Refresh, s.Change = [3]time.Time{}, never, Change{}
+	s.Patience, s.Refresh, s.Again, s.Change = [3]time.Time{}, never, never, Change{}
+	s.Reliable.Progress, s.Reliable.Answer, s.Reliable.Owed = Progress{}, Answer{}, Body{}
 	s.acknowledgeAll()
 	if tell {
 		s.tell(End{Cause: c})
@@ -219,6 +228,8 @@ func (s *step) due() {
 	if due(s.now, s.Refresh) {
 		s.repeatProvisional()
 	}
+	s.rejectUnpracked()
+	s.tryAgain()
 	s.loosePatience()
 }
 

@@ -73,6 +73,14 @@ func (s *step) provisional(t *Tx, m *Message) {
 		s.drop(DropLate, m)
 		return
 	}
+	body, n := m.Body, m.rseq()
+	surely := n != 0 && m.ToTag != "" && m.Code > 100
+	if surely {
+		var ok bool
+		if body, ok = s.heardReliably(t, m, n); !ok {
+			return
+		}
+	}
 	if !tells {
 		return
 	}
@@ -80,8 +88,8 @@ func (s *step) provisional(t *Tx, m *Message) {
 	if m.ToTag != "" {
 		s.State = Early
 	}
-	if s.news(m) {
-		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+	if s.news(m, body) {
+		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely})
 	} else {
 		s.drop(DropAbsorbed, m)
 	}
@@ -100,10 +108,10 @@ func (s *step) rings(code int) {
 
 // news says whether a provisional tells more than the last one of its early
 // dialog did, and remembers it.
-func (s *step) news(m *Message) bool {
+func (s *step) news(m *Message, body Body) bool {
 	h := fnv.New64a()
 	h.Write([]byte{byte(m.Code)})
-	h.Write(m.Body.Data)
+	h.Write(body.Data)
 	shown := h.Sum64()
 	d := s.dialog(m.ToTag)
 	if d == nil {
@@ -172,12 +180,19 @@ func (s *step) answered(t *Tx, m *Message) {
 	d.InvSeq = t.CSeq
 	if up {
 		s.Patience = [3]time.Time{}
-		s.State, d.Offer = Answered, m.Body
+		s.State = Answered
+		if d.Answer.Empty() {
+			d.Offer = m.Body
+		}
 		if s.Offer {
 			s.State = Confirmed
 			s.acknowledge(d, Body{})
 		}
-		s.tell(Answer{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+		body := m.Body
+		if !d.Answer.Empty() {
+			body = d.Answer // what holds since a reliable provisional (RFC 3261 §13.2.1)
+		}
+		s.tell(Answer{Code: m.Code, Phrase: m.Phrase, Body: body})
 		return
 	}
 	ack := Body{}
@@ -200,6 +215,11 @@ func (s *step) outgrown(m *Message) {
 // establish fills a dialog from the message that confirms it (RFC 3261 §12.1.2).
 func (s *step) establish(d *Dialog, m *Message) {
 	d.Early = false
+	s.fill(d, m)
+}
+
+// fill takes remote target and route set of a dialog, early or confirmed.
+func (s *step) fill(d *Dialog, m *Message) {
 	d.Peer = untagged(strings.Clone(m.To))
 	d.Target, d.Update = m.target(), m.allows("UPDATE")
 	if d.Target == "" {

@@ -112,6 +112,9 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	b = b.line("CSeq", cseq(t.CSeq, "INVITE"))
 	b = b.line("Contact", s.contact(t.Path.Transport))
 	b = b.allow(s.Policy)
+	if s.Offer || setup.Reliable { // an offer in a reliable provisional has to have its answer
+		b = b.line("Supported", "100rel")
+	}
 	b = b.agent("User-Agent", s.Policy.Agent)
 	for _, h := range setup.Headers {
 		b = b.line(h.Name, h.Value)

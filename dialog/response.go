@@ -14,11 +14,14 @@ type reply struct {
 }
 
 // Methods are those that we serve ourselves; what a profile relays is besides.
-const Methods = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE"
+const Methods = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE"
+
+// Options are the option tags of what we support.
+const Options = "100rel"
 
 // capabilities tell what is understood (RFC 3261 §11.2).
 func (s *step) capabilities() []Header {
-	return []Header{{"Allow", s.Policy.Allow()}, {"Accept", "application/sdp"}}
+	return []Header{{"Allow", s.Policy.Allow()}, {"Supported", Options}, {"Accept", "application/sdp"}}
 }
 
 // timestamp is what a 100 copies of its request (RFC 3261 §8.2.6.1).

@@ -21,6 +21,7 @@ type Setup struct {
 	Caller      Party
 	MaxForwards int // as it is to be sent on: the received value less one
 	Body        Body
+	Reliable    bool     // the caller takes provisionals reliably (RFC 3262)
 	Headers     []Header // what the trunk's profile lets pass, in order
 }
 
@@ -50,6 +51,8 @@ type Progress struct {
 	Code   int // 180 to 198: what else there is says nothing that the other side could use
 	Phrase string
 	Body   Body
+
+	Reliable bool // it was acknowledged, and what it describes holds (RFC 3262)
 }
 
 // Answer is the first 2xx of the leg that has been asked to set up the call.
@@ -61,7 +64,10 @@ type Answer struct {
 
 // Confirm says that the caller has acknowledged the answer; Body carries the
 // SDP answer where the offer came in the 2xx (RFC 3261 §13.2.1).
-type Confirm struct{ Body Body }
+type Confirm struct {
+	Early bool // not of the answer: of a reliable provisional that brought the offer (RFC 3262 §5)
+	Body  Body
+}
 
 // Modify asks the other side to change the session, by re-INVITE (RFC 3261
 // §14) or UPDATE (RFC 3311).

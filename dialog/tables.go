@@ -15,6 +15,7 @@ var figures = [machines]*[states][inputs]*arrow{
 	client:       draw(clientFigure),
 	inviteServer: draw(inviteServerFigure),
 	server:       draw(serverFigure),
+	reliable:     draw(reliableFigure),
 }
 
 // RFC 3261 figure 5, RFC 6026 §7.2 and §8.4. A 2xx that comes when the
@@ -85,6 +86,16 @@ var serverFigure = []arrow{
 	{trying, tellFinal, completed, (*step).awaitQuiet}, //
 	{completed, gotRequest, completed, (*step).resend}, //
 	{completed, timerEnd, terminated, nil},             // Timer J
+}
+
+// RFC 3262 §3. After a final response to the INVITE the PRACK is still answered.
+var reliableFigure = []arrow{
+	{proceeding, timerRepeat, proceeding, (*step).repeatDoubling}, //
+	{proceeding, gotPRACK, terminated, nil},                       //
+	{proceeding, tellFinal, completed, (*step).settled},           //
+	{proceeding, timerEnd, terminated, (*step).unpracked},         // 64·T1
+	{completed, gotPRACK, terminated, nil},                        //
+	{completed, timerEnd, terminated, nil},                        //
 }
 
 // draw lays a figure out for look-up.

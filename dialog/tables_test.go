@@ -22,11 +22,12 @@ var figuresDrawn = []struct {
 	{"Client (RFC 3261 figure 6)", clientFigure, []input{got1xx, gotFinal, timerRepeat, timerEnd, unsent, moot}},
 	{"INVITE server (RFC 3261 figure 7, RFC 6026 §7.1)", inviteServerFigure, []input{gotRequest, gotACK, tell1xx, tell2xx, tell3to6, timerRepeat, timerEnd}},
 	{"Server (RFC 3261 figure 8)", serverFigure, []input{gotRequest, tellFinal, timerEnd}},
+	{"Reliable provisional (RFC 3262 §3)", reliableFigure, []input{gotPRACK, tellFinal, timerRepeat, timerEnd}},
 }
 
 var inputNames = [inputs]string{
 	"1xx", "2xx", "300-699", "final", "the request", "ACK", "we say 1xx", "we say 2xx", "we say 300-699", "we say final",
-	"time to repeat", "time is over", "not sent", "INVITE is over",
+	"time to repeat", "time is over", "not sent", "INVITE is over", "PRACK",
 }
 
 // tables prints each figure as states against inputs: what is done, and where it

@@ -128,7 +128,8 @@ func (l *Leg) Resume(now time.Time) {
 	s := step{Leg: l, now: now}
 	for _, t := range l.Tx {
 		waits := t.ours() && (t.state == calling || t.state == trying) ||
-			t.machine == inviteServer && (t.state == completed || t.state == accepted)
+			t.machine == inviteServer && (t.state == completed || t.state == accepted) ||
+			t.machine == reliable && t.state == proceeding
 		if waits && t.Last != nil {
 			t.Every = max(t.Every, s.t1())
 			t.Repeat = now.Add(afterTakeover)

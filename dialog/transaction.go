@@ -10,6 +10,7 @@ const (
 	client
 	inviteServer
 	server
+	reliable // a provisional that waits for its PRACK (RFC 3262 §3)
 	machines
 )
 
@@ -51,6 +52,7 @@ const (
 	timerEnd    // B, D, F, H, I, J, K, L, M: the time to be in this state is over
 	unsent      // the transport could not send
 	moot        // a CANCEL: the INVITE has its final response
+	gotPRACK
 	inputs
 )
 
@@ -69,6 +71,7 @@ type Tx struct {
 	Target  string   // theirs: the Contact of a target refresh, taken when it is accepted
 	Offer   bool     // ours: the request carried an offer
 	For     uint16   // ours: the number of the other side's request that it passes on; 0: none
+	Own     bool     // ours: nobody on the other side has asked for it
 	From    string   // theirs: From and To of the request where the dialog's are others
 	To      string
 	Path    Path
@@ -77,6 +80,8 @@ type Tx struct {
 	Repeat  time.Time     // timerRepeat; zero: off
 	Every   time.Duration // until the repeat after it
 	End     time.Time     // timerEnd; zero: off
+
+	RSeq uint32 // of a reliable provisional
 
 	tail []byte // of a record that a newer version wrote
 }

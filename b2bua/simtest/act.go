@@ -149,12 +149,14 @@ func (p *Peer) automate(words []string) error {
 	switch {
 	case len(words) == 1 && words[0] == "ACK":
 		p.autoACK = true
+	case len(words) >= 1 && words[0] == "PRACK":
+		p.autoPRACK = true
 	case len(words) == 1 && words[0] == "487":
 		p.auto487 = true
 	case len(words) >= 2 && isCode(words[0]):
 		p.auto = append(p.auto, automatic{words[0], words[1], words})
 	default:
-		return fmt.Errorf("auto ACK, auto 487 or auto CODE METHOD")
+		return fmt.Errorf("auto ACK, auto PRACK, auto 487 or auto CODE METHOD")
 	}
 	return nil
 }
@@ -164,6 +166,12 @@ func (s *Stage) hear(p *Peer, m message, to netip.AddrPort) {
 	t := p.hear(m, to)
 	if m.code() >= 200 && m.method() == "INVITE" && p.autoACK {
 		s.autoACK(p, t, m)
+	}
+	if rseq := m.first("RSeq"); rseq != "" && p.autoPRACK && t.pracked != rseq {
+		t.pracked = rseq
+		if err := s.ask(p, []string{"PRACK", fmt.Sprintf("call=%d", t.n)}); err != nil {
+			s.t.Errorf("%s auto PRACK: %v", p.Name, err)
+		}
 	}
 	if m.code() != 0 {
 		return

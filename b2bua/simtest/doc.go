@@ -35,6 +35,7 @@
 //	PEER repeat WHAT [OPTIONS]      the bytes sent before: "repeat INVITE",
 //	                                "repeat 200", "repeat 200 BYE"
 //	PEER auto ACK                   ACK every final response to an INVITE
+//	PEER auto PRACK                 PRACK every reliable provisional once
 //	PEER auto CODE METHOD           answer that method so from now on
 //	PEER auto 487                   CANCEL gets its 200, the INVITE its 487
 //	PEER raw SECTION                the bytes of another section of the file
@@ -51,7 +52,7 @@
 // Options: sdp, sdp=2, sdp=hold (a body; the number makes it another one) ·
 // tag= (the peer's own; none) · totag= (ours; none) · branch= · cseq= ·
 // contact= · callid= · uri= · rr=A,B (Record-Route) · via= (one more, below
-// ours) · maxfwd= · reason= · phrase= · h="Name: value" · del=Name ·
+// ours) · rel=1 (a reliable provisional with that RSeq) · rack= (of a PRACK) · maxfwd= · reason= · phrase= · h="Name: value" · del=Name ·
 // body="type|text" · s/old/new/ · norport · call=2 (the peer's second call) ·
 // from=IP, PEER or IP:PORT (source) · port= (source) · every 500ms..4s for 90s,
 // every 1s for 10s, until ACK (64·T1 at most), times 3.

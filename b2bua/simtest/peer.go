@@ -23,6 +23,7 @@ type Peer struct {
 	branches  int
 	auto      []automatic
 	autoACK   bool
+	autoPRACK bool
 	auto487   bool
 }
 
@@ -50,8 +51,10 @@ type talk struct {
 	requests map[string]message // the last received, by method
 	sent     map[string][]byte  // by what "repeat" calls it
 	final    message            // the last final response to an INVITE received
+	reliable message            // the last reliable provisional received
 	acks     map[string][]byte  // of 2xx, by CSeq and To-tag
 	acked    map[int]bool       // ACKs received, by CSeq
+	pracked  string             // RSeq that auto PRACK has acknowledged
 	quit     bool               // auto 487 has been given
 }
 
@@ -105,6 +108,9 @@ func (p *Peer) hear(m message, to netip.AddrPort) *talk {
 		if m.method() == "INVITE" && c >= 200 {
 			t.final = m
 		}
+		if m.first("RSeq") != "" {
+			t.reliable = m
+		}
 		return t
 	}
 	t.requests[m.method()] = m
@@ -154,6 +160,9 @@ func (p *Peer) request(method, number string, o options) (*talk, message, error)
 	m.add("CSeq", o.or("cseq", strconv.Itoa(t.cseq))+" "+method)
 	if method == "INVITE" || method == "UPDATE" {
 		p.contact(&m, t, o)
+	}
+	if method == "PRACK" {
+		m.add("RAck", o.or("rack", t.reliable.first("RSeq")+" "+t.reliable.first("CSeq")))
 	}
 	p.finish(&m, t, o)
 	if method == "INVITE" {
@@ -283,6 +292,10 @@ func (p *Peer) response(code, method string, o options) (*talk, message, error) 
 	m.add("CSeq", strconv.Itoa(r.cseq())+" "+method)
 	if (method == "INVITE" && n > 100 || method == "UPDATE") && n < 300 {
 		p.contact(&m, t, o)
+	}
+	if n := o.or("rel", ""); n != "" {
+		m.add("Require", "100rel")
+		m.add("RSeq", n)
 	}
 	p.finish(&m, t, o)
 	return t, m, nil

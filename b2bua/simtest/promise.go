@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"bulkhead/b2bua"
@@ -11,7 +12,7 @@ import (
 // fault is a sentence. It looks at nothing but what crossed the wire, the
 // records and the counters of violations and panics.
 func (s *Stage) Promises() []string {
-	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}}
+	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}}
 	c.faults = append(c.faults, s.Net.faults...)
 	for _, m := range s.Net.crossed {
 		if m.lost && m.in || m.mark == "unknown_source" {
@@ -36,6 +37,7 @@ type court struct {
 	origins map[string]origin    // by peer and Call-ID
 	tags    map[string]string    // the trunk's, by Call-ID
 	closed  bool                 // the trunk's CANCEL or BYE has been accepted
+	given   map[string]*reliably // by the trunk's Call-ID
 	calls   int                  // INVITEs outside a dialog that the trunk sent
 }
 
@@ -45,13 +47,21 @@ type inviting struct {
 	tag   string
 }
 
+// reliably is what a caller was given reliably (RFC 3262).
+type reliably struct {
+	last, acked int
+	described   bool // the last one had a description
+}
+
 // attempt is a call of ours to a carrier.
 type attempt struct {
 	invite      message
 	provisional bool
 	final       bool
 	cancelled   bool
-	finals      map[string]int // copies delivered, by CSeq and To
+	finals      map[string]int  // copies delivered, by CSeq and To
+	reliable    map[string]bool // RSeq, CSeq, method and To of reliable provisionals delivered
+	pracks      map[string]string
 	acks        map[string]int
 	answered    map[string]bool // To-tags of 2xx
 	byes        map[string]string
@@ -73,6 +83,10 @@ func key(m message) string {
 func (c *court) received(m *crossing) {
 	t := m.text
 	if m.peer.Name == "trunk" {
+		if r := c.given[t.callID()]; r != nil && t.method() == "PRACK" && t.code() == 0 {
+			rseq, _, _ := strings.Cut(t.first("RAck"), " ")
+			r.acked, _ = strconv.Atoi(rseq)
+		}
 		if t.code() == 0 && t.method() != "ACK" {
 			k := key(t) + " " + t.method()
 			if c.trunk[k] == nil {
@@ -95,6 +109,9 @@ func (c *court) received(m *crossing) {
 	case t.method() != "INVITE" || t.code() == 0 || c.stranger(m, a):
 	case t.code() < 200:
 		a.provisional = true
+		if n := t.first("RSeq"); n != "" {
+			a.reliable[n+" "+t.first("CSeq")+" "+t.toTag()] = true
+		}
 	default:
 		a.finals[tried(t)]++
 		if t.code() < 300 {
@@ -150,6 +167,7 @@ func (c *court) toTrunk(m *crossing) {
 		c.fault(m, "P2: a response to nothing that the trunk sent")
 		return
 	}
+	c.reliable(m)
 	if t.code() >= 200 {
 		if i.final != "" && i.final != string(m.data) {
 			c.fault(m, "P1: a second final response, or another copy of the first")
@@ -171,6 +189,34 @@ func (c *court) toTrunk(m *crossing) {
 	}
 }
 
+// reliable: RFC 3262 §3, one provisional after the other.
+func (c *court) reliable(m *crossing) {
+	t := m.text
+	if t.method() != "INVITE" {
+		return
+	}
+	r := c.given[t.callID()]
+	if t.code()/100 == 2 && r != nil && r.described && r.acked != r.last {
+		c.fault(m, "RFC 3262: a 2xx before the PRACK of the description")
+	}
+	if t.first("RSeq") == "" {
+		return
+	}
+	n, _ := strconv.Atoi(t.first("RSeq"))
+	switch {
+	case r == nil:
+		r = &reliably{}
+		c.given[t.callID()] = r
+	case n == r.last:
+		return
+	case n != r.last+1:
+		c.fault(m, "RFC 3262: RSeq %d after %d", n, r.last)
+	case r.acked != r.last:
+		c.fault(m, "RFC 3262: RSeq %d before the PRACK of %d", n, r.last)
+	}
+	r.last, r.described = n, t.body != ""
+}
+
 // toCarrier: P3, P4, P5.
 func (c *court) toCarrier(m *crossing) {
 	t := m.text
@@ -190,7 +236,7 @@ func (c *court) toCarrier(m *crossing) {
 			c.fault(m, "P5: an INVITE after the trunk's CANCEL or BYE")
 		}
 		c.out[t.callID()] = &attempt{
-			invite: t, finals: map[string]int{}, acks: map[string]int{}, answered: map[string]bool{},
+			invite: t, finals: map[string]int{}, reliable: map[string]bool{}, pracks: map[string]string{}, acks: map[string]int{}, answered: map[string]bool{},
 			byes: map[string]string{}, over: map[string]bool{}, late: map[string]bool{fmt.Sprint(t.cseq()): t.body == ""},
 		}
 		return
@@ -205,6 +251,15 @@ func (c *court) toCarrier(m *crossing) {
 		c.cancel(m, a)
 	case "ACK":
 		c.ack(m, a)
+	case "PRACK":
+		k := t.first("RAck") + " " + t.toTag()
+		if !a.reliable[k] {
+			c.fault(m, "RFC 3262: a PRACK of nothing: %s", k)
+		}
+		if last := a.pracks[k]; last != "" && last != string(m.data) {
+			c.fault(m, "RFC 3262: a second PRACK of %s", k)
+		}
+		a.pracks[k] = string(m.data)
 	case "BYE":
 		if last := a.byes[t.toTag()]; last != "" && last != string(m.data) {
 			c.fault(m, "P4: a second BYE to %s", t.toTag())

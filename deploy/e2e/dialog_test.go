@@ -13,6 +13,13 @@ func TestInfoPasses(t *testing.T) {
 	played(t, b, "uac_info.xml", "uas_info.xml")
 }
 
+// Both sides do 100rel: each has its own PRACK (RFC 3262).
+func TestReliableProvisionals(t *testing.T) {
+	t.Parallel()
+	b := open(t, 241, plan{})
+	played(t, b, "uac_prack.xml", "uas_prack.xml")
+}
+
 // played makes one call by scenarios of its own, which the caller ends.
 func played(t *testing.T, b *border, caller, carrier string) {
 	t.Helper()

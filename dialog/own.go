@@ -1,0 +1,72 @@
+package dialog
+
+import "time"
+
+// Changes of our own: nobody on the other side has asked for them, and nobody there
+// hears how they went.
+
+// own asks the peer for a change of our own, by UPDATE where it allows that.
+func (s *step) own(d *Dialog, body Body) {
+	t := s.ask(d, "UPDATE", nil, body)
+	t.Own = true
+}
+
+// ask sends a re-INVITE or UPDATE and notes it as the change under way.
+func (s *step) ask(d *Dialog, method string, extra []Header, body Body) *Tx {
+	kind := client
+	if method != "UPDATE" || !d.Update {
+		method, kind = "INVITE", inviteClient
+	}
+	t := s.begin(method, kind, Path{})
+	t.Of = d.Tag
+	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, extra, body)
+	t.Offer = !body.Empty()
+	t.Every, t.Repeat = 0, never
+	s.start(t)
+	s.Change = Change{Seq: t.Seq, Ours: true}
+	s.send(t, method, 0, t.Path, s.fallback(t.Path), t.Last, false)
+	return t
+}
+
+// settleUp shows the caller the description that it has yet to be shown: what it was
+// given reliably was another carrier's (RFC 3261 §13.2.1). Its answer is no news to
+// the carrier, which has the caller's offer already.
+func (s *step) settleUp() {
+	d := s.current()
+	if s.Reliable.Owed.Empty() || s.State != Confirmed || s.Change.Seq != 0 || d == nil {
+		return
+	}
+	s.own(d, s.Reliable.Owed)
+}
+
+// ownDone is the final response to a change of our own. A peer that had a change
+// under way itself is asked again when the bands of RFC 3261 §14.1 say.
+func (s *step) ownDone(code int) {
+	switch {
+	case s.State == Leaving:
+	case code == 491:
+		s.Again = s.now.Add(s.glare())
+	default:
+		s.Reliable.Owed = Body{}
+	}
+}
+
+// glare is how long to wait after a 491 (RFC 3261 §14.1): 2.1 to 4 s where the
+// Call-ID is ours, up to 2 s where it is the peer's, in units of 10 ms. What is drawn
+// is drawn of the leg and its transaction, so that it is the same for a node that
+// takes over.
+func (s *step) glare() time.Duration {
+	const unit = 10 * time.Millisecond
+	if s.Side == Out {
+		return 2100*time.Millisecond + time.Duration(s.Policy.Seal.Draw(s.ID, s.Seq, 191))*unit
+	}
+	return time.Duration(s.Policy.Seal.Draw(s.ID, s.Seq, 201)) * unit
+}
+
+// tryAgain is the time to ask again after a 491.
+func (s *step) tryAgain() {
+	if due(s.now, s.Again) {
+		s.Again = never
+		s.settleUp()
+	}
+}
