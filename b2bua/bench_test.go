@@ -20,7 +20,7 @@ import (
 // INVITE, 100, 180, 200, ACK, BYE, 200, seven messages in and seven out. What it
 // costs to write those that come in is part of it.
 func BenchmarkCall(b *testing.B) {
-	p := newPipe(b)
+	p := newPipe(b, nil)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		p.play(b, i)
@@ -43,7 +43,7 @@ type nowhere struct{}
 
 func (nowhere) Write(b2bua.Record) error { return nil }
 
-func newPipe(b *testing.B) *pipe {
+func newPipe(b *testing.B, k b2bua.Keeper) *pipe {
 	realms := carriers.Realms{}
 	for realm, at := range map[string]string{"access": "192.0.2.1:5060", "core": "198.51.100.1:5060"} {
 		realms[realm] = []carriers.Socket{{Address: netip.MustParseAddrPort(at)}}
@@ -61,14 +61,17 @@ func newPipe(b *testing.B) *pipe {
 	p := &pipe{sent: make(chan []byte, 64)}
 	// Short timers, so that ended calls do not pile up while the benchmark runs.
 	timers := dialog.Timers{T1: 20 * time.Millisecond, T2: 160 * time.Millisecond, T4: 200 * time.Millisecond}
-	p.engine = b2bua.New(b2bua.Config{Unit: "u1", Timers: timers}, book, p, nowhere{}, zap.NewNop(),
+	p.engine = b2bua.New(b2bua.Config{Unit: "u1", Timers: timers, Keeper: k}, book, p, nowhere{}, zap.NewNop(),
 		b2bua.NewMetrics(prometheus.NewRegistry()), nil)
 	go p.engine.Run(b.Context())
 	return p
 }
 
 // play plays one call.
-func (p *pipe) play(b *testing.B, n int) {
+func (p *pipe) play(b *testing.B, n int) { p.setUp(b, n)() }
+
+// setUp plays a call up to its ACK, and the rest when it is told.
+func (p *pipe) setUp(b *testing.B, n int) (hangUp func()) {
 	const body = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=sendrecv\r\n"
 	request := func(method, uri, branch, to, more string) {
 		number := 1
@@ -90,9 +93,11 @@ func (p *pipe) play(b *testing.B, n int) {
 	p.next(b, "ACK", n)
 	answer := read(p.next(b, "SIP/2.0 200", n), "To")
 	request("ACK", "sip:192.0.2.1:5060", "a", answer, "Content-Length: 0\r\n\r\n")
-	request("BYE", "sip:192.0.2.1:5060", "b", answer, "Content-Length: 0\r\n\r\n")
-	p.next(b, "SIP/2.0 200", n)
-	p.answer(b, p.next(b, "BYE", n), "200 OK", "")
+	return func() {
+		request("BYE", "sip:192.0.2.1:5060", "b", answer, "Content-Length: 0\r\n\r\n")
+		p.next(b, "SIP/2.0 200", n)
+		p.answer(b, p.next(b, "BYE", n), "200 OK", "")
+	}
 }
 
 // next is the next message of the call that begins so; what is repeated because

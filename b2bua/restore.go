@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -81,15 +83,30 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 	l := &loads{loader: from, free: make(chan struct{}, 64), wait: time.Second}
 	e.loading.Store(l)
 	defer time.AfterFunc(64*e.config.Timers.T1, func() { e.loading.CompareAndSwap(l, nil) })
+	var mu sync.Mutex // of n and faults
 	var faults []error
+	items := make(chan storage.Item, 256)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // reading them is quicker than decoding them
+		workers.Go(func() {
+			for it := range items {
+				err := e.Restore(it)
+				mu.Lock()
+				if err != nil {
+					faults = append(faults, err)
+				} else {
+					n++
+				}
+				mu.Unlock()
+			}
+		})
+	}
 	err = scan(ctx, func(it storage.Item) error {
-		if err := e.Restore(it); err != nil {
-			faults = append(faults, err)
-			return nil
-		}
-		n++
+		items <- it
 		return nil
 	})
+	close(items)
+	workers.Wait()
 	return n, errors.Join(append(faults, err)...)
 }
 

@@ -18,6 +18,7 @@ type plan struct {
 	build   string // race (empty) or plain
 	caller  string // transport of the trunk: udp (empty), tcp
 	carrier string // transport of the carriers: udp (empty), tcp
+	trunk   string // more keys of the trunk, in flow style
 	tc1     string // more keys of carrier tc1, in flow style
 	tc2     string
 	timers  string // in flow style; empty: a tenth of RFC 3261's
@@ -115,7 +116,7 @@ func (b *border) config() string {
 		fmt.Sprintf("  core: {listen: [%q, %q]}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide)),
 		fmt.Sprintf("  peering: {listen: [%q, %q]}", "udp://"+b.at(peeringSide), "tcp://"+b.at(peeringSide)),
 		"trunks:",
-		fmt.Sprintf("  pbx: {realm: core, from: %s, contact: %q}", trunks, or(b.plan.caller, "udp")+"://"+b.at(caller)),
+		fmt.Sprintf("  pbx: {realm: core, from: %s, contact: %q%s}", trunks, or(b.plan.caller, "udp")+"://"+b.at(caller), more(b.plan.trunk)),
 		"carriers:",
 		fmt.Sprintf("  tc1: {realm: peering, gateways: [{address: %q, transport: %s}]%s}", b.at(tc1), or(b.plan.carrier, "udp"), more(b.plan.tc1)),
 		fmt.Sprintf("  tc2: {realm: peering, gateways: [{address: %q, transport: %s}]%s}", b.at(tc2), or(b.plan.carrier, "udp"), more(b.plan.tc2)),

@@ -110,6 +110,9 @@ func TestLoadThroughAFreeze(t *testing.T) {
 	t.Parallel()
 	l := loadedOn(t, apart(t, 200), loadRate, loadCalls)
 	frozen, next := l.nodes[0], l.nodes[1]
+	if n := next.sent(); n != 0 { // R12: it has nothing to say for calls that it does not own
+		t.Errorf("the standby sent %d datagrams", n)
+	}
 	frozen.signal(syscall.SIGSTOP)
 	before := frozen.sent()
 	next.took()

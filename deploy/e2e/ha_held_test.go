@@ -54,6 +54,43 @@ func TestHeldCallsOutliveTheirNode(t *testing.T) {
 	}
 }
 
+// TestSurvivorKeepsTheLongestDuration kills the node before calls reach the longest that
+// their trunk allows: the survivor ends each at its time, by a BYE to either side (R12).
+func TestSurvivorKeepsTheLongestDuration(t *testing.T) {
+	t.Parallel()
+	const calls, rate, longest = 100, 50, 6.0 // seconds
+	redis := storagetest.StartRedis(t)
+	b := &pair{border: &border{dir: t.TempDir(), net: 209}, redis: redis, servers: []*storagetest.Server{redis}}
+	b.plan = plan{build: "plain", timers: "{t1: 500ms, t2: 4s, t4: 5s}", trunk: fmt.Sprintf("max_duration: %vs", longest)}
+	b.history = newHistory()
+	b.history.watch("redis", redis)
+	b.open(t)
+	l := &load{pair: b, rate: rate, calls: calls}
+	common := []string{"-m", fmt.Sprint(calls), "-timeout", seconds(2 * patience), "-trace_counts"}
+	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", nil, common...)
+	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", b.at(tc1)) })
+	l.call = b.sippAt(caller, "caller", "uac_hungup.xml", nil, append(common, b.at(coreSide), "-s", number, "-r", fmt.Sprint(rate))...)
+	l.call.until("all calls to be held", patience, func() bool { return l.call.counted("_ACK_Sent") == calls })
+	b.nodes[0].signal(syscall.SIGKILL)
+	if n := len(b.cdrs()); n != 0 {
+		t.Fatalf("%d calls had ended when the node was killed", n)
+	}
+	b.nodes[1].took()
+	<-b.nodes[0].exited
+	l.ended(b.nodes[1], "bulkhead")
+	least, most := longest, longest
+	for _, rs := range b.cdrs() {
+		least, most = min(least, rs[0].Duration), max(most, rs[0].Duration)
+		if rs[0].Cause != "expired" {
+			t.Errorf("cause %s", rs[0].Cause)
+		}
+	}
+	if least < longest-1 || most > longest+1 {
+		t.Errorf("calls of %v to %v s, allowed are %v", least, most, longest)
+	}
+	t.Logf("calls of %v to %v s, allowed are %v", least, most, longest)
+}
+
 // counted is how often the first message of that name went through, by SIPp's counts.
 func (s *sipp) counted(name string) int {
 	s.t.Helper()
