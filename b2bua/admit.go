@@ -12,7 +12,7 @@ import (
 // admit takes an INVITE that begins a call, or refuses it without keeping
 // anything.
 func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
-	if r, name := e.objection(it.message); name != "" {
+	if r, name := e.objection(it.message, e.trunks[trunk.Name]); name != "" {
 		e.refuse(it.message, it.path, r, name)
 		return
 	}
@@ -56,7 +56,7 @@ func (e *Engine) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Ca
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).
-func (e *Engine) objection(m *dialog.Message) (dialog.Refusal, string) {
+func (e *Engine) objection(m *dialog.Message, p *dialog.Policy) (dialog.Refusal, string) {
 	if e.draining.Load() {
 		return dialog.Refusal{Code: 503, Extra: []dialog.Header{{Name: "Retry-After", Value: "30"}}}, "draining"
 	}
@@ -68,6 +68,9 @@ func (e *Engine) objection(m *dialog.Message) (dialog.Refusal, string) {
 	}
 	if !dialog.Acceptable(m) && !dialog.Optional(m) {
 		return dialog.UnsupportedMedia(), "media_type"
+	}
+	if r, refused := p.TooSmall(m); refused {
+		return r, "session_interval"
 	}
 	return dialog.Refusal{}, ""
 }

@@ -83,6 +83,8 @@ func (c *Call) fields(r *dialog.Coder) {
 		for i := range c.watch.over {
 			r.Uint(&c.watch.over[i])
 		}
+		r.Flag(&c.Setup.Reliable)
+		dialog.Int(r, &c.Setup.MinSE)
 	})
 }
 

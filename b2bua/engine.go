@@ -129,14 +129,14 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	for _, name := range book.Trunks() {
 		t := book.TrunkNamed(name)
 		p := e.policy(t.Realm)
-		p.Contact, p.Relay = t.Contact, t.Relay
+		p.Contact, p.Relay, p.SessionTimer = t.Contact, t.Relay, t.SessionTimer
 		e.trunks[name] = p
 	}
 	for _, name := range book.Carriers() {
 		c := book.Carrier(name)
 		p := e.policy(c.Realm)
 		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
-		p.Linger, p.Relay = c.Linger, c.Relay
+		p.Linger, p.Relay, p.SessionTimer = c.Linger, c.Relay, c.SessionTimer
 		e.carriers[name] = p
 	}
 	return e

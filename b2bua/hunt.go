@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"slices"
 	"time"
 
 	"bulkhead/dialog"
@@ -9,7 +10,13 @@ import (
 // hunt tries the next target, or tells the trunk that there is none.
 func (c *Call) hunt(now time.Time, last dialog.Cause) {
 	tried := len(c.Out)
-	if tried > 0 && !c.reroutes(last) {
+	var least time.Duration
+	if c.tooShort(last) {
+		again := c.Out[tried-1]
+		c.Targets = slices.Insert(c.Targets, 0, Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[tried-1]})
+		least = again.MinSE
+	}
+	if tried > 0 && least == 0 && !c.reroutes(last) {
 		c.Targets = nil
 	}
 	if tried > 0 {
@@ -31,12 +38,22 @@ func (c *Call) hunt(now time.Time, last dialog.Cause) {
 	next := c.Targets[0]
 	c.Targets = c.Targets[1:]
 	setup := c.Setup
-	setup.Reliable = c.In.TakesReliable()
+	setup.MinSE = least
 	id := dialog.ID{Call: c.ID, Leg: uint8(tried + 1)}
 	leg, actions := dialog.Outbound(id, now, setup, next.Target, next.Policy)
 	c.Out = append(c.Out, leg)
 	c.rerouters = append(c.rerouters, next.Reroute)
 	c.run(now, leg, actions)
+}
+
+// tooShort says that a carrier wants a longer session interval than it was asked for
+// (RFC 4028 §7.3): it is asked once more.
+func (c *Call) tooShort(last dialog.Cause) bool {
+	n := len(c.Out)
+	if n == 0 || last.Why != dialog.Rejected || last.Code != 422 || c.Out[n-1].MinSE == 0 {
+		return false
+	}
+	return n < 2 || c.Out[n-2].Target != c.Out[n-1].Target || c.Out[n-2].Marks.Code != 422
 }
 
 // reroutes asks the carrier that failed whether its failure lets us go on.
@@ -69,7 +86,7 @@ func outward(code int, phrase string, retryAfter int) (int, string, int) {
 	switch {
 	case code >= 300 && code < 400, code == 487:
 		return 480, "", retryAfter // 487 would say that the asking side has cancelled
-	case code == 401 || code == 407:
+	case code == 401, code == 407, code == 422: // our credentials, our session interval
 		return 500, "", retryAfter
 	case code == 503:
 		return 500, "", 0

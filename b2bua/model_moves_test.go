@@ -64,10 +64,11 @@ func (m move) String() string {
 
 // word is one response in a carrier's alphabet.
 type word struct {
-	code int
-	tag  uint8
-	body string // port of its description; empty: none
-	rseq string // a reliable provisional
+	code  int
+	tag   uint8
+	body  string // port of its description; empty: none
+	rseq  string // a reliable provisional
+	extra string // more header fields
 }
 
 // moves lists all that can happen in a state.
@@ -159,7 +160,12 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 			}
 			say(f.request("ACK", 0, int(f.msg.CSeq), branch, body))
 		}
+	}
+	if x.changes || x.timers {
 		list = x.changeMoves(list, 0, 0, tr.Change)
+	}
+	if x.timers && tr.Told != 0 {
+		say(x.texts.get(tr.Told).request("UPDATE", 0, 8, "refresh", ""))
 	}
 	return list
 }
@@ -169,7 +175,7 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 	l := &n.obs.Out[leg-1]
 	invite := x.texts.get(l.Invite)
 	for _, w := range x.carrier {
-		list = append(list, move{leg: leg, tag: w.tag, msg: invite.replyReliably(w.code, w.tag, w.body, w.rseq)})
+		list = append(list, move{leg: leg, tag: w.tag, msg: invite.replyWith(w.code, w.tag, w.body, rseq(w.rseq)+w.extra)})
 	}
 	if l.Prack != 0 {
 		t := x.texts.get(l.Prack)
@@ -199,7 +205,7 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		}
 	}
 	list = x.infoMoves(list, leg, 1, l.Info)
-	if x.changes {
+	if x.changes || x.timers {
 		if l.Change.Final != 0 {
 			f := x.texts.get(l.Change.Final)
 			branch := f.msg.Branch[7:]
@@ -233,10 +239,19 @@ func (x *explorer) changeMoves(list []move, leg, tag uint8, c changeSeen) []move
 	t := x.texts.get(c.Ours)
 	for _, code := range []int{100, 200, 491, 481} {
 		body := ""
+		extra := ""
 		if code == 200 {
-			body = "3000"
+			if body = "3000"; t.msg.Method == "UPDATE" && t.msg.Body.Empty() {
+				body = ""
+			}
+			if x.timers {
+				extra = timing
+			}
 		}
-		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.reply(code, tag, body)})
+		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.replyWith(code, tag, body, extra)})
+	}
+	if x.timers {
+		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.replyWith(422, tag, "", "Min-SE: 3600\r\n")})
 	}
 	return list
 }

@@ -215,6 +215,26 @@ var mutants = []mutant{
 		"P9", "reliable provisionals",
 	},
 	{
+		"the answer to a refresh of ours is told to the other side", "dialog/change.go",
+		"\tcase t.Own:\n\t\ts.ownDone(t, m)\n\tcase s.State != Leaving:\n", "\tcase s.State != Leaving:\n",
+		"P2: leg", "session timers",
+	},
+	{
+		"a session that has expired goes on", "dialog/interval.go",
+		"\t\tif s.State == Confirmed {\n\t\t\ts.changeLost(", "\t\tif s.State == Leaving {\n\t\t\ts.changeLost(",
+		"RFC 4028 §10: a session that has expired goes on", "session timers",
+	},
+	{
+		"a session is refreshed by nobody", "dialog/interval.go",
+		"\t\ts.own(d, Body{})\n", "\t\ts.refreshLater(time.Hour)\n",
+		"RFC 4028 §7.4: no refresh", "session timers",
+	},
+	{
+		"the record forgets when a session expires", "dialog/encode.go",
+		"\tc.Time(&i.Expires)\n", "",
+		"P9", "session timers",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

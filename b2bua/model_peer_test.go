@@ -40,7 +40,7 @@ type making struct {
 	n      int // CSeq of a request
 	branch string
 	body   string
-	rel    string // RSeq of a response, RAck of a request
+	rel    string // more header fields of a response, RAck of a request
 }
 
 // texts are all messages of an exploration, each once.
@@ -85,12 +85,20 @@ func (x *texts) get(id uint32) *text {
 
 // reply makes the peer's response to a request of ours.
 func (t *text) reply(code int, tag uint8, body string) *dialog.Message {
-	return t.replyReliably(code, tag, body, "")
+	return t.replyWith(code, tag, body, "")
 }
 
-// replyReliably does so with an RSeq, where there is one (RFC 3262).
-func (t *text) replyReliably(code int, tag uint8, body, rseq string) *dialog.Message {
-	return t.make(making{code: code, tag: tag, body: body, rel: rseq}, func() string {
+// rseq makes a provisional reliable (RFC 3262).
+func rseq(n string) string {
+	if n == "" {
+		return ""
+	}
+	return "Require: 100rel\r\nRSeq: " + n + "\r\n"
+}
+
+// replyWith does so with more header fields.
+func (t *text) replyWith(code int, tag uint8, body, more string) *dialog.Message {
+	return t.make(making{code: code, tag: tag, body: body, rel: more}, func() string {
 		to := t.msg.To
 		if t.msg.ToTag == "" && code > 100 && tags[tag] != "" {
 			to += ";tag=" + tags[tag]
@@ -102,9 +110,7 @@ func (t *text) replyReliably(code int, tag uint8, body, rseq string) *dialog.Mes
 		if code < 300 {
 			extra += "Contact: <" + contactOf(tag) + ">\r\nAllow: INVITE, ACK, BYE, CANCEL, UPDATE\r\n"
 		}
-		if rseq != "" {
-			extra += "Require: 100rel\r\nRSeq: " + rseq + "\r\n"
-		}
+		extra += more
 		return "SIP/2.0 " + fmt.Sprint(code) + " Said\r\n" + common(t.msg.Vias[0], t.msg.From, to, t.msg.CallID, int(t.msg.CSeq), t.msg.Method) + extra + sdp(body)
 	})
 }

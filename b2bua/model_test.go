@@ -43,6 +43,7 @@ type config struct {
 	carrier   []word   // what a carrier may answer to the INVITE
 	changes   bool     // re-INVITE and UPDATE by both sides
 	infos     bool     // INFO by both sides
+	timers    bool     // session timers are asked for on both sides
 	says      string   // more header fields of the trunk's INVITE
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
@@ -113,6 +114,11 @@ func newExplorer(c config) *explorer {
 			Seal: seal, Local: dialog.Local{"203.0.113.1:5060", "203.0.113.1:5060", "203.0.113.1:5061"},
 			Timers:     dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
 			NoResponse: 4 * time.Second, NoRinging: 10 * time.Second, NoAnswer: 90 * time.Second, Linger: time.Minute, Relay: []string{"INFO"},
+		}
+	}
+	if c.timers {
+		for i := range x.policy {
+			x.policy[i].SessionTimer = dialog.SessionTimer{Expires: 30 * time.Minute, Min: 90 * time.Second}
 		}
 	}
 	x.trunk = []*dialog.Message{parse(inviteText(c, "t")), parse(cancelText("t"))}
@@ -447,6 +453,9 @@ func (x *explorer) fail(w *way, v string) {
 	x.broken = v + "\n  " + strings.Join(moves, "\n  ")
 }
 
+// timing is what a peer says of the session timer.
+const timing = "Supported: timer\r\nSession-Expires: 1800;refresher=uac\r\n"
+
 // What carriers may say to an INVITE.
 var (
 	hostile = []word{
@@ -459,6 +468,7 @@ var (
 		{code: 180, tag: 1, rseq: "1"}, {code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 183, tag: 1, body: "2001", rseq: "2"},
 		{code: 180, tag: 2, rseq: "7"}, {code: 200, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 503, tag: 1},
 	}
+	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
 
@@ -485,6 +495,8 @@ var configs = []config{
 	{name: "reliable provisionals, no offer", targets: 2, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 50000, depth: 100},
 	{name: "reliable provisionals and a takeover", targets: 2, offer: true, carrier: sure, says: "Require: 100rel\r\n", falls: true, terse: true, states: 30000, depth: 100},
 	{name: "reliable provisionals, far", targets: 3, offer: true, carrier: append(sure[:len(sure):len(sure)], hostile...), says: "Require: 100rel\r\n", changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
+	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
+	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},

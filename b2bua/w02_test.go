@@ -19,7 +19,7 @@ func TestW2(t *testing.T) {
 		if v != "" {
 			t.Fatal(v)
 		}
-		ringing := x.texts.get(n.obs.Out[0].Invite).replyReliably(183, 1, "2001", c.rseq)
+		ringing := x.texts.get(n.obs.Out[0].Invite).replyWith(183, 1, "2001", rseq(c.rseq))
 		actions := n.call.Step(noon, Arrived{Leg: 1, Received: dialog.Received{Message: ringing, Path: pathOfLeg(1, dialog.UDP)}})
 		save, ok := actions[0].(Save)
 		if !ok || save.Wait != c.want {

@@ -18,6 +18,8 @@ type Carrier struct {
 	Linger   time.Duration // how long after Timer D repeats are still ACKed
 	Relay    []string      // methods that pass within a dialog
 
+	SessionTimer dialog.SessionTimer
+
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
 
@@ -31,7 +33,7 @@ type Gateway struct {
 
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
-		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: relayed(c.Relay),
+		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: relayed(c.Relay), SessionTimer: c.SessionTimer.timer(),
 		Gateways: make([]Gateway, 0, len(c.Gateways)),
 		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}

@@ -1,6 +1,10 @@
 package carriers
 
-import "time"
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
 
 // What holds where the configuration says nothing.
 const (
@@ -35,6 +39,14 @@ func relayed(methods []string) []string {
 		return DefaultRelay()
 	}
 	return methods
+}
+
+// timer is what the core makes of a section; nil: a timer where the caller asks for one.
+func (s *SessionTimerConfig) timer() dialog.SessionTimer {
+	if s == nil {
+		return dialog.SessionTimer{}
+	}
+	return dialog.SessionTimer{Expires: s.Expires, Min: s.Min, Them: s.Refresher == "them"}
 }
 
 // The Default methods fill in what a file starts from. There is no default for

@@ -16,6 +16,8 @@ type Trunk struct {
 	Contact     dialog.Path   // where requests of ours go when the dialog names nothing better; zero Remote: not known
 	MaxDuration time.Duration // of a call, from its answer; never zero
 	Relay       []string      // methods that pass within a dialog
+
+	SessionTimer dialog.SessionTimer
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
@@ -24,6 +26,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 		t.MaxDuration = DefaultMaxDuration
 	}
 	t.Relay = relayed(c.Relay)
+	t.SessionTimer = c.SessionTimer.timer()
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

@@ -19,6 +19,9 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 	s.number()
 	t.Seq = s.Seq
 	refusal, refused := inspect(m)
+	if !refused {
+		refusal, refused = s.Policy.TooSmall(m)
+	}
 	later := reply{Extra: []Header{{"Retry-After", itoa(int(s.Seq)%10 + 1)}}}
 	switch {
 	case s.State == Leaving || d.Left:
@@ -33,13 +36,13 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 		s.respond(t, 500, "", later) // §14.2
 	case m.Method == "UPDATE" && m.Body.Empty():
 		d.retarget(m)
-		s.respond(t, 200, "", reply{Contact: true}) // a refresh of the target alone
+		s.respond(t, 200, "", reply{Contact: true, Extra: s.grant(m.wish())}) // a refresh of the target or session alone
 	default:
 		t.Target = m.target()
 		if m.Method == "INVITE" {
 			s.respond(t, 100, "", reply{Extra: timestamp(m)})
 		}
-		s.Change = Change{Seq: t.Seq}
+		s.Change, s.Interval.Wish = Change{Seq: t.Seq}, m.wish()
 		s.tell(Modify{Method: m.Method, Body: m.Body})
 	}
 }
@@ -68,6 +71,8 @@ func (s *step) modified(ev Modified) {
 	}
 	if ev.Code < 300 {
 		r.Contact = true
+		r.Extra = append(r.Extra, s.grant(s.Interval.Wish)...)
+		s.said(ev.Body)
 		if d := s.dialogOf(t); d != nil && t.Target != "" {
 			d.Target = t.Target
 		}
@@ -95,7 +100,7 @@ func (s *step) modify(ev Modify) {
 		s.tell(Modified{Code: 491})
 		return
 	}
-	s.ask(d, ev.Method, nil, ev.Body)
+	s.ask(d, ev.Method, ev.Body)
 }
 
 // changed is a 2xx to a re-INVITE of ours, or any final to an UPDATE.
@@ -112,6 +117,7 @@ func (s *step) changed(t *Tx, m *Message) {
 		return
 	}
 	d.retarget(m)
+	s.granted(m)
 	if t.Method == "INVITE" {
 		t.Last = nil
 		switch {
@@ -125,7 +131,7 @@ func (s *step) changed(t *Tx, m *Message) {
 	}
 	switch {
 	case t.Own:
-		s.ownDone(m.Code)
+		s.ownDone(t, m)
 	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
 	}
@@ -167,9 +173,13 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 		s.changeLost(Cause{Why: PeerLost, Code: m.Code, Q850: 102})
 		return
 	}
+	least := delta(m.minSE)
 	switch {
 	case t.Own:
-		s.ownDone(m.Code)
+		s.ownDone(t, m)
+	case s.State != Leaving && m.Code == 422 && least > 0:
+		s.Interval.Min = least // our interval, not the other side's: it asks again
+		s.tell(Modified{Code: 500, RetryAfter: 1})
 	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: m.Reasons, RetryAfter: m.RetryAfter})
 	}

@@ -37,10 +37,25 @@ func (l *Leg) Fields(c *Coder) {
 		c.Flag(&l.Change.Ours)
 		l.Reliable.fields(c)
 		c.Time(&l.Again)
+		l.Interval.fields(c)
+		Int(c, &l.MinSE)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
 	}
+}
+
+func (i *Interval) fields(c *Coder) {
+	Int(c, &i.Length)
+	c.Flag(&i.Us)
+	c.Time(&i.Refresh)
+	c.Time(&i.Expires)
+	Int(c, &i.Min)
+	Int(c, &i.Wish.Length)
+	Int(c, &i.Wish.Min)
+	c.Flag(&i.Wish.Can)
+	Int(c, &i.Wish.Refresher)
+	i.Body.Fields(c)
 }
 
 func (r *Reliable) fields(c *Coder) {

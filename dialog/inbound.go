@@ -15,6 +15,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 		Self: untagged(strings.Clone(m.To)), Peer: untagged(strings.Clone(m.From)),
 		Offer:    !m.Body.Empty(),
 		Seq:      First,
+		Interval: Interval{Wish: m.wish()},
 		Reliable: Reliable{Peer: extentOf(m, "100rel")},
 	}
 	l.Marks.Began = now
@@ -40,6 +41,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	s.tell(Setup{
 		Call: id.Call, Trunk: trunk, Number: m.Dialled(), Domain: strings.Clone(m.URI.Host),
 		Caller: m.Caller(), MaxForwards: hops, Body: m.Body, Headers: pass,
+		Reliable: l.Reliable.Peer != lacks,
 	})
 	return l, s.out
 }
@@ -238,7 +240,9 @@ func (s *step) answer(a Answer) {
 	}
 	s.State, s.Refresh = Answered, never
 	s.Marks.Final, s.Marks.Code, s.Marks.Phrase = s.now, a.Code, a.Phrase
-	s.respond(t, a.Code, a.Phrase, reply{Contact: true, Body: s.allowed(a.Body)})
+	r := reply{Contact: true, Body: s.allowed(a.Body), Extra: s.grant(s.Interval.Wish)}
+	s.said(a.Body)
+	s.respond(t, a.Code, a.Phrase, r)
 	s.settleProvisionals()
 }
 

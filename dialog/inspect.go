@@ -9,7 +9,7 @@ import "strings"
 // which we count, and that we do not support: of a proxy we support none.
 func Extensions(m *Message) (asked []string) {
 	for _, option := range m.Values("Require") {
-		if !strings.EqualFold(option, "100rel") {
+		if !listed([]string{"100rel", "timer"}, option) {
 			asked = append(asked, option)
 		}
 	}

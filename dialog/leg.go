@@ -61,9 +61,11 @@ type Leg struct {
 
 	Cancelled bool // outbound: the CANCEL has been sent
 	Session   Session
-	Reliable  Reliable  // inbound
-	Again     time.Time // when a change of our own is asked for again after a 491
-	Change    Change    // a re-INVITE or UPDATE under way
+	Reliable  Reliable // inbound
+	Interval  Interval
+	MinSE     time.Duration // outbound: what the 422 to its INVITE would have granted
+	Again     time.Time     // when a change of our own is asked for again after a 491
+	Change    Change        // a re-INVITE or UPDATE under way
 
 	tail  []byte // of a record that a newer version wrote
 	heard uint32 // how often a first provisional has stopped a timer: not part of a record
@@ -158,7 +160,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 
 // Deadline is when Step wants Due; the zero time: never.
 func (l *Leg) Deadline() time.Time {
-	d := earlier(l.Refresh, l.Again)
+	d := earlier(earlier(l.Refresh, l.Again), earlier(l.Interval.Refresh, l.Interval.Expires))
 	for _, t := range l.Patience {
 		d = earlier(d, t)
 	}
@@ -207,6 +209,7 @@ func (s *step) finish(c Cause, tell bool) {
 	s.State, s.Cause, s.Marks.Ended = Leaving, c, s.now
 	s.Patience, s.Refresh, s.Again, s.Change = [3]time.Time{}, never, never, Change{}
 	s.Reliable.Progress, s.Reliable.Answer, s.Reliable.Owed = Progress{}, Answer{}, Body{}
+	s.Interval = Interval{}
 	s.acknowledgeAll()
 	if tell {
 		s.tell(End{Cause: c})
@@ -230,6 +233,7 @@ func (s *step) due() {
 	}
 	s.rejectUnpracked()
 	s.tryAgain()
+	s.passIntervals()
 	s.loosePatience()
 }
 

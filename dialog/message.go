@@ -32,6 +32,8 @@ type Message struct {
 	Reasons     []string
 	Body        Body
 
+	expires, minSE string // Session-Expires and Min-SE, as they came (RFC 4028)
+
 	headers []sip.Header
 }
 
@@ -84,6 +86,10 @@ func Read(m sip.Message) *Message {
 			if n, err := strconv.Atoi(digits); err == nil && n > 0 {
 				r.RetryAfter = n
 			}
+		case "session-expires", "x":
+			r.expires = h.Value()
+		case "min-se":
+			r.minSE = h.Value()
 		case "reason":
 			r.Reasons = appendList(r.Reasons, h.Value())
 		case "content-type":

@@ -12,9 +12,10 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	l := &Leg{
 		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
 		CallID: p.Seal.CallID(id), Tag: p.Seal.Tag(id),
-		URI:    sipURI(to.Number, to.Host, to.Path.Transport),
-		MaxFwd: setup.MaxForwards,
-		Offer:  !setup.Body.Empty(),
+		URI:      sipURI(to.Number, to.Host, to.Path.Transport),
+		MaxFwd:   setup.MaxForwards,
+		Offer:    !setup.Body.Empty(),
+		Interval: Interval{Min: setup.MinSE},
 	}
 	l.Marks.Began = now
 	l.Self = nameAddr(setup.Caller, p.Local[to.Path.Transport])
@@ -22,6 +23,7 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	s := step{Leg: l, now: now}
 	t := s.begin("INVITE", inviteClient, to.Path)
 	t.Last = s.inviteRequest(t, setup)
+	s.said(setup.Body)
 	s.send(t, "INVITE", 0, t.Path, Path{}, t.Last, false)
 	for i, wait := range [...]time.Duration{p.NoResponse, p.NoRinging, p.NoAnswer} {
 		if wait > 0 {
@@ -181,6 +183,7 @@ func (s *step) answered(t *Tx, m *Message) {
 	if up {
 		s.Patience = [3]time.Time{}
 		s.State = Answered
+		s.granted(m)
 		if d.Answer.Empty() {
 			d.Offer = m.Body
 		}
@@ -266,6 +269,9 @@ func (s *step) refused(t *Tx, m *Message) {
 		return
 	}
 	s.final(m)
+	if m.Code == 422 {
+		s.MinSE = delta(m.minSE)
+	}
 	s.finish(Cause{
 		Why: Rejected, Code: m.Code, Phrase: s.Marks.Phrase, Q850: m.Q850(),
 		Reasons: cloned(m.Reasons), RetryAfter: m.RetryAfter,

@@ -7,19 +7,20 @@ import "time"
 
 // own asks the peer for a change of our own, by UPDATE where it allows that.
 func (s *step) own(d *Dialog, body Body) {
-	t := s.ask(d, "UPDATE", nil, body)
+	t := s.ask(d, "UPDATE", body)
 	t.Own = true
 }
 
 // ask sends a re-INVITE or UPDATE and notes it as the change under way.
-func (s *step) ask(d *Dialog, method string, extra []Header, body Body) *Tx {
+func (s *step) ask(d *Dialog, method string, body Body) *Tx {
 	kind := client
 	if method != "UPDATE" || !d.Update {
 		method, kind = "INVITE", inviteClient
 	}
 	t := s.begin(method, kind, Path{})
 	t.Of = d.Tag
-	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, extra, body)
+	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, s.wishes(), body)
+	s.said(body)
 	t.Offer = !body.Empty()
 	t.Every, t.Repeat = 0, never
 	s.start(t)
@@ -41,13 +42,15 @@ func (s *step) settleUp() {
 
 // ownDone is the final response to a change of our own. A peer that had a change
 // under way itself is asked again when the bands of RFC 3261 §14.1 say.
-func (s *step) ownDone(code int) {
+func (s *step) ownDone(t *Tx, m *Message) {
 	switch {
 	case s.State == Leaving:
-	case code == 491:
+	case m.Code == 491:
 		s.Again = s.now.Add(s.glare())
-	default:
+	case !s.Reliable.Owed.Empty():
 		s.Reliable.Owed = Body{}
+	case m.Code >= 300:
+		s.refreshRefused(t, m)
 	}
 }
 
@@ -67,6 +70,8 @@ func (s *step) glare() time.Duration {
 func (s *step) tryAgain() {
 	if due(s.now, s.Again) {
 		s.Again = never
-		s.settleUp()
+		if s.settleUp(); s.Change.Seq == 0 {
+			s.refresh()
+		}
 	}
 }

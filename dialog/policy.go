@@ -54,10 +54,11 @@ type Policy struct {
 	NoRinging  time.Duration // no 18x
 	NoAnswer   time.Duration // no final response: Timer C of RFC 3261 §16.6, never zero
 
-	Linger  time.Duration // how long after Timer D repeats are still ACKed
-	Contact Path          // inbound: where our requests go when the dialog names nothing better
-	Relay   []string      // methods that pass within a dialog, besides those that we serve ourselves
-	Agent   string        // Server and User-Agent; empty: none
+	Linger       time.Duration // how long after Timer D repeats are still ACKed
+	Contact      Path          // inbound: where our requests go when the dialog names nothing better
+	SessionTimer SessionTimer
+	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
+	Agent        string   // Server and User-Agent; empty: none
 }
 
 // Target is where an outbound leg is to go, all names resolved.

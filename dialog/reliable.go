@@ -60,9 +60,6 @@ func listed(values []string, option string) bool {
 	return false
 }
 
-// TakesReliable says that the caller can be given a provisional reliably.
-func (l *Leg) TakesReliable() bool { return l.Reliable.Peer != lacks }
-
 // rseq is the number of a reliable provisional; 0: it is none.
 func (m *Message) rseq() uint32 {
 	if !m.requires("100rel") {

@@ -115,6 +115,9 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	if s.Offer || setup.Reliable { // an offer in a reliable provisional has to have its answer
 		b = b.line("Supported", "100rel")
 	}
+	for _, h := range s.wishes() {
+		b = b.line(h.Name, h.Value)
+	}
 	b = b.agent("User-Agent", s.Policy.Agent)
 	for _, h := range setup.Headers {
 		b = b.line(h.Name, h.Value)

@@ -17,7 +17,7 @@ type reply struct {
 const Methods = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE"
 
 // Options are the option tags of what we support.
-const Options = "100rel"
+const Options = "100rel, timer"
 
 // capabilities tell what is understood (RFC 3261 §11.2).
 func (s *step) capabilities() []Header {

@@ -1,5 +1,7 @@
 package dialog
 
+import "time"
+
 // Signal is a fact that one leg tells the others. It is the closed set of what
 // can cross the bulkhead: no message, no retransmission, no response that
 // matches no live transaction can be written as one.
@@ -21,8 +23,9 @@ type Setup struct {
 	Caller      Party
 	MaxForwards int // as it is to be sent on: the received value less one
 	Body        Body
-	Reliable    bool     // the caller takes provisionals reliably (RFC 3262)
-	Headers     []Header // what the trunk's profile lets pass, in order
+	MinSE       time.Duration // the least session interval that the carrier accepts, where it has said so
+	Reliable    bool          // the caller takes provisionals reliably (RFC 3262)
+	Headers     []Header      // what the trunk's profile lets pass, in order
 }
 
 // Party is who calls, from the From header field (RFC 3261 §20.20).

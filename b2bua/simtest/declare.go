@@ -67,6 +67,8 @@ func (s *Stage) trunk(o options) error {
 			t.MaxDuration, err = time.ParseDuration(value)
 		case "contact":
 			t.Contact = value
+		case "session_timer":
+			t.SessionTimer, err = sessionTimer(value)
 		case "relay":
 			t.Relay = strings.Split(value, ",")
 		case "transport":
@@ -104,6 +106,8 @@ func (s *Stage) carrier(o options) error {
 			gateways, err = strconv.Atoi(value)
 		case "transport":
 			kind = value
+		case "session_timer":
+			c.SessionTimer, err = sessionTimer(value)
 		case "relay":
 			c.Relay = strings.Split(value, ",")
 		case "stop":
@@ -130,6 +134,21 @@ func (s *Stage) carrier(o options) error {
 	s.config.Carriers[o.bare[0]] = c
 	s.peer(o.bare[0], "core", tr, at...)
 	return nil
+}
+
+// sessionTimer reads "30m", "30m,90s" or "30m,90s,them".
+func sessionTimer(s string) (*carriers.SessionTimerConfig, error) {
+	c := &carriers.SessionTimerConfig{}
+	c.Default()
+	f := strings.Split(s, ",")
+	var err error
+	if c.Expires, err = time.ParseDuration(f[0]); err == nil && len(f) > 1 {
+		c.Min, err = time.ParseDuration(f[1])
+	}
+	if len(f) > 2 {
+		c.Refresher = f[2]
+	}
+	return c, err
 }
 
 func transport(s string) (wire.Transport, error) {

@@ -20,6 +20,14 @@ func TestReliableProvisionals(t *testing.T) {
 	played(t, b, "uac_prack.xml", "uas_prack.xml")
 }
 
+// Each leg has a session timer of its own: the caller refreshes its own by UPDATE, and
+// the carrier hears nothing of that (RFC 4028).
+func TestSessionTimers(t *testing.T) {
+	t.Parallel()
+	b := open(t, 242, plan{tc1: "session_timer: {expires: 15m}"})
+	played(t, b, "uac_timer.xml", "uas_timer.xml")
+}
+
 // played makes one call by scenarios of its own, which the caller ends.
 func played(t *testing.T, b *border, caller, carrier string) {
 	t.Helper()
