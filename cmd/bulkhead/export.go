@@ -36,13 +36,15 @@ type exportFile struct {
 
 // newExportFile reads which records the file ends with, and the one before it: it may
 // have been rotated a moment before the node died. A line without an end is taken
-// away: who was writing it died, and gets the record again.
+// away: who was writing it died, and gets the record again. Files that have been rotated
+// stay as they are.
 func newExportFile(file *b2bua.RecordFile) (*exportFile, error) {
 	x := &exportFile{file: file, known: map[string]bool{}}
-	for _, name := range []string{rotated(file.Name()), file.Name()} {
-		if err := x.open(name); err != nil {
-			return nil, fmt.Errorf("reading the record file: %w", err)
-		}
+	if err := x.open(rotated(file.Name()), os.O_RDONLY); err != nil {
+		return nil, fmt.Errorf("reading the record file before: %w", err)
+	}
+	if err := x.open(file.Name(), os.O_RDWR); err != nil {
+		return nil, fmt.Errorf("reading the record file: %w", err)
 	}
 	return x, nil
 }
@@ -66,8 +68,8 @@ func rotated(name string) (youngest string) {
 	return youngest
 }
 
-func (x *exportFile) open(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
+func (x *exportFile) open(name string, how int) error {
+	f, err := os.OpenFile(name, how, 0)
 	if name == "" || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -75,10 +77,10 @@ func (x *exportFile) open(name string) error {
 		return err
 	}
 	defer f.Close()
-	return x.read(f)
+	return x.read(f, how == os.O_RDWR)
 }
 
-func (x *exportFile) read(f *os.File) error {
+func (x *exportFile) read(f *os.File, mend bool) error {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() { // a pipe remembers nothing
 		return err
@@ -99,7 +101,7 @@ func (x *exportFile) read(f *os.File) error {
 			return err
 		}
 		if err != nil {
-			if size > 0 {
+			if size > 0 && mend {
 				return f.Truncate(whole)
 			}
 			return nil

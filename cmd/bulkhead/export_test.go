@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"bulkhead/b2bua"
@@ -20,7 +22,7 @@ func exported(t *testing.T, name, text string) *exportFile {
 			t.Fatal(err)
 		}
 	}
-	file, err := b2bua.OpenRecordFile(name, 1)
+	file, err := b2bua.OpenRecordFile(name, 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +115,12 @@ func TestRecordsComeFromTwoSides(t *testing.T) {
 func TestARecordIsWrittenOnceAroundARotation(t *testing.T) {
 	for name, rotate := range map[string]func(t *testing.T, x *exportFile, file string){
 		"by size": func(t *testing.T, x *exportFile, file string) {
-			filler := []byte(`{"call":"filler","pad":"` + strings.Repeat("x", 1<<20-50) + `"}`)
-			if err := x.file.Append(filler); err != nil {
+			small, err := b2bua.OpenRecordFile(file, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer small.Close()
+			if err := small.Append(detail("filler")); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -154,6 +160,55 @@ func TestARecordIsWrittenOnceAroundARotation(t *testing.T) {
 				t.Errorf("written so often: x %d, y %d", times[string(detail("x"))], times[string(detail("y"))])
 			}
 		})
+	}
+}
+
+// TestWhatIsRotatedStaysAsItIs, whatever it is.
+func TestWhatIsRotatedStaysAsItIs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "calls.jsonl")
+	packed := []byte("\x1f\x8b packed \n without an end")
+	if err := os.WriteFile(file+".1.gz", packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	exported(t, file, "")
+	if got, err := os.ReadFile(file + ".1.gz"); err != nil || !bytes.Equal(got, packed) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestAFullDiskTearsNoLine: what was written of it is taken back, and the record is
+// written when there is room.
+func TestAFullDiskTearsNoLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "calls.jsonl")
+	x := exported(t, file, "")
+	if err := x.take("1", detail("1")); err != nil {
+		t.Fatal(err)
+	}
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	limit := was
+	limit.Cur = uint64(len(detail("1")) + 5) // in the middle of the second line
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	err := x.take("2", detail("2"))
+	if err2 := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err2 != nil {
+		t.Fatal(err2)
+	}
+	if err == nil {
+		t.Fatal("written into a full file")
+	}
+	for _, call := range []string{"2", "3"} {
+		if err := x.take(call, detail(call)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := lines(t, file); len(got) != 3 || got[1] != string(detail("2")) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"bulkhead/b2bua"
 )
 
-// recordsMost is how many MiB of records are in one file.
-const recordsMost = 128
+// recordsMost is how many bytes of records are in one file.
+const recordsMost = 128 << 20
 
 func serveCommand() *cobra.Command {
 	drain := 30 * time.Second
