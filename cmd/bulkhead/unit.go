@@ -115,7 +115,8 @@ func newUnit(c *Config, key [32]byte, log *zap.Logger, store unitStore, drain ti
 	u := &unit{config: c, key: key, log: log, store: store, drain: drain, hurry: hurry, nodes: newNodes(c.Node, store)}
 	u.claim = &lease{node: c.Node, store: store, log: log}
 	if c.follows() {
-		u.claim = newFollower(c.Node, c.Unit.addresses(), store, log)
+		f := newFollower(c.Node, c.Unit.addresses(), store, log)
+		u.claim, u.nodes.barred = f, f.barred
 	}
 	return u
 }
