@@ -192,7 +192,13 @@ func (u *unit) turn(ctx context.Context) (err error) {
 			return errors.Join(err, u.release(ctx, epoch, ""))
 		}
 	}
-	return u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
+	err = u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
+	// Records that were fetched, and not written when the unit went, are this node's:
+	// no other one gets them.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
+	defer cancel()
+	u.export(last, u.log)
+	return err
 }
 
 func closeUnused(s *sockets) error {
