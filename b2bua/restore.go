@@ -80,8 +80,7 @@ type loads struct {
 // longer. It returns how many there were and the faults of those that could not be
 // restored.
 func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.Context, func(storage.Item) error) error) (n int, err error) {
-	l := &loads{loader: from, free: make(chan struct{}, 64), wait: time.Second}
-	e.loading.Store(l)
+	l := e.Load(from)
 	defer time.AfterFunc(64*e.config.Timers.T1, func() { e.loading.CompareAndSwap(l, nil) })
 	var mu sync.Mutex // of n and faults
 	var faults []error
@@ -108,6 +107,15 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 	close(items)
 	workers.Wait()
 	return n, errors.Join(append(faults, err)...)
+}
+
+// Load begins to look for calls that messages name: before the first message of a
+// unit just taken is read, since it may come before Restoring has begun. Restoring
+// ends it.
+func (e *Engine) Load(from Loader) *loads {
+	l := &loads{loader: from, free: make(chan struct{}, 64), wait: time.Second}
+	e.loading.Store(l)
+	return l
 }
 
 // load looks for a call in the store, then does the rest: surely there is no such

@@ -201,6 +201,23 @@ func TestAMessageFindsItsCallBeforeRestoreDoes(t *testing.T) {
 	})
 }
 
+// TestAMessageFindsItsCallBeforeRestoreBegins: what has waited in the sockets is read
+// before the first call is.
+func TestAMessageFindsItsCallBeforeRestoreBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storage.NewMemory(time.Now)
+		a := takes(t, store, "a", nil)
+		die := a.serves()
+		invite := find(t, a.trunk(invited...), "INVITE ")
+		die()
+
+		b := takes(t, store, "b", nil)
+		b.engine.Load(store)
+		defer b.serves()()
+		find(t, b.carrier(respond(invite, "200 OK", "carrier")), "SIP/2.0 200")
+	})
+}
+
 // TestAnEndedCallIsKnownAfterATakeover: what its peers still send gets what the
 // node that died would have sent, and there is no second call and no second
 // record.

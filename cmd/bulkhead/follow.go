@@ -94,6 +94,13 @@ func (f *follower) fenced() {
 	}
 }
 
+// barred says that the addresses are here, and the unit was another's since they came.
+func (f *follower) barred() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all() && f.arrived <= f.spent
+}
+
 // until waits for what is asked with the lock held.
 func (f *follower) until(ctx context.Context, is func() bool) error {
 	for {

@@ -25,6 +25,10 @@ type nodes struct {
 	store storage.Assembly
 	fit   func(is bool) error // tells who moves the address; nil: nobody
 	heard chan struct{}       // closed when the store has answered
+	// barred says that the unit's addresses must leave this node before it may serve
+	// again: it was fenced while it had them. Not fit, it has them taken away, and the
+	// peers are told where they are now.
+	barred func() bool
 	// wishes are nodes that the unit shall be handed over to; read by its owner.
 	wishes chan string
 
@@ -40,7 +44,8 @@ type nodes struct {
 }
 
 func newNodes(node string, store storage.Assembly) *nodes {
-	return &nodes{node: node, store: store, heard: make(chan struct{}), wishes: make(chan string, 1), log: zap.NewNop()}
+	return &nodes{node: node, store: store, heard: make(chan struct{}), wishes: make(chan string, 1), log: zap.NewNop(),
+		barred: func() bool { return false }}
 }
 
 // meet beats until the context ends. A node that ends is no fit one.
@@ -144,7 +149,7 @@ func (n *nodes) set(what *bool, is bool) {
 // tell says whether this node can serve the unit: its owner always, another one while
 // it hears the store, from which it would take the calls. The lock is held.
 func (n *nodes) tell() {
-	is := !n.leave && n.bound && (n.owns || !n.last.IsZero() && time.Since(n.last) <= beatSilent)
+	is := !n.leave && n.bound && !n.barred() && (n.owns || !n.last.IsZero() && time.Since(n.last) <= beatSilent)
 	if n.fit == nil || n.told != nil && *n.told == is {
 		return
 	}

@@ -11,8 +11,8 @@ import (
 	"bulkhead/storage/storagetest"
 )
 
-// TestWhoIsFit: the owner always, another node while it hears the store, none after it
-// has left.
+// TestWhoIsFit: the owner always, another node while it hears the store, none that was
+// fenced with its addresses here, nor after it has left.
 func TestWhoIsFit(t *testing.T) {
 	var told []bool
 	n := newNodes("a", storage.NewMemory(time.Now))
@@ -26,9 +26,13 @@ func TestWhoIsFit(t *testing.T) {
 	n.serving(true)
 	n.serving(false)
 	n.beat(t.Context())
+	n.barred = func() bool { return true }
+	n.beat(t.Context())
+	n.barred = func() bool { return false }
+	n.beat(t.Context())
 	n.unfit()
 	n.serving(true)
-	if want := []bool{false, true, false, true, false, true, false}; !slices.Equal(told, want) {
+	if want := []bool{false, true, false, true, false, true, false, true, false}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}
 }

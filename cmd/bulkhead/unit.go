@@ -115,7 +115,8 @@ func newUnit(c *Config, key [32]byte, log *zap.Logger, store unitStore, drain ti
 	u := &unit{config: c, key: key, log: log, store: store, drain: drain, hurry: hurry, nodes: newNodes(c.Node, store)}
 	u.claim = &lease{node: c.Node, store: store, log: log}
 	if c.follows() {
-		u.claim = newFollower(c.Node, c.Unit.addresses(), store, log)
+		f := newFollower(c.Node, c.Unit.addresses(), store, log)
+		u.claim, u.nodes.barred = f, f.barred
 	}
 	return u
 }
@@ -191,7 +192,13 @@ func (u *unit) turn(ctx context.Context) (err error) {
 			return errors.Join(err, u.release(ctx, epoch, ""))
 		}
 	}
-	return u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
+	err = u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
+	// Records that were fetched, and not written when the unit went, are this node's:
+	// no other one gets them.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
+	defer cancel()
+	u.export(last, u.log)
+	return err
 }
 
 func closeUnused(s *sockets) error {

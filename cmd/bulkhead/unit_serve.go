@@ -51,6 +51,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 	}
 	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwire()
+	b.engine.Load(u.store) // before the first message is read: it may be of a call not restored yet
 	go func() { served <- b.run(wired) }()
 	for _, f := range others {
 		go func() { f(); beside <- struct{}{} }()
