@@ -253,8 +253,8 @@ func (s *step) sweep() {
 	if s.State == Leaving {
 		s.concludeRequests() // however the leg came to its end (P7)
 	}
-	if invite := s.invite(); s.Cancelled && invite != nil && invite.state > proceeding {
-		s.stopCancelling()
+	if invite := s.invite(); s.Side == Out && invite != nil && invite.state > proceeding {
+		s.stopMoot(invite)
 	}
 	live := s.Tx[:0]
 	for _, t := range s.Tx {

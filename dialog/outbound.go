@@ -403,10 +403,11 @@ func (s *step) cancel(invite *Tx) {
 	s.send(t, "CANCEL", 0, t.Path, Path{}, t.Last, false)
 }
 
-// stopCancelling ends the repeats of a CANCEL that has nothing left to cancel.
-func (s *step) stopCancelling() {
+// stopMoot ends the repeats of a CANCEL that has nothing left to cancel, and of the
+// PRACKs of a carrier that has refused: its early dialogs are gone.
+func (s *step) stopMoot(invite *Tx) {
 	for _, t := range s.Tx {
-		if t.machine == client && t.Method == "CANCEL" {
+		if t.machine == client && (t.Method == "CANCEL" || t.Method == "PRACK" && invite.state != accepted) {
 			s.move(t, moot, nil)
 		}
 	}

@@ -16,7 +16,14 @@ import (
 // is a response, a request, a signal, or time.
 type life struct{ r *rig }
 
-const vocabulary = 14
+const vocabulary = 20
+
+// anyOut is an outbound leg with a session timer that lets INFO pass.
+func anyOut(t *testing.T) *rig {
+	p := timed(30*time.Minute, 0, false)
+	p.Relay = []string{"INFO"}
+	return outbound(t, p, path("198.51.100.1:5060", dialog.UDP), offer)
+}
 
 // say does one thing to the leg. It gives back the message, where it was one.
 func (l *life) say(word int) *dialog.Message {
@@ -47,6 +54,17 @@ func (l *life) say(word int) *dialog.Message {
 		if last.Code == 0 && last.Method != "ACK" && last.Method != "INVITE" {
 			m = r.response(last, 200, "a", "")
 		}
+	case 14, 15:
+		m = r.response(r.sent[0], 183, "a", offer, "Require: 100rel", fmt.Sprint("RSeq: ", word-13))
+	case 16:
+		l.step(dialog.Info{Ref: 5, Method: "INFO"})
+	case 17:
+		m = r.request("INFO", "a", 4, "info", "")
+	case 18, 19:
+		last := r.sent[len(r.sent)-1]
+		if last.Code == 0 && (last.Method == "INVITE" || last.Method == "UPDATE") && len(r.sent) > 1 && r.read(last).ToTag != "" {
+			m = r.response(last, []int{491, 422}[word-18], "a", "", "Min-SE: 2000")
+		}
 	}
 	if m != nil {
 		l.step(dialog.Received{Message: m, Path: r.path})
@@ -70,7 +88,7 @@ func (l *life) step(ev dialog.Event) string {
 func TestRepeatsChangeNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		words := rapid.SliceOfN(rapid.IntRange(0, vocabulary-1), 1, 25).Draw(rt, "life")
-		l := &life{r: udpOut(t)}
+		l := &life{r: anyOut(t)}
 		for i, w := range words {
 			m := l.say(w)
 			if m == nil {
@@ -78,7 +96,7 @@ func TestRepeatsChangeNothing(t *testing.T) {
 			}
 			before, known := image(l.r.leg), len(l.r.sent)
 			did := l.step(dialog.Received{Message: m, Path: l.r.path})
-			for _, signal := range []string{"Progress", "Answer", "Confirm", "Modif", "End", "Setup"} {
+			for _, signal := range []string{"Progress", "Answer", "Confirm", "Modif", "End", "Setup", "Info"} {
 				if strings.Contains(did, signal) {
 					rt.Fatalf("a copy of word %d (%d) of %v is told: %s", i, w, words, did)
 				}
@@ -117,7 +135,7 @@ func image(l *dialog.Leg) string {
 func TestSilenceEndsEveryLeg(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		words := rapid.SliceOfN(rapid.IntRange(0, vocabulary-1), 0, 25).Draw(rt, "life")
-		l := &life{r: udpOut(t)}
+		l := &life{r: anyOut(t)}
 		for _, w := range words {
 			l.say(w)
 		}
@@ -143,7 +161,7 @@ func TestSilenceEndsEveryLeg(t *testing.T) {
 func TestALegIsAFunctionOfItsEvents(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		words := rapid.SliceOfN(rapid.IntRange(0, vocabulary-1), 0, 25).Draw(rt, "life")
-		one, two := &life{r: udpOut(t)}, &life{r: udpOut(t)}
+		one, two := &life{r: anyOut(t)}, &life{r: anyOut(t)}
 		for _, w := range words {
 			one.say(w)
 			two.say(w)

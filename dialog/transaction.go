@@ -51,7 +51,7 @@ const (
 	timerRepeat // A, E, G: the time to send again
 	timerEnd    // B, D, F, H, I, J, K, L, M: the time to be in this state is over
 	unsent      // the transport could not send
-	moot        // a CANCEL: the INVITE has its final response
+	moot        // a CANCEL or PRACK: the INVITE has its final response
 	gotPRACK
 	inputs
 )
