@@ -292,16 +292,21 @@ func (e *Engine) strands() (all []*strand) {
 
 // Drain takes no new calls, waits for the running ones until the context ends,
 // then ends them by BYE and waits until each is answered or given up: at most
-// 128·T1, where a BYE waits for the ACK of a 2xx first.
-func (e *Engine) Drain(ctx context.Context) error {
+// 128·T1, where a BYE waits for the ACK of a 2xx first. When left ends, the calls are
+// another node's: they are not waited for any more, and not ended.
+func (e *Engine) Drain(ctx, left context.Context) error {
 	e.draining.Store(true)
-	if e.wait(ctx) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(left, cancel)()
+	if e.wait(ctx) || left.Err() != nil {
 		return nil
 	}
 	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 130*e.config.Timers.T1)
 	defer cancel()
-	if !e.wait(last) {
+	defer context.AfterFunc(left, cancel)()
+	if !e.wait(last) && left.Err() == nil {
 		return fmt.Errorf("drain: %d calls did not end", e.Active())
 	}
 	return nil

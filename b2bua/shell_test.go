@@ -255,7 +255,7 @@ func TestDrainWaitsForWhatWaits(t *testing.T) {
 		say(t, e, "peering", respond(sentFirst(s.take(), "INVITE"), "200 OK", "carrier"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := e.Drain(ctx); err != nil {
+		if err := e.Drain(ctx, context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

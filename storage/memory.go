@@ -236,7 +236,7 @@ func (m *Memory) Wished(ctx context.Context) (next string, err error) {
 func (m *Memory) Owner(ctx context.Context) (Owner, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Owner{m.owner, m.epoch}, ctx.Err()
+	return Owner{m.owner, m.epoch, m.owner != "" && m.holder == m.owner && m.now().Before(m.until)}, ctx.Err()
 }
 
 // Close is Store.

@@ -20,6 +20,7 @@ type Node struct {
 type Owner struct {
 	Node  string // empty: nobody
 	Epoch uint64
+	Holds bool // it has said so within its lease
 }
 
 // Assembly is a Store by which the nodes of a unit know of each other. None of it
@@ -100,9 +101,11 @@ func (r *Redis) Owner(ctx context.Context) (Owner, error) {
 	if err != nil {
 		return Owner{}, err
 	}
-	says, err := node.HMGet(ctx, r.keys.owner, "node", "epoch").Result()
-	if err != nil {
+	pipe := node.Pipeline()
+	said, now := pipe.HMGet(ctx, r.keys.owner, "node", "epoch", "until"), pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
 		return Owner{}, fmt.Errorf("storage: who owns unit %s: %w", r.unit, r.failed(ctx, err))
 	}
-	return Owner{text(says, 0), uint64(number(says, 1))}, nil
+	says := said.Val()
+	return Owner{text(says, 0), uint64(number(says, 1)), number(says, 2) > now.Val().UnixMilli()}, nil
 }

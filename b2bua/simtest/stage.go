@@ -253,7 +253,7 @@ func (s *Stage) drain(text string) error {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
-		s.drained <- s.Engine.Drain(ctx)
+		s.drained <- s.Engine.Drain(ctx, context.Background())
 	}()
 	synctest.Wait()
 	return nil

@@ -15,6 +15,10 @@ import (
 	"bulkhead/storage"
 )
 
+// staleFor is how old an INVITE may be that is still worth a call: its sender has not
+// yet repeated it three times.
+const staleFor = 3 * time.Second
+
 // follower is a claim by address: the unit is this node's while all its virtual
 // addresses are here. Whatever moves them decides.
 type follower struct {
@@ -28,6 +32,8 @@ type follower struct {
 	arrived uint64                      // how often all have come together
 	taken   uint64                      // the arrival for which the unit was taken
 	spent   uint64                      // the one that another node has ended
+	came    time.Time                   // the last arrival
+	listed  bool                        // what was here at the start is known
 	changed chan struct{}               // closed at each change
 }
 
@@ -92,6 +98,22 @@ func (f *follower) fenced() {
 		f.log.Error("another node has taken the unit while its addresses are here: they are on two nodes",
 			zap.Stringers("addresses", f.want))
 	}
+}
+
+// forgive makes the addresses that are here count again.
+func (f *follower) forgive() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spent = 0
+	f.tellChange()
+}
+
+// late says that the addresses had been here for long when the unit was taken: what
+// waits in the sockets is older than what peers still repeat.
+func (f *follower) late() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Since(f.came) > staleFor
 }
 
 // barred says that the addresses are here, and the unit was another's since they came.
@@ -185,6 +207,10 @@ func usable(flags int) bool { return flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADF
 // set is what is here now.
 func (f *follower) set(list []netlink.Addr) {
 	f.update(func() {
+		if f.listed && f.all() {
+			f.arrived++ // who listens anew does not know what happened meanwhile
+		}
+		f.listed = true
 		clear(f.here)
 		for _, a := range list {
 			if ip, ok := netip.AddrFromSlice(a.IP); ok && usable(a.Flags) {
@@ -206,7 +232,13 @@ func (f *follower) update(do func()) {
 	do()
 	if !before && f.all() {
 		f.arrived++
+		f.came = time.Now()
 	}
+	f.tellChange()
+}
+
+// tellChange wakes who waits. The lock is held.
+func (f *follower) tellChange() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }

@@ -120,7 +120,8 @@ func TestAFencedNodeWaitsForTheEdge(t *testing.T) {
 	listed(t, f)
 	f.come(true)
 	storagetest.Eventually(t, "a serves", func() bool { return store.scans.Load() == 1 })
-	if _, err := store.Own(t.Context(), "b"); err != nil {
+	epoch, err := store.Own(t.Context(), "b")
+	if err != nil || store.Renew(t.Context(), epoch, time.Hour) != nil {
 		t.Fatal(err)
 	}
 	spent := func() bool {
@@ -183,4 +184,27 @@ func TestHandedOverWithItsAddress(t *testing.T) {
 	if want := []bool{false, true, false}; !slices.Equal(told, want) && !slices.Equal(told, want[1:]) {
 		t.Errorf("told %v, want %v", told, want)
 	}
+}
+
+// TestAFencedNodeServesWhenNobodyElseDoes: who had taken the unit has given it up, and
+// the addresses have never left. What came in meanwhile is not answered: it is old.
+func TestAFencedNodeServesWhenNobodyElseDoes(t *testing.T) {
+	store := newFailing()
+	u, f, at := following(t, "a", store)
+	runs(t, u)
+	listed(t, f)
+	f.come(true)
+	storagetest.Eventually(t, "a serves", func() bool { return store.scans.Load() == 1 })
+	epoch, err := store.Own(t.Context(), "b")
+	if err != nil || store.Renew(t.Context(), epoch, time.Hour) != nil {
+		t.Fatal(err)
+	}
+	storagetest.Eventually(t, "a is barred, and bound again", func() bool { return f.barred() && bound(at) })
+	f.mu.Lock()
+	f.came = time.Now().Add(-2 * staleFor)
+	f.mu.Unlock()
+	if err := store.Release(t.Context(), epoch, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	storagetest.Eventually(t, "a serves again", func() bool { return owner(t, store) == "a" && store.scans.Load() == 2 })
 }

@@ -35,14 +35,14 @@ func (h *hold) keep(ctx context.Context) {
 	tick := time.NewTicker(leaseRenew)
 	defer tick.Stop()
 	for {
+		h.mu.Lock()
+		h.renew(ctx)
+		h.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		h.mu.Lock()
-		h.renew(ctx)
-		h.mu.Unlock()
 	}
 }
 

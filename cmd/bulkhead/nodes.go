@@ -17,6 +17,7 @@ const (
 	beatEach   = 250 * time.Millisecond
 	beatSilent = 5 * beatEach // a node is taken for dead
 	beatForget = 10 * time.Second
+	rivalFor   = 10 * time.Second // two nodes that are cut off from each other take turns no faster
 )
 
 // nodes is what this node tells the others of the unit, and hears from them.
@@ -29,6 +30,9 @@ type nodes struct {
 	// again: it was fenced while it had them. Not fit, it has them taken away, and the
 	// peers are told where they are now.
 	barred func() bool
+	// forgive lets the unit be taken although the addresses have not left: whoever had
+	// taken it holds it no more.
+	forgive func()
 	// wishes are nodes that the unit shall be handed over to; read by its owner.
 	wishes chan string
 
@@ -39,13 +43,14 @@ type nodes struct {
 	owns  bool
 	told  *bool // what fit was told last
 	leave bool
-	wrong bool // fit does not work, which is said once
+	wrong bool      // fit does not work, which is said once
+	rival time.Time // until then the unit is left to the node that fenced this one
 	log   *zap.Logger
 }
 
 func newNodes(node string, store storage.Assembly) *nodes {
 	return &nodes{node: node, store: store, heard: make(chan struct{}), wishes: make(chan string, 1), log: zap.NewNop(),
-		barred: func() bool { return false }}
+		barred: func() bool { return false }, forgive: func() {}}
 }
 
 // meet beats until the context ends. A node that ends is no fit one.
@@ -76,7 +81,33 @@ func (n *nodes) left() {
 	}
 }
 
+// fenced tells that another node has taken the unit from this one.
+func (n *nodes) fenced() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.rival = time.Now().Add(rivalFor)
+	n.tell()
+}
+
+// rivalled looks whether the node that fenced this one still holds the unit.
+func (n *nodes) rivalled(ctx context.Context) {
+	n.mu.Lock()
+	rival := !n.rival.IsZero() || n.barred()
+	n.mu.Unlock()
+	if !rival {
+		return
+	}
+	if o, err := n.store.Owner(ctx); err != nil || o.Holds && o.Node != n.node {
+		return
+	}
+	n.mu.Lock()
+	n.rival = time.Time{}
+	n.mu.Unlock()
+	n.forgive()
+}
+
 func (n *nodes) beat(ctx context.Context) {
+	n.rivalled(ctx)
 	all, err := n.store.Beat(ctx, n.node, beatForget)
 	next := ""
 	n.mu.Lock()
@@ -121,6 +152,22 @@ func (n *nodes) peer() string {
 	return n.alive
 }
 
+// await waits until another node is alive, and says so.
+func (n *nodes) await(ctx context.Context, alive func()) {
+	tick := time.NewTicker(beatEach)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if n.peer() != "" {
+			alive()
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
 // ready tells whether the sockets are bound.
 func (n *nodes) ready(is bool) { n.set(&n.bound, is) }
 
@@ -133,7 +180,10 @@ func (n *nodes) serving(is bool) {
 	n.set(&n.owns, is)
 }
 
-// unfit gives up the unit's address, for good; false: there is nobody to tell.
+// stay takes unfit back: nobody else has come to serve.
+func (n *nodes) stay() { n.set(&n.leave, false) }
+
+// unfit gives up the unit's address; false: there is nobody to tell.
 func (n *nodes) unfit() bool {
 	n.set(&n.leave, true)
 	return n.fit != nil
@@ -149,7 +199,7 @@ func (n *nodes) set(what *bool, is bool) {
 // tell says whether this node can serve the unit: its owner always, another one while
 // it hears the store, from which it would take the calls. The lock is held.
 func (n *nodes) tell() {
-	is := !n.leave && n.bound && !n.barred() && (n.owns || !n.last.IsZero() && time.Since(n.last) <= beatSilent)
+	is := !n.leave && n.bound && !n.barred() && time.Now().After(n.rival) && (n.owns || !n.last.IsZero() && time.Since(n.last) <= beatSilent)
 	if n.fit == nil || n.told != nil && *n.told == is {
 		return
 	}

@@ -30,7 +30,8 @@ func serveCommand() *cobra.Command {
 			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew,\n" +
 			"for those who rotate it themselves; at 128 MiB it is rotated anyhow.\n\n" +
 			"With state.redis the node is one of a unit's: where another one is alive, a signal\n" +
-			"hands the calls over to it instead, and nobody notices.",
+			"hands the calls over to it instead, and nobody notices; of a unit that follows an\n" +
+			"address, with --track only, which lets the address go before the process ends.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if drain < 0 {
@@ -127,7 +128,7 @@ func (b *border) drain(wait time.Duration, signals <-chan os.Signal, reopen func
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	drained := make(chan error, 1)
-	go func() { drained <- b.engine.Drain(ctx) }()
+	go func() { drained <- b.engine.Drain(ctx, context.Background()) }()
 	for {
 		select {
 		case err := <-drained:

@@ -116,7 +116,7 @@ func newUnit(c *Config, key [32]byte, log *zap.Logger, store unitStore, drain ti
 	u.claim = &lease{node: c.Node, store: store, log: log}
 	if c.follows() {
 		f := newFollower(c.Node, c.Unit.addresses(), store, log)
-		u.claim, u.nodes.barred = f, f.barred
+		u.claim, u.nodes.barred, u.nodes.forgive = f, f.barred, f.forgive
 	}
 	return u
 }
@@ -162,6 +162,7 @@ func (u *unit) run(ctx context.Context) error {
 			continue
 		}
 		u.log.Error("unit given up", zap.Error(err))
+		u.nodes.ready(false)
 		// Whatever it was, it may last; and who was fenced lets the other go first.
 		select {
 		case <-time.After(givenUp):
@@ -187,10 +188,14 @@ func (u *unit) turn(ctx context.Context) (err error) {
 	if err != nil { // the context has ended
 		return closeUnused(s)
 	}
-	if s == nil {
-		if s, err = u.config.bind(u.log); err != nil {
-			return errors.Join(err, u.release(ctx, epoch, ""))
-		}
+	if f, ok := u.claim.(*follower); ok && f.late() {
+		err, s = s.edge.Close(), nil
+	}
+	if s == nil && err == nil {
+		s, err = u.config.bind(u.log)
+	}
+	if err != nil {
+		return errors.Join(err, u.release(ctx, epoch, ""))
 	}
 	err = u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
 	// Records that were fetched, and not written when the unit went, are this node's:

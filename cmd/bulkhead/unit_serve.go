@@ -20,14 +20,16 @@ var errHandedOver = errors.New("handed over")
 func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Logger) (err error) {
 	own, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer lose(nil)
+	var b *border // nothing is written before there is one
 	fenced := func() {
+		b.engine.Mute()
 		u.claim.fenced()
+		u.nodes.fenced()
 		lose(storage.ErrFenced)
 	}
-	var b *border
 	writer := storage.NewWriter(u.store, storage.WriterOptions{
 		Node: u.config.Node, Epoch: epoch, Wait: u.config.State.Wait,
-		Live:  func(each func(storage.Item)) { b.engine.Live(each) }, // nothing is written before there is one
+		Live:  func(each func(storage.Item)) { b.engine.Live(each) },
 		Spool: u.spool,
 		Watch: storage.Watch{
 			Fenced:   fenced,
@@ -48,6 +50,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		func() { u.exporting(own, log) },
 		func() { u.inspect(own, log) },
 		func() { u.claim.left(own); lose(nil) },
+		func() { u.restore(own, b, writer, log) },
 	}
 	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwire()
@@ -57,19 +60,24 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		go func() { f(); beside <- struct{}{} }()
 	}
 	u.nodes.serving(true)
-	u.restore(own, b, writer, log)
 	next := ""
-	select {
-	case <-own.Done():
-	case err = <-served:
-		served <- nil
-		err = errors.Join(errors.New("the sockets have ended"), err)
-	case next = <-u.nodes.wishes:
-		log.Info("handing over", zap.String("to", next))
-		u.pass(own)
-		err = errHandedOver
-	case <-ctx.Done():
-		err = u.depart(own, b, log)
+	for stays := true; stays; {
+		stays = false
+		select {
+		case <-own.Done():
+		case err = <-served:
+			served <- nil
+			err = errors.Join(errors.New("the sockets have ended"), err)
+		case next = <-u.nodes.wishes:
+			log.Info("handing over", zap.String("to", next))
+			if err = errHandedOver; !u.pass(own) {
+				log.Error("not handed over: the addresses stay here", zap.String("to", next))
+				next, err, stays = "", nil, true
+				u.nodes.stay()
+			}
+		case <-ctx.Done():
+			err = u.depart(own, b, log)
+		}
 	}
 	u.nodes.serving(false)
 	lose(nil)
@@ -98,42 +106,51 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 }
 
 // pass lets the address go to another node, and serves until it has gone: nobody
-// speaks into a gap. Where nobody moves it at our word, it goes when we end.
-func (u *unit) pass(own context.Context) {
+// speaks into a gap. Where nobody moves it at our word, it goes when we end. False: it
+// has not gone.
+func (u *unit) pass(own context.Context) bool {
 	if !u.config.follows() || !u.nodes.unfit() {
-		return
+		return true
 	}
 	gone := time.NewTimer(closeFor)
 	defer gone.Stop()
 	select {
 	case <-own.Done():
+		return true
 	case <-gone.C:
+		return false
 	}
 }
 
-// depart hands over to a node that is alive; without one it drains.
+// depart hands over to a node that is alive. Without one it drains, until there is one.
 func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
-	if peer := u.nodes.peer(); peer != "" {
+	u.nodes.beat(own) // what was heard last is old by now
+	if u.nodes.peer() == "" {
+		log.Info("draining: no other node of the unit is alive", zap.Int("calls", b.engine.Active()), zap.Duration("for", u.drain))
+		wait, cancel := context.WithTimeout(u.hurry, u.drain)
+		defer cancel()
+		left, leave := context.WithCancel(own)
+		defer leave()
+		go u.nodes.await(left, leave)
+		if err := b.engine.Drain(wait, left); left.Err() == nil {
+			last, cancel := context.WithTimeout(context.WithoutCancel(own), closeFor)
+			defer cancel()
+			u.export(last, log) // nobody else will for some time
+			return err
+		}
+	}
+	if own.Err() == nil {
 		log.Info("handing over", zap.Int("calls", b.engine.Active()))
 		u.pass(own)
-		return nil
 	}
-	log.Info("draining: no other node of the unit is alive", zap.Int("calls", b.engine.Active()), zap.Duration("for", u.drain))
-	wait, cancel := context.WithTimeout(u.hurry, u.drain)
-	defer cancel()
-	defer context.AfterFunc(own, cancel)() // whose calls are another's need not wait
-	err := b.engine.Drain(wait)
-	last, cancel := context.WithTimeout(context.WithoutCancel(own), closeFor)
-	defer cancel()
-	u.export(last, log) // nobody else will for some time
-	return err
+	return nil
 }
 
 // restore takes the calls over, and tries until all have been read.
 func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
 	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
-	for began := time.Now(); ; {
+	for began, said := time.Now(), ""; ; {
 		var broken error // of the reading, not of single calls
 		n, err := b.engine.Restoring(ctx, u.store, func(ctx context.Context, each func(storage.Item) error) error {
 			broken = u.store.Scan(ctx, func(it storage.Item) error {
@@ -145,7 +162,8 @@ func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, l
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
+		if err != nil && err.Error() != said {
+			said = err.Error() // once, while it stays so
 			log.Error("calls not restored", zap.Error(err))
 		}
 		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {

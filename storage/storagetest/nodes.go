@@ -154,6 +154,20 @@ func testAssembly(t *testing.T, s storage.Store, c Clock) {
 	if o := owner(); o != (storage.Owner{Node: "a", Epoch: e}) {
 		t.Errorf("owner %+v, want a with %d", o, e)
 	}
+	if lease, ok := s.(storage.Leaser); ok {
+		if err := lease.Renew(ctx, e, time.Hour); err != nil {
+			t.Fatalf("Renew: %v", err)
+		}
+		if o := owner(); !o.Holds {
+			t.Error("an owner whose lease runs does not hold the unit")
+		}
+		if err := lease.Release(ctx, e, "", 0); err != nil {
+			t.Fatalf("Release: %v", err)
+		}
+		if o := owner(); o.Holds {
+			t.Error("an owner that has released the unit holds it")
+		}
+	}
 	if next := wished(); next != "" {
 		t.Errorf("asked for %q, by nobody", next)
 	}
