@@ -33,6 +33,7 @@ type follower struct {
 	taken   uint64                      // the arrival for which the unit was taken
 	spent   uint64                      // the one that another node has ended
 	came    time.Time                   // the last arrival
+	waited  bool                        // the addresses were here, and the unit another's
 	listed  bool                        // what was here at the start is known
 	changed chan struct{}               // closed at each change
 }
@@ -46,9 +47,11 @@ func newFollower(node string, want []netip.Addr, store storage.Store, log *zap.L
 // have left and come back: two nodes that have them both do not fight.
 func (f *follower) take(ctx context.Context) (uint64, error) {
 	warned := false
+	f.waited = false
 	for {
 		err := f.until(ctx, func() bool {
 			f.taken = f.arrived
+			f.waited = f.waited || f.all() && f.arrived <= f.spent
 			return f.all() && f.arrived > f.spent
 		})
 		if err != nil {
@@ -108,12 +111,12 @@ func (f *follower) forgive() {
 	f.tellChange()
 }
 
-// late says that the addresses had been here for long when the unit was taken: what
-// waits in the sockets is older than what peers still repeat.
+// late says that the addresses had been here for long when the unit was taken, or while
+// it was another's: what waits in the sockets is older than what peers still repeat.
 func (f *follower) late() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return time.Since(f.came) > staleFor
+	return f.waited || time.Since(f.came) > staleFor
 }
 
 // barred says that the addresses are here, and the unit was another's since they came.

@@ -208,3 +208,28 @@ func TestAFencedNodeServesWhenNobodyElseDoes(t *testing.T) {
 	}
 	storagetest.Eventually(t, "a serves again", func() bool { return owner(t, store) == "a" && store.scans.Load() == 2 })
 }
+
+// TestAHandOverThatNobodyTakes is taken back: the other node is heard, and the address
+// does not go to it.
+func TestAHandOverThatNobodyTakes(t *testing.T) {
+	store := newFailing()
+	u, f, _ := following(t, "a", store)
+	told := make(chan bool, 10)
+	u.nodes.fit = func(is bool) error { told <- is; return nil }
+	runs(t, u)
+	listed(t, f)
+	f.come(true)
+	storagetest.Eventually(t, "a serves", func() bool { return store.scans.Load() == 1 })
+	for len(told) > 0 {
+		<-told
+	}
+	if _, err := store.Beat(t.Context(), "b", beatForget); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Wish(t.Context(), "b", 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if <-told || !<-told || owner(t, store) != "a" {
+		t.Errorf("a lets the address go, and then not any more; owner %s", owner(t, store))
+	}
+}
