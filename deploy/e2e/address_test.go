@@ -159,6 +159,10 @@ func (c *cluster) hunting() *load {
 // all is load's, of all parties.
 func (c *cluster) all(l *load, runs *member, done time.Time) {
 	c.t.Helper()
+	l.call.finish(2 * patience)
+	// A carrier that has answered BYE and does not answer its repeat, as SIPp's, has
+	// its call ended by the clock, after 64·T1.
+	runs.until("the call records", patience, func() bool { return len(c.cdrs()) >= loadCalls })
 	l.all(runs)
 	if c.rings != nil {
 		c.rings.finish(2 * patience)
