@@ -36,7 +36,6 @@ const (
 func openCluster(t *testing.T, network int) *cluster {
 	t.Helper()
 	dir := t.TempDir()
-	t.Cleanup(func() { if t.Failed() { _ = os.CopyFS(fmt.Sprint("/tmp/p/fail/", t.Name(), time.Now().UnixNano()), os.DirFS(dir)) } }) // DEBUG
 	b := &border{dir: dir, net: network, plan: plan{build: "plain", prefix: "10.89", tc1: "timers: {no_answer: 1s}", timers: "{t1: 500ms, t2: 4s, t4: 5s}"}}
 	c := &cluster{pair: &pair{border: b, redis: &storagetest.Server{Address: b.ip(store) + ":6379"}}}
 	lan := newSwitch(t, dir)
