@@ -69,6 +69,9 @@ func (m *Message) wish() (w Wish) {
 
 // delta is the number of seconds that a header field begins with.
 func delta(value string) time.Duration {
+	if value == "" {
+		return 0
+	}
 	digits := strings.TrimSpace(value[:len(value)-len(afterDelta(value))])
 	n, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil {
