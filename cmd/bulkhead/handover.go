@@ -33,6 +33,9 @@ func handoverCommand() *cobra.Command {
 			if config.State == nil || config.State.Redis == nil {
 				return errors.New("the configuration has no state.redis: there is no unit to hand over")
 			}
+			if to != "" && config.follows() {
+				return errors.New("--to: the unit follows an address, which goes where keepalived takes it")
+			}
 			store, err := config.redis()
 			if err != nil {
 				return err
