@@ -107,15 +107,16 @@ func TestLoadThroughASentinelSwitch(t *testing.T) {
 }
 
 // TestLoadThroughAnOutage takes Redis away for longer than any call lasts (R14). The
-// 120 s at 500 calls/s of the requirement are cut to what two cores bear under a monitor:
-// the writer's backlog holds calls, not writes, so nothing but the number of them grows
-// with time.
+// 120 s at 500 calls/s of the requirement are cut to what two cores bear beside other
+// tests: the writer's backlog holds calls, not writes, so nothing but the number of them
+// grows with time. Nobody listens to Redis here: MONITOR costs it several times what it
+// is told, and how soon it has caught up is looked at.
 func TestLoadThroughAnOutage(t *testing.T) {
 	const rate, calls, outage = 150, 3000, 10 * time.Second
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
 		redis := storagetest.StartRedis(t)
-		l := loadedOn(t, &pair{border: &border{dir: t.TempDir(), net: 203}, redis: redis, servers: []*storagetest.Server{redis}}, rate, calls)
+		l := loadedOn(t, &pair{border: &border{dir: t.TempDir(), net: 203}, redis: redis}, rate, calls)
 		redis.Freeze()
 		after(outage)
 		redis.Thaw()
@@ -126,6 +127,7 @@ func TestLoadThroughAnOutage(t *testing.T) {
 	t.Run("black-holed", func(t *testing.T) {
 		t.Parallel()
 		b := apart(t, 204)
+		b.servers = nil
 		l := loadedOn(t, b, rate, calls)
 		for i := range b.nodes { // what Redis answers goes nowhere, nor does a new connection
 			ip(t, "route", "replace", "blackhole", b.ip(100+i)+"/32")
