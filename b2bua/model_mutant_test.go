@@ -146,7 +146,7 @@ var mutants = []mutant{
 	},
 	{
 		"a pending change is left when its leg ends", "dialog/leg.go",
-		"\t\ts.concludeChange() // however", "\t\t// however",
+		"\t\ts.concludeRequests() // however", "\t\t// however",
 		"P7: neither done nor a deadline", "",
 	},
 	{
