@@ -177,7 +177,9 @@ func TestNothingIsHandedToWhoHasLeft(t *testing.T) {
 	storagetest.Eventually(t, "a hears of b", func() bool { return u.nodes.peer() == "b" })
 	stop()
 	cancel()
-	<-ended
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 	live := 0
 	_ = store.Memory.Scan(t.Context(), func(storage.Item) error { live++; return nil })
 	if live != 0 {
