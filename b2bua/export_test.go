@@ -19,3 +19,6 @@ func (e *Engine) Waiting() int {
 	defer e.clock.mu.Unlock()
 	return len(e.clock.heap)
 }
+
+// UnderRace says that the race detector is built in.
+func UnderRace() bool { return underRace }

@@ -105,7 +105,7 @@ func TestRedisIsLeftAsItWas(t *testing.T) {
 		results[r.Result]++
 	}
 	var left []string
-	b.nodes[0].until("the last tombstone to expire", 2*patience, func() bool {
+	b.nodes[0].until("the last tombstone to expire", 4*patience, func() bool {
 		left = nil
 		for _, k := range b.keys() {
 			left = append(left, k.name)
