@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -104,6 +105,23 @@ func (m *member) sent() int {
 	return 0
 }
 
+// stopped says that every thread has heard of the stop: on a busy machine the first to
+// be told may have to wait for a processor, and the others go on meanwhile.
+func (m *member) stopped() bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", m.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return false
+	}
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		_, state, _ := strings.Cut(string(text), ") ")
+		if err == nil && !strings.HasPrefix(state, "T") { // without a text the thread has ended
+			return false
+		}
+	}
+	return true
+}
+
 // TestLoadThroughAFreeze stops the process that serves as it is, for five seconds. When it
 // wakes another has its unit: it writes nothing and sends nothing.
 func TestLoadThroughAFreeze(t *testing.T) {
@@ -114,6 +132,7 @@ func TestLoadThroughAFreeze(t *testing.T) {
 		t.Errorf("the standby sent %d datagrams", n)
 	}
 	frozen.signal(syscall.SIGSTOP)
+	frozen.until("every thread to stand still", 10*time.Second, frozen.stopped)
 	before := frozen.sent()
 	next.took()
 	l.leadTo("b")
