@@ -35,6 +35,7 @@ const (
 
 func openCluster(t *testing.T, network int) *cluster {
 	t.Helper()
+	quiet(t)
 	dir := t.TempDir()
 	b := &border{dir: dir, net: network, plan: plan{build: "plain", prefix: "10.89", tc1: "timers: {no_answer: 1s}", timers: "{t1: 500ms, t2: 4s, t4: 5s}"}}
 	c := &cluster{pair: &pair{border: b, redis: &storagetest.Server{Address: b.ip(store) + ":6379"}}}

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"os"
 	"os/exec"
 	"testing"
 )
@@ -12,9 +11,7 @@ import (
 // long as most of the other tests: deploy/test --pair asks for it. Not in parallel: it
 // would starve what runs beside it.
 func TestComposePair(t *testing.T) {
-	if os.Getenv("BULKHEAD_PAIR") == "" {
-		t.Skip("not asked for: deploy/test --pair")
-	}
+	quiet(t)
 	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
 		t.Skipf("no Docker engine answers: %v: %s", err, out)
 	}

@@ -27,6 +27,7 @@ const fleetCalls, fleetRate = 900, 60
 
 func openFleet(t *testing.T, network, units int) *fleet {
 	t.Helper()
+	quiet(t)
 	f := &fleet{t: t}
 	var addresses []string
 	for range units {

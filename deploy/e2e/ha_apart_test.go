@@ -125,6 +125,7 @@ func (m *member) stopped() bool {
 // TestLoadThroughAFreeze stops the process that serves as it is, for five seconds. When it
 // wakes another has its unit: it writes nothing and sends nothing.
 func TestLoadThroughAFreeze(t *testing.T) {
+	quiet(t)
 	t.Parallel()
 	l := loadedOn(t, apart(t, 200), loadRate, loadCalls)
 	frozen, next := l.nodes[0], l.nodes[1]

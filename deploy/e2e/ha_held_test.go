@@ -20,6 +20,7 @@ import (
 // the survivor a re-INVITE and a BYE of each complete: of the caller in one run, of
 // the carrier in the other.
 func TestHeldCallsOutliveTheirNode(t *testing.T) {
+	quiet(t)
 	t.Parallel()
 	for _, c := range []struct {
 		name, caller, carrier, by string

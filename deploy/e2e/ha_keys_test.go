@@ -52,6 +52,7 @@ func (b *pair) keys() (all []key) {
 // may repeat themselves. When all are over, Redis has the keys of an idle unit: its
 // fence, which never expires, and an empty stream of details.
 func TestRedisIsLeftAsItWas(t *testing.T) {
+	quiet(t)
 	t.Parallel()
 	b := &pair{border: &border{dir: t.TempDir(), net: 207}, redis: storagetest.StartRedis(t)}
 	b.plan = plan{build: "plain", timers: "{t1: 200ms, t2: 400ms, t4: 500ms}", tc1: "linger: 1s", tc2: "linger: 1s"}

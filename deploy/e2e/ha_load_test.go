@@ -30,6 +30,7 @@ const (
 // on there are calls in every phase.
 func loaded(t *testing.T, network int) *load {
 	t.Helper()
+	quiet(t)
 	redis := storagetest.StartRedis(t)
 	return loadedOn(t, &pair{border: &border{dir: t.TempDir(), net: network}, redis: redis, servers: []*storagetest.Server{redis}}, loadRate, loadCalls)
 }
@@ -39,6 +40,7 @@ func loaded(t *testing.T, network int) *load {
 // seconds after the first hundred calls.
 func loadedOn(t *testing.T, b *pair, rate, calls int) *load {
 	t.Helper()
+	quiet(t)
 	b.plan.build, b.plan.timers = "plain", "{t1: 500ms, t2: 4s, t4: 5s}"
 	if len(b.servers) > 0 {
 		b.history = newHistory()

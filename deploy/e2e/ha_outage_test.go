@@ -80,6 +80,7 @@ func (l *load) outage(returned time.Time) {
 }
 
 func TestLoadThroughASentinelSwitch(t *testing.T) {
+	quiet(t)
 	for _, c := range []struct {
 		name    string
 		network int
@@ -112,6 +113,7 @@ func TestLoadThroughASentinelSwitch(t *testing.T) {
 // grows with time. Nobody listens to Redis here: MONITOR costs it several times what it
 // is told, and how soon it has caught up is looked at.
 func TestLoadThroughAnOutage(t *testing.T) {
+	quiet(t)
 	const rate, calls, outage = 150, 3000, 10 * time.Second
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()

@@ -37,5 +37,14 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
+// quiet is for what wants a machine to itself: a thousand calls through a fault, whose
+// peers run out of patience on a processor that others use.
+func quiet(t *testing.T) {
+	t.Helper()
+	if os.Getenv("BULKHEAD_PAIR") == "" {
+		t.Skip("wants a machine to itself: deploy/test --pair")
+	}
+}
+
 // built is the path of the program as TestMain has built it.
 func built(kind string) string { return filepath.Join(os.Getenv("BULKHEAD_BUILT"), kind) }
