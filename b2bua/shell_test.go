@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,20 +174,21 @@ func TestProvisionalIsStored(t *testing.T) {
 // TestUnsentWithoutOurAddress: a message that cannot be sent because our own address
 // has just left is lost like any other, and no fault of the carrier's.
 func TestUnsentWithoutOurAddress(t *testing.T) {
-	here := true
-	running(t, b2bua.Config{Present: func() bool { return here }}, func(t *testing.T, e *b2bua.Engine, s *sink) {
-		s.broken, here = errors.New("network is unreachable"), false
+	var here atomic.Bool
+	running(t, b2bua.Config{Present: here.Load}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		s.breaks(errors.New("network is unreachable"))
 		say(t, e, "core", trunkSays("INVITE", 1, 1, "<sip:123@127.0.10.1>"))
 		if final := sentFirst(s.take(), "SIP/2.0 5"); final != nil {
 			t.Fatalf("the trunk was refused:\n%s", final)
 		}
-		s.broken, here = nil, true
+		s.breaks(nil)
+		here.Store(true)
 		<-time.After(time.Second)
 		synctest.Wait()
 		if sentFirst(s.take(), "INVITE") == nil {
 			t.Error("the INVITE is not sent again")
 		}
-		s.broken = errors.New("network is unreachable")
+		s.breaks(errors.New("network is unreachable"))
 		say(t, e, "core", trunkSays("INVITE", 2, 1, "<sip:123@127.0.10.1>"))
 		if sentFirst(s.take(), "SIP/2.0 5") == nil {
 			t.Error("with our address here, the carrier's fault is not seen")

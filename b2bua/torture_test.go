@@ -28,8 +28,8 @@ const torture = "wire/testdata/torture"
 
 // sink is a network that keeps what is sent.
 type sink struct {
-	broken error // why no request can be sent; nil: it can
 	mu     sync.Mutex
+	broken error // why no request can be sent; nil: it can
 	sent   []sunk
 }
 
@@ -52,6 +52,13 @@ func (s *sink) Send(h, _ wire.Hop, data []byte, unsent func(error)) {
 // Local is b2bua.Wire.
 func (s *sink) Local(realm string, _ wire.Transport) (string, bool) {
 	return map[string]string{"core": "127.0.10.1:5060", "peering": "127.0.20.1:5060"}[realm], true
+}
+
+// breaks says why no request can be sent from now on; nil: it can.
+func (s *sink) breaks(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = why
 }
 
 func (s *sink) take() []sunk {
