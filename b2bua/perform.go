@@ -15,13 +15,17 @@ import (
 // wireNowhere is no fallback.
 var wireNowhere wire.Hop
 
-// perform does what the call wants done, in the order in which it says so.
-func (s *strand) perform(now time.Time, actions []Action) {
+// perform does what the call wants done, in the order in which it says so. False:
+// the rest waits for the store.
+func (s *strand) perform(now time.Time, actions []Action) bool {
 	e := s.engine
-	for _, a := range actions {
+	for i, a := range actions {
 		switch a := a.(type) {
 		case Save:
-			s.save(a.Wait)
+			s.after = actions[i+1:]
+			if !s.save(a.Wait) {
+				return false
+			}
 		case Send:
 			s.send(now, a.Send)
 		case Drop:
@@ -41,11 +45,19 @@ func (s *strand) perform(now time.Time, actions []Action) {
 				zap.Stringer("cause", a.Cause.Why), zap.Int("status", a.Cause.Code), zap.Int("q850", a.Cause.Q850),
 				zap.String("text", a.Cause.Text), zap.String("next", a.Next))
 		case Write:
-			s.write(a.Record)
+			s.after = actions[i+1:]
+			if !s.write(a.Record) {
+				return false
+			}
 		case Violation:
 			e.violated(s, a.Name)
 		}
 	}
+	s.after = nil
+	if e.between != nil && s.call != nil {
+		s.call = e.between(s.call)
+	}
+	return true
 }
 
 // send puts bytes on the wire; what cannot be sent comes back as Unsent.
@@ -71,10 +83,9 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 	e.wire.Send(hopOf(a.Path), hopOf(a.Fallback), a.Data, unsent)
 }
 
-// write gives the record out and logs the call's one line.
-func (s *strand) write(r Record) {
+// write gives the record out and logs the call's one line. False as in save.
+func (s *strand) write(r Record) bool {
 	e := s.engine
-	s.record(r)
 	e.metrics.Ended.WithLabelValues(r.Trunk, r.Result).Inc()
 	carrier := ""
 	if n := len(r.Attempts); n > 0 {
@@ -92,6 +103,7 @@ func (s *strand) write(r Record) {
 	case e.settled <- struct{}{}:
 	default:
 	}
+	return s.record(r)
 }
 
 // peer names who is on the other end of a leg.
@@ -120,11 +132,14 @@ func (e *Engine) violated(s *strand, name string) {
 
 // broken ends a call in which a defect of ours showed: 500 or BYE on the trunk's
 // side, CANCEL or BYE on the carriers', each leg by itself, so that what is left
-// whole is ended in order.
+// whole is ended in order. Nothing of that waits for the store.
 func (s *strand) broken(now time.Time, it *item, reason any) {
 	s.defect("panic in a call", reason)
+	s.hasty = true
+	defer func() { s.hasty = false }()
 	if s.call == nil {
-		if m := it.message; it.admit != nil {
+		if it != nil && it.admit != nil {
+			m := it.message
 			s.engine.refuse(m, it.path, dialog.Refusal{Code: 500}, "defect")
 			s.bury(now, Record{
 				Schema: 1, Call: s.id.String(), Trunk: s.trunk, CallID: m.CallID, From: m.Caller().User, To: m.Dialled(),

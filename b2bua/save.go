@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,12 +13,12 @@ import (
 )
 
 // Keeper is where the states of calls are kept so that another node can go on
-// with them: a *storage.Writer. Put does not wait; Save and Finish return when the
-// state is safe or the time for that is over, which is an error.
+// with them: a *storage.Writer. done, if not nil, is called once, perhaps before
+// the method returns: when the state is safe or the time for that is over, which is
+// an error.
 type Keeper interface {
 	Put(it storage.Item, done func(error))
-	Save(it storage.Item) error
-	Finish(tombstone storage.Item, detail []byte) error
+	End(tombstone storage.Item, detail []byte, done func(error))
 }
 
 // keepAfter is how long a record stays beyond the call's last deadline, for an
@@ -27,18 +28,36 @@ const keepAfter = time.Hour
 // buryFor is how long a tombstone stays beyond what peers may still say to the call.
 const buryFor = 10 * time.Second
 
-// save stores the state of the call; with wait, it returns when the state is
-// safe or the time for that is over.
-func (s *strand) save(wait bool) {
+// save stores the state of the call. With wait, false says that what follows has to
+// wait: whoever hears of the store goes on with it.
+func (s *strand) save(wait bool) bool {
 	keeper := s.engine.config.Keeper
 	if keeper == nil {
-		return
+		return true
 	}
 	if !wait {
 		keeper.Put(s.item(), nil)
-		return
+		return true
 	}
-	s.protected(keeper.Save(s.item()))
+	return s.await(func(done func(error)) { keeper.Put(s.item(), done) })
+}
+
+// await asks the store for something. True: it has answered already. False: it will
+// call, and that goes on with the strand, where the call comes from.
+func (s *strand) await(ask func(done func(error))) bool {
+	if s.hasty {
+		ask(s.protected)
+		return true
+	}
+	const asked, answered, left = 0, 1, 2
+	var state atomic.Int32
+	ask(func(err error) {
+		s.protected(err)
+		if !state.CompareAndSwap(asked, answered) {
+			s.resume()
+		}
+	})
+	return !state.CompareAndSwap(asked, left)
 }
 
 // protected counts a promise that rests on a state which is not safe. A node whose
@@ -53,8 +72,9 @@ func (s *strand) protected(err error) {
 }
 
 // record gives the record out: to the store, which ends the call there and hands
-// the record on exactly once, or without a store straight to the records.
-func (s *strand) record(r Record) {
+// the record on exactly once, or without a store straight to the records. False as
+// in save.
+func (s *strand) record(r Record) bool {
 	e := s.engine
 	failed := func(err error) {
 		e.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
@@ -64,14 +84,14 @@ func (s *strand) record(r Record) {
 		if err := e.records.Write(r); err != nil {
 			failed(err)
 		}
-		return
+		return true
 	}
 	detail, err := json.Marshal(r)
 	if err != nil {
 		failed(err)
-		return
+		return true
 	}
-	s.protected(e.config.Keeper.Finish(s.tombstone(), detail))
+	return s.await(func(done func(error)) { e.config.Keeper.End(s.tombstone(), detail, done) })
 }
 
 // item is the call as it is stored. It expires after the call could still be

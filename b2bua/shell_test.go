@@ -210,24 +210,23 @@ func (k *shelf) puts() int {
 }
 
 // Put is b2bua.Keeper.
-func (k *shelf) Put(it storage.Item, _ func(error)) {
+func (k *shelf) Put(it storage.Item, done func(error)) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.states = append(k.states, it)
+	k.mu.Unlock()
+	if done != nil {
+		done(nil)
+	}
 }
 
-// Save is b2bua.Keeper.
-func (k *shelf) Save(it storage.Item) error {
-	k.Put(it, nil)
-	return nil
-}
-
-// Finish is b2bua.Keeper.
-func (k *shelf) Finish(it storage.Item, _ []byte) error {
+// End is b2bua.Keeper.
+func (k *shelf) End(it storage.Item, _ []byte, done func(error)) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.ended = append(k.ended, it)
-	return nil
+	k.mu.Unlock()
+	if done != nil {
+		done(nil)
+	}
 }
 
 // TestTombstoneOutlastsRepeats: it stays for as long as the call's peers may repeat

@@ -11,7 +11,8 @@ import (
 
 // strand is the queue of one call. A goroutine works on it only while there is
 // something in it, and never do two, so the messages of a call are stepped in
-// the order in which they arrived.
+// the order in which they arrived. Where the store is waited for, none does: the
+// queue grows until the store calls, and that goes on.
 type strand struct {
 	engine *Engine
 	id     dialog.CallID
@@ -22,6 +23,9 @@ type strand struct {
 	gone    bool // let go of: a message must look for the call anew
 
 	// Touched only by the goroutine that runs.
+	batch []item   // taken from the queue, to be stepped
+	after []Action // what waits for the store
+	hasty bool     // nothing waits for it
 	call  *Call
 	trunk string
 	last  [8]event // the last events, for the log where a defect shows
@@ -139,12 +143,11 @@ func (s *strand) put(it item) bool {
 	return true
 }
 
-// start has a strand run. A message of a call that nobody waits for a store with
-// is stepped where it was read: to wake another thread for it costs more than the
-// step. Everything else runs on a worker that is idle, whose stack has grown to
-// what a step takes, or on a goroutine of its own.
+// start has a strand run. A message is stepped where it was read: to wake another
+// thread for it costs more than the step. Everything else runs on a worker that is
+// idle, whose stack has grown to what a step takes, or on a goroutine of its own.
 func (e *Engine) start(s *strand, read bool) {
-	if read && e.config.Keeper == nil {
+	if read {
 		s.run()
 		return
 	}
@@ -167,12 +170,20 @@ func (e *Engine) work(ctx context.Context) {
 	}
 }
 
-// run works until the queue is empty.
+// run works until the queue is empty, or what is to be done waits for the store.
 func (s *strand) run() {
 	for {
+		for len(s.batch) > 0 {
+			it := s.batch[0]
+			s.batch = s.batch[1:]
+			if !s.step(&it) {
+				return
+			}
+		}
+		s.guard("panic while arming a call", s.arm)
 		s.mu.Lock()
 		if len(s.queue) == 0 {
-			s.queue = nil
+			s.batch, s.queue = nil, nil
 			s.running = false
 			if s.over() {
 				s.leave()
@@ -180,14 +191,30 @@ func (s *strand) run() {
 			s.mu.Unlock()
 			return
 		}
-		batch := s.queue
-		s.queue = nil
+		s.batch, s.queue = s.queue, nil
 		s.mu.Unlock()
-		for i := range batch {
-			s.step(&batch[i])
-		}
-		s.guard("panic while arming a call", s.arm)
 	}
+}
+
+// resume goes on with what has waited for the store.
+func (s *strand) resume() {
+	after := s.after
+	s.after = nil
+	if s.performed(after) {
+		s.run()
+	}
+}
+
+// performed is perform in which a defect ends the call.
+func (s *strand) performed(actions []Action) (done bool) {
+	now := time.Now()
+	defer func() {
+		if r := recover(); r != nil {
+			s.broken(now, nil, r)
+			done = true
+		}
+	}()
+	return s.perform(now, actions)
 }
 
 // over says that the strand can be let go. A call that only absorbs can be where
@@ -200,7 +227,22 @@ func (s *strand) over() bool {
 	case s.call.Done():
 		return true
 	}
-	return s.call.Written && s.call.In.Done() && s.engine.absorbed.Load() > int64(s.engine.config.Absorbing)
+	return s.call.Written && s.call.In.Done() && s.spared()
+}
+
+// spared says that one call too many absorbs, and takes this one for it: of those
+// that end at once, no more than are too many.
+func (s *strand) spared() bool {
+	for {
+		n := s.engine.absorbed.Load()
+		if n <= int64(s.engine.config.Absorbing) {
+			return false
+		}
+		if s.engine.absorbed.CompareAndSwap(n, n-1) {
+			s.absorbing = false
+			return true
+		}
+	}
 }
 
 // leave lets go of the call. The lock of the strand is held.
@@ -217,26 +259,24 @@ func (s *strand) leave() {
 	sh.mu.Unlock()
 }
 
-// step gives one item to the call and performs what it wants. A panic in the
-// core ends this call and nothing else.
-func (s *strand) step(it *item) {
+// step gives one item to the call and performs what it wants. False: some of that
+// waits for the store. A panic in the core ends this call and nothing else.
+func (s *strand) step(it *item) (done bool) {
 	now := time.Now()
 	defer func() {
 		if r := recover(); r != nil {
 			s.broken(now, it, r)
+			done = true
 		}
 	}()
 	s.remember(now, it)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
-		s.perform(now, it.admit(s, now))
-		if s.engine.between != nil {
-			s.call = s.engine.between(s.call)
-		}
-		return
+		actions := it.admit(s, now)
+		return s.perform(now, actions)
 	}
 	if it.state != nil {
 		it.state(s)
-		return
+		return true
 	}
 	if _, woken := it.command.(Due); woken {
 		s.armed = time.Time{} // the clock has let go of it
@@ -245,7 +285,7 @@ func (s *strand) step(it *item) {
 		if it.message != nil { // a defect has ended it
 			s.engine.refuse(it.message, it.path, dialog.Refusal{Code: 500}, "defect")
 		}
-		return
+		return true
 	}
 	var ev Event
 	switch {
@@ -253,15 +293,12 @@ func (s *strand) step(it *item) {
 		ev = it.command
 	case !s.engine.belongs(s, it):
 		s.engine.stray(it.message, "wrong_source")
-		return
+		return true
 	default:
 		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path}}
 	}
-	s.perform(now, s.call.Step(now, ev))
-	if s.engine.between != nil {
-		s.call = s.engine.between(s.call)
-	}
+	return s.perform(now, s.call.Step(now, ev))
 }
 
 // remember keeps what the log shows where a defect shows.

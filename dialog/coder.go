@@ -18,6 +18,8 @@ import (
 type Coder struct {
 	Base    time.Time // what times are counted from: the same for writer and reader
 	data    []byte    // written so far, or still to be read
+	text    string    // all that is read, once: the strings read are parts of it
+	end     int       // where data ends in text
 	reading bool
 	err     error
 }
@@ -28,8 +30,11 @@ var ErrRecord = errors.New("dialog: a record that cannot be read")
 // NewWriter writes a record behind what is in b.
 func NewWriter(b []byte) *Coder { return &Coder{data: b} }
 
-// NewReader reads a record.
-func NewReader(b []byte) *Coder { return &Coder{data: b, reading: true} }
+// NewReader reads a record. What is read of it holds on to a copy of the whole:
+// a hundred small strings of a call are dearer.
+func NewReader(b []byte) *Coder {
+	return &Coder{data: b, text: string(b), end: len(b), reading: true}
+}
 
 // Reading says in which direction the coder works.
 func (c *Coder) Reading() bool { return c.reading }
@@ -113,7 +118,8 @@ func (c *Coder) String(v *string) {
 		c.data = append(binary.AppendUvarint(c.data, uint64(len(*v))), *v...)
 		return
 	}
-	*v = string(c.take())
+	at, n := c.skip()
+	*v = c.text[at : at+n]
 }
 
 // Bytes are kept as nil where there are none.
@@ -122,20 +128,22 @@ func (c *Coder) Bytes(v *[]byte) {
 		c.data = append(binary.AppendUvarint(c.data, uint64(len(*v))), *v...)
 		return
 	}
-	*v = append([]byte(nil), c.take()...)
+	at, n := c.skip()
+	*v = append([]byte(nil), c.text[at:at+n]...)
 }
 
-// take reads a length and as many bytes.
-func (c *Coder) take() []byte {
-	var n uint64
-	c.Uint(&n)
-	if n > uint64(len(c.data)) {
+// skip reads a length and goes past as many bytes; it returns where in text they
+// are.
+func (c *Coder) skip() (at, n int) {
+	var size uint64
+	c.Uint(&size)
+	if size > uint64(len(c.data)) {
 		c.Fail()
-		return nil
+		return 0, 0
 	}
-	b := c.data[:n]
+	at, n = c.end-len(c.data), int(size)
 	c.data = c.data[n:]
-	return b
+	return at, n
 }
 
 // Block is a group of fields with its length before it; tail keeps what a newer
@@ -153,15 +161,16 @@ func (c *Coder) Block(tail *[]byte, fields func()) {
 		copy(c.data[start:], prefix[:n])
 		return
 	}
-	block := c.take()
-	rest := c.data
-	c.data = block
+	block := c.data
+	at, n := c.skip()
+	rest, end := c.data, c.end
+	c.data, c.end = block[len(block)-len(rest)-n:len(block)-len(rest)], at+n
 	fields()
 	if c.err != nil {
 		return
 	}
 	*tail = append([]byte(nil), c.data...)
-	c.data = rest
+	c.data, c.end = rest, end
 }
 
 // List is a list of items.
@@ -188,17 +197,26 @@ func List[T any](c *Coder, list *[]T, item func(*T)) {
 // Strings is a list of texts.
 func (c *Coder) Strings(list *[]string) { List(c, list, c.String) }
 
-// AddrPort is an address; the zero one is kept as such.
+// AddrPort is an address, as netip writes it with its length before it; the zero
+// one is kept as such.
 func (c *Coder) AddrPort(v *netip.AddrPort) {
-	var b []byte
-	if !c.reading && v.IsValid() {
-		b, _ = v.MarshalBinary() // never fails
-	}
-	c.Bytes(&b)
-	if c.reading {
-		*v = netip.AddrPort{}
-		if len(b) > 0 && v.UnmarshalBinary(b) != nil {
-			c.Fail()
+	if !c.reading {
+		switch a := v.Addr(); {
+		case !v.IsValid():
+			c.data = append(c.data, 0)
+			return
+		case a.Is4():
+			c.data = append(c.data, 4+2)
+		default:
+			c.data = binary.AppendUvarint(c.data, uint64(16+len(a.Zone())+2))
 		}
+		c.data, _ = v.AppendBinary(c.data) // never fails
+		return
+	}
+	b := c.data
+	at, n := c.skip()
+	*v = netip.AddrPort{}
+	if n > 0 && v.UnmarshalBinary(b[at-(c.end-len(b)):][:n]) != nil {
+		c.Fail()
 	}
 }

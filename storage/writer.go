@@ -59,7 +59,7 @@ const (
 
 // Writer writes the calls of one unit, in one goroutine: while a batch is under way the
 // next one gathers. What waits is a set of calls, of which the newest state counts.
-// All its methods are safe for concurrent use; none but Close, Save and Finish waits.
+// All its methods are safe for concurrent use; none but Close waits.
 type Writer struct {
 	store Store
 	o     WriterOptions
@@ -156,20 +156,6 @@ func (w *Writer) Reseed() {
 	case w.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Save is Put that waits, not beyond the budget.
-func (w *Writer) Save(it Item) error {
-	said := make(chan error, 1)
-	w.Put(it, func(err error) { said <- err })
-	return <-said
-}
-
-// Finish is End that waits, not beyond the budget.
-func (w *Writer) Finish(tombstone Item, detail []byte) error {
-	said := make(chan error, 1)
-	w.End(tombstone, detail, func(err error) { said <- err })
-	return <-said
 }
 
 // takes says whether anything is taken; if not, it has unlocked and told.

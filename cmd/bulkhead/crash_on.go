@@ -88,16 +88,23 @@ type crashKeeper struct {
 	crash *crash
 }
 
-func (k crashKeeper) Save(it storage.Item) error {
-	err := k.Keeper.Save(it)
-	k.crash.die("stored")
-	return err
+func (k crashKeeper) Put(it storage.Item, done func(error)) {
+	k.Keeper.Put(it, k.then("stored", done))
 }
 
-func (k crashKeeper) Finish(it storage.Item, detail []byte) error {
-	err := k.Keeper.Finish(it, detail)
-	k.crash.die("ended")
-	return err
+func (k crashKeeper) End(it storage.Item, detail []byte, done func(error)) {
+	k.Keeper.End(it, detail, k.then("ended", done))
+}
+
+// then dies, if that is the point, before who waits hears of it.
+func (k crashKeeper) then(point string, done func(error)) func(error) {
+	if done == nil {
+		return nil
+	}
+	return func(err error) {
+		k.crash.die(point)
+		done(err)
+	}
 }
 
 // kindOf is "BYE" for a request, "200 BYE" for its answer.
