@@ -46,7 +46,7 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 				zap.String("text", a.Cause.Text), zap.String("next", a.Next))
 		case Write:
 			s.after = actions[i+1:]
-			if !s.write(a.Record) {
+			if !s.write(a.Record, len(s.after) > 0) {
 				return false
 			}
 		case Violation:
@@ -83,8 +83,9 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 	e.wire.Send(hopOf(a.Path), hopOf(a.Fallback), a.Data, unsent)
 }
 
-// write gives the record out and logs the call's one line. False as in save.
-func (s *strand) write(r Record) bool {
+// write gives the record out and logs the call's one line; wait and the result as in
+// save.
+func (s *strand) write(r Record, wait bool) bool {
 	e := s.engine
 	e.metrics.Ended.WithLabelValues(r.Trunk, r.Result).Inc()
 	carrier := ""
@@ -103,7 +104,7 @@ func (s *strand) write(r Record) bool {
 	case e.settled <- struct{}{}:
 	default:
 	}
-	return s.record(r)
+	return s.record(r, wait)
 }
 
 // peer names who is on the other end of a leg.
@@ -175,7 +176,7 @@ func (s *strand) surrender(now time.Time) {
 // as long as its trunk may repeat itself, so that a repeat is not a new call.
 func (s *strand) bury(now time.Time, r Record) {
 	s.grave = now.Add(64 * s.engine.config.Timers.T1)
-	s.guard("panic in a record", func() { s.write(r) })
+	s.guard("panic in a record", func() { s.write(r, false) })
 }
 
 // guard does something that a defect must not lead out of.

@@ -72,9 +72,9 @@ func (s *strand) protected(err error) {
 }
 
 // record gives the record out: to the store, which ends the call there and hands
-// the record on exactly once, or without a store straight to the records. False as
-// in save.
-func (s *strand) record(r Record) bool {
+// the record on exactly once, or without a store straight to the records; wait and the
+// result as in save.
+func (s *strand) record(r Record, wait bool) bool {
 	e := s.engine
 	failed := func(err error) {
 		e.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
@@ -89,6 +89,10 @@ func (s *strand) record(r Record) bool {
 	detail, err := json.Marshal(r)
 	if err != nil {
 		failed(err)
+		return true
+	}
+	if !wait {
+		e.config.Keeper.End(s.tombstone(), detail, nil)
 		return true
 	}
 	return s.await(func(done func(error)) { e.config.Keeper.End(s.tombstone(), detail, done) })

@@ -115,9 +115,8 @@ func (b *backlog) back(e *entry) {
 	}
 }
 
-// take moves up to n entries into flight, and into the batch.
+// take moves up to n entries into flight, and adds them to the batch.
 func (b *backlog) take(n int, batch *Batch) {
-	batch.Puts, batch.Ends = batch.Puts[:0], batch.Ends[:0]
 	for ; n > 0; n-- {
 		e := b.ready.first
 		if e == nil {

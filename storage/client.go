@@ -73,7 +73,7 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 	return &Redis{
 		client: redis.NewUniversalClient(&redis.UniversalOptions{
 			Addrs: o.Addresses, MasterName: o.Sentinel, IsClusterMode: o.Cluster, DB: o.Database,
-			Username: o.Username, Password: o.Password, TLSConfig: o.TLS,
+			Username: o.Username, Password: o.Password, Dialer: dialer(o.Timeout, o.TLS),
 			SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
 			DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
 			ContextTimeoutEnabled: true,

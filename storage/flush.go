@@ -68,8 +68,13 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batc
 		w.mu.Lock()
 		if w.b.parked.size > 0 && !time.Now().Before(w.unpark) {
 			w.b.unpark()
+			w.due = true
 		}
-		w.b.take(size, batch)
+		batch.Puts, batch.Ends = batch.Puts[:0], batch.Ends[:0]
+		if w.due {
+			w.b.take(size, batch)
+			w.due = w.b.ready.size+w.b.spare.size > 0
+		}
 		if len(batch.Puts)+len(batch.Ends) > 0 || w.lost {
 			w.since.flying = w.since.ready
 			if w.b.ready.size+w.b.spare.size == 0 {
@@ -154,6 +159,7 @@ func (w *Writer) failed(opens bool) {
 		}
 		w.b.returned(e, false)
 	}
+	w.due = true
 	w.since.flying = time.Time{}
 	w.mu.Unlock()
 	w.tellDegraded()

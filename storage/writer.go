@@ -55,6 +55,7 @@ const (
 	firstBack = 10 * time.Millisecond
 	lastBack  = 100 * time.Millisecond
 	parkedFor = 250 * time.Millisecond // until a full store is asked again
+	lazily    = 5 * time.Millisecond   // until what nobody waits for is written, where nothing else is before
 )
 
 // Writer writes the calls of one unit, in one goroutine: while a batch is under way the
@@ -75,6 +76,9 @@ type Writer struct {
 	since    struct{ flying, ready time.Time } // of who waits longest
 	armed    bool
 	budget   *time.Timer
+	due      bool // what there is, is to be written now
+	lazy     *time.Timer
+	lazing   bool // it runs
 	unpark   time.Time
 
 	wake    chan struct{}
@@ -150,12 +154,9 @@ func (w *Writer) End(tombstone Item, detail []byte, done func(error)) {
 // renewal is.
 func (w *Writer) Reseed() {
 	w.mu.Lock()
-	w.lost = true
+	w.lost, w.due = true, true
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.rouse()
 }
 
 // takes says whether anything is taken; if not, it has unlocked and told.
@@ -176,9 +177,12 @@ func (w *Writer) takes(done func(error)) bool {
 	return false
 }
 
-// joins lets done wait for an entry, and unlocks.
+// joins lets done wait for an entry, and unlocks. What nobody waits for goes with what
+// somebody does, and has a batch of its own only if there is nothing for a while: most
+// states are followed by another before that.
 func (w *Writer) joins(e *entry, done func(error)) {
 	var err error
+	urgent := false
 	switch {
 	case done == nil:
 	case w.o.Wait == 0:
@@ -186,7 +190,7 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		err = ErrUnprotected
 	default:
 		e.waiters = append(e.waiters, done)
-		done = nil
+		done, urgent = nil, true
 		now := time.Now()
 		since := &w.since.ready
 		if e.in == nil {
@@ -197,13 +201,40 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		}
 		w.arm(w.o.Wait)
 	}
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
+	switch {
+	case urgent || w.closing || w.b.ready.size+w.b.spare.size >= pipelineCalls:
+		w.due = true
+	case w.due || w.lazing:
+	case w.lazy == nil:
+		w.lazing = true
+		w.lazy = time.AfterFunc(lazily, w.hurry)
 	default:
+		w.lazing = true
+		w.lazy.Reset(lazily)
+	}
+	wake := w.due
+	w.mu.Unlock()
+	if wake {
+		w.rouse()
 	}
 	if done != nil {
 		done(err)
+	}
+}
+
+// hurry has everything written that waits.
+func (w *Writer) hurry() {
+	w.mu.Lock()
+	w.due, w.lazing = true, false
+	w.mu.Unlock()
+	w.rouse()
+}
+
+// rouse lets the goroutine look.
+func (w *Writer) rouse() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -298,10 +329,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	w.closing = true
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.hurry()
 	select {
 	case <-w.stopped:
 	case <-ctx.Done():
@@ -312,8 +340,10 @@ func (w *Writer) Close(ctx context.Context) error {
 	left := w.b
 	w.b = newBacklog()
 	waiters := left.waiters()
-	if w.budget != nil {
-		w.budget.Stop()
+	for _, timer := range []*time.Timer{w.budget, w.lazy} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	w.mu.Unlock()
 	tell(waiters, ErrUnprotected)

@@ -399,6 +399,32 @@ func TestWriterCloses(t *testing.T) {
 	}
 }
 
+// What nobody waits for goes with what somebody does, or soon by itself.
+func TestWriterDoesNotHurryForNobody(t *testing.T) {
+	with(t, storage.WriterOptions{Wait: budget}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
+		w.Put(state("x", 1), nil)
+		w.Put(state("y", 1), nil)
+		synctest.Wait()
+		if len(l.batches) != 0 {
+			t.Fatalf("batches %v", l.batches)
+		}
+		w.Put(state("x", 2), n.done("x"))
+		synctest.Wait()
+		n.want(t, "x", nil)
+		if len(l.batches) != 1 || len(l.batches[0].Puts) != 2 {
+			t.Fatalf("batches %v", l.batches)
+		}
+		w.Put(state("y", 2), nil)
+		start := time.Now()
+		for w.Unprotected() > 0 {
+			<-time.After(time.Millisecond)
+		}
+		if took := time.Since(start); len(l.batches) != 2 || took > 10*time.Millisecond {
+			t.Fatalf("after %v, batches %v", took, l.batches)
+		}
+	})
+}
+
 func TestWriterWriteBehind(t *testing.T) {
 	with(t, storage.WriterOptions{}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		frozen := make(chan struct{})
@@ -409,6 +435,7 @@ func TestWriterWriteBehind(t *testing.T) {
 			}
 		}
 		close(frozen)
+		<-time.After(10 * time.Millisecond)
 		synctest.Wait()
 		if got := len(scan(t, l)); got != 100 {
 			t.Fatalf("%d stored", got)

@@ -88,23 +88,23 @@ type crashKeeper struct {
 	crash *crash
 }
 
+// Put dies, if that is the point, before who waits hears of it.
 func (k crashKeeper) Put(it storage.Item, done func(error)) {
-	k.Keeper.Put(it, k.then("stored", done))
+	if done != nil {
+		told := done
+		done = func(err error) { k.crash.die("stored"); told(err) }
+	}
+	k.Keeper.Put(it, done)
 }
 
+// End is like Put, also where nobody waits.
 func (k crashKeeper) End(it storage.Item, detail []byte, done func(error)) {
-	k.Keeper.End(it, detail, k.then("ended", done))
-}
-
-// then dies, if that is the point, before who waits hears of it.
-func (k crashKeeper) then(point string, done func(error)) func(error) {
-	if done == nil {
-		return nil
-	}
-	return func(err error) {
-		k.crash.die(point)
-		done(err)
-	}
+	k.Keeper.End(it, detail, func(err error) {
+		k.crash.die("ended")
+		if done != nil {
+			done(err)
+		}
+	})
 }
 
 // kindOf is "BYE" for a request, "200 BYE" for its answer.
