@@ -77,13 +77,11 @@ type loads struct {
 
 // Restoring takes over what scan gives, call by call, and meanwhile loads calls
 // that messages name; those that have ended, which scan does not give, for 64·T1
-// longer; with a nil from, none. It returns how many there were and the faults of
-// those that could not be restored.
+// longer. It returns how many there were and the faults of those that could not be
+// restored.
 func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.Context, func(storage.Item) error) error) (n int, err error) {
-	if from != nil {
-		l := e.Load(from)
-		defer time.AfterFunc(64*e.config.Timers.T1, func() { e.loading.CompareAndSwap(l, nil) })
-	}
+	l := e.Load(from)
+	defer time.AfterFunc(64*e.config.Timers.T1, func() { e.loading.CompareAndSwap(l, nil) })
 	var mu sync.Mutex // of n and faults
 	var faults []error
 	items := make(chan storage.Item, 256)

@@ -111,10 +111,9 @@ func (s *strand) item() storage.Item {
 	if deadline.IsZero() {
 		deadline = time.Now()
 	}
-	return storage.Item{
-		ID: s.id.String(), Version: s.call.Version,
-		Data: s.call.Encode(nil), Expires: deadline.Add(keepAfter),
-	}
+	data := s.call.Encode(make([]byte, 0, s.size+64))
+	s.size = len(data)
+	return storage.Item{ID: s.id.String(), Version: s.call.Version, Data: data, Expires: deadline.Add(keepAfter)}
 }
 
 // tombstone is what stays of a call that has ended: for as long as any of its legs

@@ -30,6 +30,7 @@ type strand struct {
 	trunk string
 	last  [8]event // the last events, for the log where a defect shows
 	count int
+	size  int       // of the record, when last written
 	armed time.Time // as told to the clock; zero: not at all
 	alarm alarm
 

@@ -7,7 +7,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"bulkhead/b2bua"
 	"bulkhead/storage"
 )
 
@@ -45,23 +44,17 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		defer cancel()
 		return errors.Join(err, s.edge.Close(), writer.Close(last), u.release(ctx, epoch, ""))
 	}
-	var from b2bua.Loader
-	if epoch > 1 {
-		from = u.store // else nobody has had it before, so it knows of no call that a message may name
-	}
 	served := make(chan error, 1)
 	beside, others := make(chan struct{}), []func(){
 		func() { hold.keep(own) },
 		func() { u.exporting(own, log) },
 		func() { u.inspect(own, log) },
 		func() { u.claim.left(own); lose(nil) },
-		func() { u.restore(own, b, writer, from, log) },
+		func() { u.restore(own, b, writer, log) },
 	}
 	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwire()
-	if from != nil {
-		b.engine.Load(from) // before the first message is read: it may be of a call not restored yet
-	}
+	b.engine.Load(u.store) // before the first message is read: it may be of a call not restored yet
 	go func() { served <- b.run(wired) }()
 	for _, f := range others {
 		go func() { f(); beside <- struct{}{} }()
@@ -154,12 +147,12 @@ func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
 }
 
 // restore takes the calls over, and tries until all have been read.
-func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, from b2bua.Loader, log *zap.Logger) {
+func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
 	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
 	for began, said := time.Now(), ""; ; {
 		var broken error // of the reading, not of single calls
-		n, err := b.engine.Restoring(ctx, from, func(ctx context.Context, each func(storage.Item) error) error {
+		n, err := b.engine.Restoring(ctx, u.store, func(ctx context.Context, each func(storage.Item) error) error {
 			broken = u.store.Scan(ctx, func(it storage.Item) error {
 				writer.Restored(it.ID)
 				return each(it)

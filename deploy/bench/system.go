@@ -76,6 +76,14 @@ func (b *bench) start(ctx context.Context, name string) (*system, error) {
 		text, _ := os.ReadFile(log.Name()) // the reason that it does not answer, if it gave one
 		return nil, fmt.Errorf("%w\n%s", err, text)
 	}
+	if st != nil {
+		// So long after it has taken its unit, each new call is looked for in the
+		// store (64·T1): that belongs to a takeover.
+		if err := wait(ctx, 33*time.Second); err != nil {
+			s.stop()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
