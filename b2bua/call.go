@@ -257,6 +257,20 @@ func (c *Call) Resume(now time.Time) {
 	}
 }
 
+// Rests says that nothing is to be done for the call before its deadline but what its
+// peers ask for: Resume would change nothing.
+func (c *Call) Rests() bool {
+	if c.Written || c.Deadline().IsZero() {
+		return false
+	}
+	for n := 0; n <= len(c.Out); n++ {
+		if c.leg(uint8(n)).Resumes() {
+			return false
+		}
+	}
+	return true
+}
+
 // over says that every leg's record is complete.
 func (c *Call) over() bool {
 	for n := 0; n <= len(c.Out); n++ {

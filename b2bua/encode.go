@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"encoding/binary"
 	"time"
 
 	"bulkhead/dialog"
@@ -9,7 +10,10 @@ import (
 // schema is the first byte of a record. Fields are only ever added at the end of
 // their block, which needs no new schema; the schema changes when a field goes
 // or changes its meaning, and the reader then knows the one before as well.
-const schema = 1
+//
+// Behind it is until when the call rests (Rests), in ns since 1970; 0: it does not.
+// Schema 1 lacked that.
+const schema = 2
 
 // Profiles gives a restored call what is not in its record: how to behave toward
 // a trunk or a carrier. A name that the configuration no longer has gets
@@ -22,17 +26,22 @@ type Profiles interface {
 
 // Encode appends the record of a call: all that is needed to go on with it.
 func (c *Call) Encode(b []byte) []byte {
-	w := dialog.NewWriter(append(b, schema))
+	var until uint64
+	if c.Rests() {
+		until = uint64(c.Deadline().UnixNano())
+	}
+	w := dialog.NewWriter(binary.AppendUvarint(append(b, schema), until))
 	c.fields(w)
 	return w.Data()
 }
 
 // Decode reads what Encode wrote.
 func Decode(b []byte, p Profiles) (*Call, error) {
-	if len(b) == 0 || b[0] != schema {
+	_, b, ok := head(b)
+	if !ok {
 		return nil, dialog.ErrRecord
 	}
-	r := dialog.NewReader(b[1:])
+	r := dialog.NewReader(b)
 	c := &Call{}
 	c.fields(r)
 	if err := r.Err(); err != nil {
@@ -51,6 +60,25 @@ func Decode(b []byte, p Profiles) (*Call, error) {
 		t.Policy, t.Reroute = p.CarrierPolicy(t.Carrier, t.Path.Realm), p.Rerouter(t.Carrier)
 	}
 	return c, nil
+}
+
+// head reads what stands before the fields: until when the call rests, zero if it
+// does not.
+func head(b []byte) (until time.Time, fields []byte, ok bool) {
+	switch {
+	case len(b) > 0 && b[0] == 1:
+		return until, b[1:], true
+	case len(b) == 0 || b[0] != schema:
+		return until, nil, false
+	}
+	n, size := binary.Uvarint(b[1:])
+	if size <= 0 || n > 1<<63-1 {
+		return until, nil, false
+	}
+	if n > 0 {
+		until = time.Unix(0, int64(n))
+	}
+	return until, b[1+size:], true
 }
 
 // fields lists the fields of the record in their order.

@@ -30,6 +30,9 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	if len(it.Data) == 0 {
 		return nil // a defect has ended it
 	}
+	if e.lay(it) {
+		return nil
+	}
 	call, err := Decode(it.Data, e)
 	if err != nil {
 		return fmt.Errorf("restoring call %s: %w", it.ID, err)

@@ -23,16 +23,18 @@ type strand struct {
 	gone    bool // let go of: a message must look for the call anew
 
 	// Touched only by the goroutine that runs.
-	batch []item   // taken from the queue, to be stepped
-	after []Action // what waits for the store
-	hasty bool     // nothing waits for it
-	call  *Call
-	trunk string
-	last  [8]event // the last events, for the log where a defect shows
-	count int
-	size  int       // of the record, when last written
-	armed time.Time // as told to the clock; zero: not at all
-	alarm alarm
+	batch  []item   // taken from the queue, to be stepped
+	after  []Action // what waits for the store
+	hasty  bool     // nothing waits for it
+	call   *Call
+	packed []byte // the call's record, instead of the call
+	woken  bool   // by the clock, just now
+	trunk  string
+	last   [8]event // the last events, for the log where a defect shows
+	count  int
+	size   int       // of the record, when last written
+	armed  time.Time // as told to the clock; zero: not at all
+	alarm  alarm
 
 	panics    int
 	absorbing bool      // the record is written
@@ -188,6 +190,8 @@ func (s *strand) run() {
 			s.running = false
 			if s.over() {
 				s.leave()
+			} else {
+				s.guard("panic while packing a call", s.pack)
 			}
 			s.mu.Unlock()
 			return
@@ -223,6 +227,8 @@ func (s *strand) performed(actions []Action) (done bool) {
 // answered without it, what the trunk repeats is not.
 func (s *strand) over() bool {
 	switch {
+	case s.packed != nil:
+		return false
 	case s.call == nil:
 		return !s.grave.After(time.Now())
 	case s.call.Done():
@@ -270,7 +276,9 @@ func (s *strand) step(it *item) (done bool) {
 			done = true
 		}
 	}()
+	s.unpack()
 	s.remember(now, it)
+	_, s.woken = it.command.(Due)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
 		return s.perform(now, actions)
@@ -279,7 +287,7 @@ func (s *strand) step(it *item) (done bool) {
 		it.state(s)
 		return true
 	}
-	if _, woken := it.command.(Due); woken {
+	if s.woken {
 		s.armed = time.Time{} // the clock has let go of it
 	}
 	if s.call == nil {
@@ -333,6 +341,9 @@ func method(name string) string {
 
 // arm sees to it that the clock wakes the call at its deadline.
 func (s *strand) arm() {
+	if s.packed != nil {
+		return
+	}
 	d := s.grave
 	if s.call != nil {
 		if s.call.Done() {

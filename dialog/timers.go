@@ -127,15 +127,36 @@ const afterTakeover = 200 * time.Millisecond
 func (l *Leg) Resume(now time.Time) {
 	s := step{Leg: l, now: now}
 	for _, t := range l.Tx {
-		waits := t.ours() && (t.state == calling || t.state == trying) ||
-			t.machine == inviteServer && (t.state == completed || t.state == accepted) ||
-			t.machine == reliable && t.state == proceeding
-		if waits && t.Last != nil {
+		if t.resumes() {
 			t.Every = max(t.Every, s.t1())
 			t.Repeat = now.Add(afterTakeover)
 		}
 	}
-	if t := l.invite(); l.Side == In && t != nil && t.state == proceeding {
+	if l.waiting() {
 		l.Refresh = now
 	}
+}
+
+// Resumes says that Resume has something to do.
+func (l *Leg) Resumes() bool {
+	for _, t := range l.Tx {
+		if t.resumes() {
+			return true
+		}
+	}
+	return l.waiting()
+}
+
+// resumes says that the peer may not have heard, or heard of, what was sent last.
+func (t *Tx) resumes() bool {
+	waits := t.ours() && (t.state == calling || t.state == trying) ||
+		t.machine == inviteServer && (t.state == completed || t.state == accepted) ||
+		t.machine == reliable && t.state == proceeding
+	return waits && t.Last != nil
+}
+
+// waiting says that the caller has no final response yet.
+func (l *Leg) waiting() bool {
+	t := l.invite()
+	return l.Side == In && t != nil && t.state == proceeding
 }

@@ -1,0 +1,78 @@
+package b2bua
+
+import (
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/dialog"
+	"bulkhead/storage"
+)
+
+// A call that rests, as most do for most of their time, is kept as its record: a tenth
+// of the memory, nothing in it for the garbage collector to look at, and it is what a
+// takeover reads. Whatever comes for the call, a message or its deadline, unpacks it.
+
+// packFrom is how far the deadline has to be for a call to be packed.
+const packFrom = 20 * time.Second
+
+// pack packs a call that has just found nothing more to do at its deadline: it is the
+// timers of transactions that keep a call awake, so one that is over before they are
+// is never packed.
+func (s *strand) pack() {
+	if !s.woken || s.call == nil || !s.call.Rests() || time.Until(s.call.Deadline()) < packFrom {
+		return
+	}
+	data := s.call.Encode(make([]byte, 0, s.size+64))
+	s.packed, s.size = append(make([]byte, 0, len(data)), data...), len(data)
+	s.call = nil
+}
+
+// unpack makes the call out of its record. One that cannot be read is left alone: its
+// record stays where it is, and what is said to it is answered as after a defect.
+func (s *strand) unpack() {
+	if s.packed == nil {
+		return
+	}
+	data := s.packed
+	s.packed = nil
+	err := dialog.ErrRecord
+	s.guard("panic while unpacking a call", func() {
+		var call *Call
+		if call, err = Decode(data, s.engine); err == nil && call.ID == s.id {
+			s.call, s.trunk = call, call.Setup.Trunk
+		} else if err == nil {
+			err = fmt.Errorf("its record is of %s: %w", call.ID, dialog.ErrRecord)
+		}
+	})
+	if s.call == nil {
+		s.engine.log.Error("call not unpacked", zap.Stringer("call", s.id), zap.Error(err))
+		s.engine.active.Add(-1)
+		s.grave = time.Now().Add(64 * s.engine.config.Timers.T1)
+	}
+}
+
+// lay takes over a stored call that rests, as it is stored. False: it has to be made.
+func (e *Engine) lay(it storage.Item) bool {
+	until, _, ok := head(it.Data)
+	if !ok || time.Until(until) < packFrom {
+		return false
+	}
+	id, ok := dialog.ParseCallID(it.ID)
+	if !ok {
+		return false
+	}
+	sh := e.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.strands[id] != nil {
+		return true
+	}
+	s := &strand{engine: e, id: id, packed: it.Data, size: len(it.Data), armed: until}
+	sh.strands[id] = s
+	e.active.Add(1)
+	e.clock.at(until, s)
+	e.metrics.Restored.Inc()
+	return true
+}
