@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,14 +20,21 @@ const packFrom = 20 * time.Second
 
 // pack packs a call that has just found nothing more to do at its deadline: it is the
 // timers of transactions that keep a call awake, so one that is over before they are
-// is never packed.
+// is never packed. What is stored is renewed: it had the transactions in it.
 func (s *strand) pack() {
 	if !s.woken || s.call == nil || !s.call.Rests() || time.Until(s.call.Deadline()) < packFrom {
 		return
 	}
-	data := s.call.Encode(make([]byte, 0, s.size+64))
-	s.packed, s.size = append(make([]byte, 0, len(data)), data...), len(data)
-	s.call = nil
+	keeper := s.engine.config.Keeper
+	if keeper != nil {
+		s.call.Version++
+	}
+	it := s.item()
+	it.Data = slices.Clone(it.Data) // as long as it is
+	if keeper != nil {
+		keeper.Put(it, nil)
+	}
+	s.call, s.packed = nil, it.Data
 }
 
 // unpack makes the call out of its record. One that cannot be read is left alone: its
@@ -56,7 +64,7 @@ func (s *strand) unpack() {
 // lay takes over a stored call that rests, as it is stored. False: it has to be made.
 func (e *Engine) lay(it storage.Item) bool {
 	until, _, ok := head(it.Data)
-	if !ok || time.Until(until) < packFrom {
+	if !ok || until.IsZero() {
 		return false
 	}
 	id, ok := dialog.ParseCallID(it.ID)

@@ -18,9 +18,9 @@ func BenchmarkTakeover(b *testing.B) {
 	k := &shelf{}
 	p := newPipe(b, k)
 	p.setUp(b, 0)
-	// INVITE, 100, 180, 200, ACK.
-	storagetest.Eventually(b, "the confirmed call is stored", func() bool { return k.puts() == 5 })
-	state := k.states[4]
+	// INVITE, 100, 180, 200, ACK, the end of the transactions.
+	storagetest.Eventually(b, "the call that rests is stored", func() bool { return k.puts() == 6 })
+	state := k.states[5]
 	for _, n := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprintf("calls=%d", n), func(b *testing.B) {
 			server := storagetest.StartRedis(b)

@@ -184,14 +184,13 @@ func (s *strand) run() {
 			}
 		}
 		s.guard("panic while arming a call", s.arm)
+		s.guard("panic while packing a call", s.pack)
 		s.mu.Lock()
 		if len(s.queue) == 0 {
 			s.batch, s.queue = nil, nil
 			s.running = false
 			if s.over() {
 				s.leave()
-			} else {
-				s.guard("panic while packing a call", s.pack)
 			}
 			s.mu.Unlock()
 			return
