@@ -30,6 +30,8 @@ type Reliable struct {
 	Progress Progress
 	Answer   Answer
 	Owed     Body // a description that the caller has yet to be shown: another one holds
+	Changed  bool // by UPDATE or PRACK: what was given, responses to the INVITE do not say again
+	Said     Body // what the caller describes since then
 }
 
 // extentOf reads Require and Supported of an INVITE.
@@ -97,9 +99,10 @@ func (s *step) heardReliably(t *Tx, m *Message, n uint32) (shown Body, ok bool) 
 		s.drop(DropGap, m)
 		return Body{}, false
 	}
-	if d.Target == "" {
+	if d.Peer == "" {
 		s.fill(d, m)
 	}
+	d.allowed(m)
 	d.RSeq, shown = n, m.Body
 	switch {
 	case m.Body.Empty():
@@ -234,10 +237,11 @@ func (s *step) allowed(b Body) Body {
 	case sum(b) != s.Reliable.Given:
 		s.Reliable.Owed = b
 		return Body{}
-	case !s.Offer:
-		return Body{} // it would be another offer
 	}
 	s.Reliable.Owed = Body{}
+	if !s.Offer || s.Reliable.Changed {
+		return Body{} // it would be another offer
+	}
 	return b
 }
 
