@@ -3,6 +3,7 @@ package b2bua
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"bulkhead/dialog"
 )
@@ -28,6 +29,11 @@ func (l *legSeen) updates(s *seen, a dialog.Send, t *text) string {
 		return "RFC 3311 §5.1: " + a.Method + " before the answer"
 	case tag < 0 || !l.Described[tag]:
 		return "RFC 3311 §5.1: an UPDATE where no exchange is complete"
+	}
+	for _, t := range s.before.leg(a.Leg).Tx {
+		if t.Method == "PRACK" && t.Of == tags[tag] && byteAt(t, txState) < 3 && s.move.msg != nil && s.move.msg.CSeq != t.CSeq {
+			return "RFC 6337 §4.3: an UPDATE before the PRACK is answered"
+		}
 	}
 	for other := range l.Described {
 		if other != tag && l.Described[other] && s.before.leg(a.Leg).Offer {
@@ -55,7 +61,7 @@ func (tr *trunkSeen) updates(s *seen, a dialog.Send) string {
 // redescribes says that a response to the INVITE describes the session once more, after
 // it has been changed: who reads it goes back to what was before.
 func (tr *trunkSeen) redescribes(a dialog.Send, t *text) bool {
-	if a.Method == "UPDATE" && a.Code == 200 && !t.msg.Body.Empty() && tr.Final == 0 {
+	if (a.Method == "UPDATE" || a.Method == "PRACK") && a.Code == 200 && !t.msg.Body.Empty() && tr.Final == 0 {
 		tr.updated = true
 	}
 	return tr.updated && !a.Repeat && a.Code != 0 && a.Method == "INVITE" && t.msg.CSeq == 1 && !t.msg.Body.Empty()
@@ -66,12 +72,11 @@ func (tr *trunkSeen) redescribes(a dialog.Send, t *text) bool {
 // and the answer is told to who has asked.
 func (o *observer) early(s *seen) string {
 	in := s.after.In
-	facing := s.after.facing(in)
-	if c := in.Change; c.Early && !c.Ours && (facing == nil || facing.Change.Seq == 0 || !facing.Change.Ours) {
+	if c := in.Change; c.Early && !c.Ours && !asks(s.after.facing(in)) {
 		return "RFC 3311: an UPDATE of the trunk's waits for nobody"
 	}
 	for _, leg := range s.after.Out {
-		if c := leg.Change; c.Early && !c.Ours && (in.Change.Seq == 0 || !in.Change.Ours) {
+		if c := leg.Change; c.Early && !c.Ours && !asks(in) {
 			return "RFC 3311: an UPDATE of a carrier's waits for nobody"
 		}
 	}
@@ -100,10 +105,14 @@ func (o *observer) early(s *seen) string {
 		return ""
 	}
 	for i, a := range s.sends {
-		if a.Leg != other.ID.Leg || a.Code == 0 || a.Repeat || a.Method != "UPDATE" {
+		if a.Leg != other.ID.Leg || a.Code == 0 || a.Repeat || a.Method != "UPDATE" && a.Method != "PRACK" {
 			continue
 		}
-		if want := crossing(m.msg); want != a.Code {
+		want := crossing(m.msg)
+		if a.Method == "PRACK" && want != 200 {
+			want = 488
+		}
+		if want != a.Code {
 			return fmt.Sprintf("RFC 3311 §5.3: a %d to an UPDATE is told as %d", m.msg.Code, a.Code)
 		}
 		if a.Code == 200 && s.texts[i].msg.Body.Empty() {
@@ -112,6 +121,18 @@ func (o *observer) early(s *seen) string {
 		return ""
 	}
 	return "RFC 3311 §5.3: the answer to an UPDATE is not told"
+}
+
+// asks says that a leg waits for its peer's answer to a change.
+func asks(l *dialog.Leg) bool {
+	return l != nil && l.Change.Ours && slices.ContainsFunc(l.Tx, func(t *dialog.Tx) bool {
+		return t.Seq == l.Change.Seq && (byteAt(t, txMachine) < 2) && byteAt(t, txState) < 3
+	})
+}
+
+// promised says that a PRACK has its 2xx and its offer no answer (RFC 3262 §5).
+func promised(a dialog.Send, t *text) bool {
+	return a.Method == "PRACK" && a.Code == 200 && t.msg.Body.Empty() && strings.HasPrefix(t.msg.Branch, "z9hG4bKoffer")
 }
 
 // crossing is the code of an answer to an UPDATE as the other side is to see it.

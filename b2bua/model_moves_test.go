@@ -138,6 +138,9 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 		rseq := fmt.Sprint(t.msg.Value("RSeq"))
 		say(t.acknowledging("PRACK", 0, 2, "prack"+rseq, body, rseq+" 1 INVITE"))
 		say(t.acknowledging("PRACK", 0, 2, "nothing", "", rseq+"7 1 INVITE"))
+		if x.early && (x.offer || t.msg.Body.Empty()) {
+			say(t.acknowledging("PRACK", 0, 2, "offer"+rseq, "1007", rseq+" 1 INVITE"))
+		}
 	}
 	if x.infos && tr.Told != 0 {
 		say(x.texts.get(tr.Told).request("INFO", 0, 6, "info", ""))

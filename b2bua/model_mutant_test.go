@@ -270,6 +270,26 @@ var mutants = []mutant{
 		"P6: what an UPDATE has changed is described as it was", "early updates",
 	},
 	{
+		"a PRACK that brings an offer is only acknowledged", "dialog/reliable.go",
+		"m.Body.Empty() || answers {", "m.Body.Empty() || answers || s.Offer {",
+		"RFC 3262 §5: a 200 to a PRACK without the answer to its offer", "offers in PRACKs",
+	},
+	{
+		"the refusal of its offer is told to a PRACK as it is", "dialog/change.go",
+		"if t.Method == \"PRACK\" && ev.Code >= 300 {", "if t.Method == \"PRACK\" && ev.Code < 100 {",
+		"to an UPDATE is told as", "offers in PRACKs",
+	},
+	{
+		"an UPDATE overtakes the PRACK", "dialog/early.go",
+		"if t := s.pracking(d); t != nil {", "if t := s.pracking(d); t != nil && t.Own {",
+		"RFC 6337 §4.3: an UPDATE before the PRACK is answered", "offers in PRACKs",
+	},
+	{
+		"an offer that waits for a PRACK without an answer waits for ever", "dialog/outbound.go",
+		"\tcase t.Method == \"PRACK\":\n\t\ts.prackAnswered(t, nil)\n\tcase t.For != 0:\n\t\ts.uninformed(t, 504)", "\tcase t.For != 0:\n\t\ts.uninformed(t, 504)",
+		"waits for nobody", "offers in PRACKs",
+	},
+	{
 		"the record forgets that a change began before the answer", "dialog/encode.go",
 		"\t\tc.Flag(&l.Change.Early)\n", "",
 		"P9", "early updates",

@@ -342,6 +342,9 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 	if tag != s.after.In.Tag {
 		return "P6: another tag of ours"
 	}
+	if promised(a, t) {
+		return "RFC 3262 §5: a 200 to a PRACK without the answer to its offer"
+	}
 	if tr.redescribes(a, t) {
 		return "P6: what an UPDATE has changed is described as it was"
 	}
@@ -525,7 +528,8 @@ func (o *observer) mirrored(s *seen) string {
 			return fmt.Sprintf("a %d to %s has To %q for %q (RFC 3261 §8.2.6.2)", a.Code, a.Method, t.msg.To, m.msg.To)
 		}
 	}
-	if !answered && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL" || m.msg.Method == "PRACK") {
+	waits := m.msg.Method == "PRACK" && s.after.In.Change.Early && !s.after.In.Change.Ours // for the answer to its offer
+	if !answered && !waits && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL" || m.msg.Method == "PRACK") {
 		return "no answer to " + m.msg.Method
 	}
 	return ""

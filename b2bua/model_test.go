@@ -473,6 +473,9 @@ var (
 		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 183, tag: 2, body: "2002", rseq: "7"},
 		{code: 200, tag: 1, body: "2001"}, {code: 200, tag: 2, body: "2002"}, {code: 503, tag: 1},
 	}
+	renewed = []word{
+		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 180, tag: 1, rseq: "2"}, {code: 200, tag: 1}, {code: 503, tag: 1},
+	}
 	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
@@ -504,6 +507,7 @@ var configs = []config{
 	{name: "early updates", targets: 2, offer: true, carrier: forked, early: true, says: "Require: 100rel\r\n", states: 60000, depth: 100, after: pracked},
 	{name: "early updates, no offer", targets: 2, carrier: forked, early: true, says: "Supported: 100rel\r\n", terse: true, states: 40000, depth: 100, after: pracked},
 	{name: "early updates and a takeover", targets: 2, offer: true, carrier: forked, early: true, says: "Require: 100rel\r\n", falls: true, terse: true, states: 40000, depth: 100, after: pracked},
+	{name: "offers in PRACKs", targets: 2, offer: true, carrier: renewed, early: true, says: "Supported: 100rel\r\n", fails: true, terse: true, states: 50000, depth: 100, after: pracked[:1]},
 	{name: "early updates, far", targets: 3, offer: true, carrier: append(forked[:len(forked):len(forked)], sure...), early: true, changes: true, says: "Require: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 4000},
 	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
 	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},

@@ -75,8 +75,12 @@ func (s *step) modified(ev Modified) {
 	if ev.RetryAfter > 0 {
 		r.Extra = append(r.Extra, Header{"Retry-After", itoa(ev.RetryAfter)})
 	}
+	if t.Method == "PRACK" && ev.Code >= 300 {
+		s.respond(t, 488, "", reply{}) // what a PRACK acknowledges has arrived, whatever became of its offer
+		return
+	}
 	if ev.Code < 300 {
-		r.Contact = true
+		r.Contact = t.Method != "PRACK"
 		s.said(ev.Body)
 		d := s.dialogOf(t)
 		if d != nil && t.Target != "" {

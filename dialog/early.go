@@ -86,8 +86,37 @@ func (s *step) modifyEarly(ev Modify) {
 		s.tell(Modified{Code: 500, RetryAfter: s.later()})
 	default:
 		s.Reliable.Changed = s.Side == In
+		if t := s.pracking(d); t != nil {
+			s.Change = Change{Seq: t.Seq, Ours: true, Early: true, Offer: ev.Body} // when it is answered (RFC 6337 §4.3)
+			return
+		}
 		s.ask(d, "UPDATE", ev.Body)
 	}
+}
+
+// pracking is a PRACK of ours in an early dialog that has no final response yet.
+func (l *Leg) pracking(d *Dialog) *Tx {
+	for _, t := range l.Tx {
+		if t.machine == client && t.Method == "PRACK" && t.Of == d.Tag && t.state < completed {
+			return t
+		}
+	}
+	return nil
+}
+
+// prackAnswered is the final response to a PRACK of ours, or the end of the wait for it
+// where m is nil: what has waited for it is asked, if it can be asked still.
+func (s *step) prackAnswered(t *Tx, m *Message) {
+	if !s.Change.Ours || s.Change.Seq != t.Seq {
+		return
+	}
+	if m == nil || m.Code >= 300 {
+		s.unchangedEarly(nil, 408)
+		return
+	}
+	offer := s.Change.Offer
+	s.Change = Change{}
+	s.modify(Modify{Method: "UPDATE", Body: offer})
 }
 
 // agreedEarly is the 2xx to an UPDATE of ours in an early dialog. One without an answer
@@ -143,10 +172,10 @@ func (s *step) leaveForks(answered *Dialog) {
 	}
 }
 
-// concludeForks answers, when the step ends, the UPDATE that was given up.
+// concludeForks answers, when the step ends, the request that was given up.
 func (s *step) concludeForks() {
 	for _, t := range s.Tx {
-		if t.machine == server && t.Method == "UPDATE" && t.state == trying && (s.Change.Ours || s.Change.Seq != t.Seq) {
+		if t.machine == server && (t.Method == "UPDATE" || t.Method == "PRACK") && t.state == trying && (s.Change.Ours || s.Change.Seq != t.Seq) {
 			s.respond(t, 481, "", reply{})
 		}
 	}

@@ -312,6 +312,8 @@ func (s *step) finished(t *Tx, m *Message) {
 	switch {
 	case t.Method == "UPDATE":
 		s.changed(t, m)
+	case t.Method == "PRACK":
+		s.prackAnswered(t, m)
 	case t.For != 0:
 		s.informedBy(t, m)
 	}
@@ -336,6 +338,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 408, Q850: 102})
+	case t.Method == "PRACK":
+		s.prackAnswered(t, nil)
 	case t.For != 0:
 		s.uninformed(t, 504)
 	}
@@ -348,6 +352,8 @@ func (s *step) notSent(t *Tx, _ *Message) {
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 503, Q850: 38})
+	case t.Method == "PRACK":
+		s.prackAnswered(t, nil)
 	case t.For != 0:
 		s.uninformed(t, 503)
 	}
