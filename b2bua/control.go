@@ -21,7 +21,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		c.Targets, c.Setup.Body, c.Setup.Headers = nil, dialog.Body{}, nil // nothing more is tried
 		c.step(now, c.In, sig)
 	case dialog.Modified:
-		if other := c.other(from); other != nil {
+		if other := c.facing(from); other != nil {
 			c.step(now, other, across(sig))
 		}
 	case dialog.Informed:
@@ -31,7 +31,11 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		}
 	case dialog.Confirm:
 		c.confirm(now, from, sig)
-	case dialog.Modify, dialog.Info, dialog.Refer:
+	case dialog.Modify:
+		if other := c.facing(from); other != nil {
+			c.step(now, other, sig)
+		}
+	case dialog.Info, dialog.Refer:
 		if other := c.other(from); other != nil {
 			c.step(now, other, sig)
 		}
@@ -63,6 +67,18 @@ func (c *Call) other(from *dialog.Leg) *dialog.Leg {
 		return nil
 	case from == c.In:
 		return c.Out[c.Winner]
+	}
+	return c.In
+}
+
+// facing is the leg that a change of the session concerns: before the answer that of the
+// carrier which is being tried.
+func (c *Call) facing(from *dialog.Leg) *dialog.Leg {
+	switch {
+	case c.Winner >= 0 || len(c.Out) == 0:
+		return c.other(from)
+	case from == c.In:
+		return c.Out[len(c.Out)-1]
 	}
 	return c.In
 }

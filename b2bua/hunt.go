@@ -35,10 +35,16 @@ func (c *Call) hunt(now time.Time, last dialog.Cause) {
 		c.step(now, c.In, dialog.End{Cause: toTrunk(last)})
 		return
 	}
+	if tried > 0 { // what the trunk has asked of the one that failed, the next one knows nothing of
+		c.step(now, c.In, dialog.Modified{Code: 500, RetryAfter: 1})
+	}
 	next := c.Targets[0]
 	c.Targets = c.Targets[1:]
 	setup := c.Setup
 	setup.MinSE = least
+	if said := c.In.Reliable.Said; !said.Empty() {
+		setup.Body = said // the caller has one session
+	}
 	id := dialog.ID{Call: c.ID, Leg: uint8(tried + 1)}
 	leg, actions := dialog.Outbound(id, now, setup, next.Target, next.Policy)
 	c.Out = append(c.Out, leg)

@@ -138,6 +138,9 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 		rseq := fmt.Sprint(t.msg.Value("RSeq"))
 		say(t.acknowledging("PRACK", 0, 2, "prack"+rseq, body, rseq+" 1 INVITE"))
 		say(t.acknowledging("PRACK", 0, 2, "nothing", "", rseq+"7 1 INVITE"))
+		if x.early && (x.offer || t.msg.Body.Empty()) {
+			say(t.acknowledging("PRACK", 0, 2, "offer"+rseq, "1007", rseq+" 1 INVITE"))
+		}
 	}
 	if x.infos && tr.Told != 0 {
 		say(x.texts.get(tr.Told).request("INFO", 0, 6, "info", ""))
@@ -161,8 +164,12 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 			say(f.request("ACK", 0, int(f.msg.CSeq), branch, body))
 		}
 	}
-	if x.changes || x.timers {
-		list = x.changeMoves(list, 0, 0, tr.Change)
+	if x.early && !x.changes && tr.Told != 0 {
+		say(x.texts.get(tr.Told).request("UPDATE", 0, 4, "up", "1004"))
+		say(x.texts.get(tr.Told).request("UPDATE", 0, 5, "again", "1005"))
+	}
+	if x.changes || x.timers || x.early {
+		list = x.changeMoves(list, 0, tr.Change)
 	}
 	if x.timers && tr.Told != 0 {
 		say(x.texts.get(tr.Told).request("UPDATE", 0, 8, "refresh", ""))
@@ -196,6 +203,9 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		if d.Answered {
 			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("BYE", uint8(tag), 9, "bye"+tags[tag], "")})
 		}
+		if x.early && l.Heard[tag] != 0 {
+			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("UPDATE", uint8(tag), 2, "early"+tags[tag], "2005")})
+		}
 		if d.Answered && x.infos {
 			list = append(list, move{leg: leg, tag: uint8(tag), msg: invite.request("INFO", uint8(tag), 6, "info"+tags[tag], "")})
 		}
@@ -205,16 +215,16 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		}
 	}
 	list = x.infoMoves(list, leg, 1, l.Info)
-	if x.changes || x.timers {
-		if l.Change.Final != 0 {
-			f := x.texts.get(l.Change.Final)
-			branch := f.msg.Branch[7:]
-			if l.Change.Code < 300 {
-				branch = "k" + branch
-			}
-			list = append(list, move{leg: leg, tag: 1, msg: f.request("ACK", 1, int(f.msg.CSeq), branch, "")})
+	if (x.changes || x.timers) && l.Change.Final != 0 {
+		f := x.texts.get(l.Change.Final)
+		branch := f.msg.Branch[7:]
+		if l.Change.Code < 300 {
+			branch = "k" + branch
 		}
-		list = x.changeMoves(list, leg, 1, l.Change)
+		list = append(list, move{leg: leg, tag: 1, msg: f.request("ACK", 1, int(f.msg.CSeq), branch, "")})
+	}
+	if x.changes || x.timers || x.early {
+		list = x.changeMoves(list, leg, l.Change)
 	}
 	return list
 }
@@ -232,11 +242,12 @@ func (x *explorer) infoMoves(list []move, leg, tag uint8, info uint32) []move {
 }
 
 // changeMoves is all that a peer can say to a re-INVITE or UPDATE of ours.
-func (x *explorer) changeMoves(list []move, leg, tag uint8, c changeSeen) []move {
+func (x *explorer) changeMoves(list []move, leg uint8, c changeSeen) []move {
 	if c.Ours == 0 {
 		return list
 	}
 	t := x.texts.get(c.Ours)
+	tag := uint8(max(0, slices.Index(tags[:], t.msg.ToTag)))
 	for _, code := range []int{100, 200, 491, 481} {
 		body := ""
 		extra := ""

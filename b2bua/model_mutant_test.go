@@ -235,6 +235,66 @@ var mutants = []mutant{
 		"P9", "session timers",
 	},
 	{
+		"an UPDATE is sent to a trunk that has not sent its PRACK", "dialog/early.go",
+		"\tcase !s.exchanged(d):\n\t\ts.tell(", "\tcase s.Side > Out:\n\t\ts.tell(",
+		"RFC 3311 §5.1: an UPDATE to the trunk where no exchange is complete", "early updates, far",
+	},
+	{
+		"an UPDATE that crosses ours takes its place", "dialog/early.go",
+		"case pending && s.Change.Ours, ", "case ",
+		"RFC 3311 §5.2", "early updates",
+	},
+	{
+		"a second UPDATE takes the place of the first", "dialog/early.go",
+		"case pending, !m.Body.Empty() && !s.exchanged(d):", "case !m.Body.Empty() && !s.exchanged(d):",
+		"RFC 3311", "early updates",
+	},
+	{
+		"an early UPDATE that a carrier leaves is never answered", "b2bua/hunt.go",
+		"\t\tc.step(now, c.In, dialog.Modified{Code: 500, RetryAfter: 1})\n", "",
+		"RFC 3311: an UPDATE of the trunk's waits for nobody", "early updates",
+	},
+	{
+		"an early UPDATE that waits for a fork which has lost is never answered", "dialog/outbound.go",
+		"\t\ts.leaveForks(d)\n", "",
+		"RFC 3311: an UPDATE of the trunk's waits for nobody", "early updates",
+	},
+	{
+		"a fork that knows no dialog ends that of the trunk", "dialog/early.go",
+		"\tif code == 408 || code == 481 {\n", "\tif code == 408 {\n",
+		"RFC 3311 §5.3: a 481 to an UPDATE is told as 481", "early updates",
+	},
+	{
+		"the answer describes what an UPDATE has changed", "dialog/reliable.go",
+		"if !s.Offer || s.Reliable.Changed {", "if !s.Offer {",
+		"P6: what an UPDATE has changed is described as it was", "early updates",
+	},
+	{
+		"a PRACK that brings an offer is only acknowledged", "dialog/reliable.go",
+		"m.Body.Empty() || answers {", "m.Body.Empty() || answers || s.Offer {",
+		"RFC 3262 §5: a 200 to a PRACK without the answer to its offer", "offers in PRACKs",
+	},
+	{
+		"the refusal of its offer is told to a PRACK as it is", "dialog/change.go",
+		"if t.Method == \"PRACK\" && ev.Code >= 300 {", "if t.Method == \"PRACK\" && ev.Code < 100 {",
+		"to an UPDATE is told as", "offers in PRACKs",
+	},
+	{
+		"an UPDATE overtakes the PRACK", "dialog/early.go",
+		"if t := s.pracking(d); t != nil {", "if t := s.pracking(d); t != nil && t.Own {",
+		"RFC 6337 §4.3: an UPDATE before the PRACK is answered", "offers in PRACKs",
+	},
+	{
+		"an offer that waits for a PRACK without an answer waits for ever", "dialog/outbound.go",
+		"\tcase t.Method == \"PRACK\":\n\t\ts.prackAnswered(t, nil)\n\tcase t.For != 0:\n\t\ts.uninformed(t, 504)", "\tcase t.For != 0:\n\t\ts.uninformed(t, 504)",
+		"waits for nobody", "offers in PRACKs",
+	},
+	{
+		"the record forgets that a change began before the answer", "dialog/encode.go",
+		"\t\tc.Flag(&l.Change.Early)\n", "",
+		"P9", "early updates",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",
@@ -248,7 +308,8 @@ var mutants = []mutant{
 // empties Targets (after the end no leg tells an End that control could hunt
 // on); that what became of a change of our own is not told (no change of the other
 // side's can be under way then); that progress looks at the leg's state (a leg that has its answer tells
-// no Progress); that move stops the repeats of the state it leaves (no row
+// no Progress); that of several forks none is asked for a change before the answer (the
+// caller has yet to be shown what the second describes); that move stops the repeats of the state it leaves (no row
 // repeats in the next one). They stay as a second wall.
 func TestModelFindsMutants(t *testing.T) {
 	if os.Getenv("BULKHEAD_MUTANT") != "" {

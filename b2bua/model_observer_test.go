@@ -40,6 +40,8 @@ type trunkSeen struct {
 	Pracked  bool // its PRACK has come
 
 	described bool // it had a description
+	agreed    bool // and a PRACK
+	updated   bool // the session has been changed before the answer
 }
 
 // legSeen is what was seen on an outbound leg.
@@ -59,6 +61,8 @@ type legSeen struct {
 	Prack  uint32                // text of our last PRACK
 	Pracks [len(tags)][10]uint32 // by tag and RSeq
 	Heard  [len(tags)]uint32     // RSeq of the last reliable provisional that came in order
+
+	Described [len(tags)]bool // an exchange is complete in the early dialog, by a PRACK of ours
 }
 
 // dialogSeen is a dialog that a 2xx of a carrier has made.
@@ -138,6 +142,9 @@ func (o *observer) check(x *texts, s *seen) string {
 	if v := o.refreshed(s); v != "" {
 		return v
 	}
+	if v := o.early(s); v != "" {
+		return v
+	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
 		if v := o.contained(s); v != "" {
 			return v
@@ -213,6 +220,7 @@ func (o *observer) note(s *seen) {
 			o.Trunk.Byed = true
 		case m.msg.Method == "PRACK" && m.msg.Branch != "z9hG4bKnothing":
 			o.Trunk.Pracked = true
+			o.Trunk.agreed = o.Trunk.agreed || o.Trunk.described
 		case m.msg.Method == "ACK" && m.msg.CSeq == 1 && o.Trunk.Code/100 == 2 && m.msg.Branch == "z9hG4bKk":
 			o.Trunk.Acked = true
 		}
@@ -260,7 +268,7 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 	case "INVITE", "UPDATE":
 		if t.msg.ToTag != "" {
 			l.Change.Ours, l.Change.OurAck = t.id, 0
-			return ""
+			return l.updates(s, a, t)
 		}
 		switch {
 		case l.Invite == 0 && o.Closed:
@@ -276,7 +284,7 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 	case "INFO":
 		l.Info = t.id
 	case "PRACK":
-		return l.pracks(t)
+		return l.pracks(s, t)
 	case "CANCEL":
 		switch {
 		case l.Final != 0 && l.Cancel == 0:
@@ -334,6 +342,12 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 	if tag != s.after.In.Tag {
 		return "P6: another tag of ours"
 	}
+	if promised(a, t) {
+		return "RFC 3262 §5: a 200 to a PRACK without the answer to its offer"
+	}
+	if tr.redescribes(a, t) {
+		return "P6: what an UPDATE has changed is described as it was"
+	}
 	switch {
 	case a.Code == 0 && a.Method == "BYE":
 		switch {
@@ -351,6 +365,9 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 	case a.Code == 0 && a.Method == "INFO":
 		tr.Info = t.id
 	case a.Code == 0:
+		if v := tr.updates(s, a); v != "" {
+			return v
+		}
 		tr.Change.Ours, tr.Change.OurAck = t.id, 0
 		if a.Method == "ACK" {
 			tr.Change.OurAck = t.id
@@ -511,7 +528,8 @@ func (o *observer) mirrored(s *seen) string {
 			return fmt.Sprintf("a %d to %s has To %q for %q (RFC 3261 §8.2.6.2)", a.Code, a.Method, t.msg.To, m.msg.To)
 		}
 	}
-	if !answered && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL" || m.msg.Method == "PRACK") {
+	waits := m.msg.Method == "PRACK" && s.after.In.Change.Early && !s.after.In.Change.Ours // for the answer to its offer
+	if !answered && !waits && (m.msg.Method == "BYE" || m.msg.Method == "CANCEL" || m.msg.Method == "PRACK") {
 		return "no answer to " + m.msg.Method
 	}
 	return ""

@@ -37,7 +37,7 @@ func (tr *trunkSeen) reliably(t *text) string {
 }
 
 // pracks holds a PRACK of ours to §4: of what has come, once, along the early dialog.
-func (l *legSeen) pracks(t *text) string {
+func (l *legSeen) pracks(s *seen, t *text) string {
 	tag, n := slices.Index(tags[:], t.msg.ToTag), number(t.msg.Value("RAck"))
 	if tag < 0 || n == 0 || n > l.Heard[tag] || int(n) >= len(l.Pracks[tag]) {
 		return "RFC 3262 §4: a PRACK of nothing"
@@ -46,6 +46,7 @@ func (l *legSeen) pracks(t *text) string {
 		return "RFC 3262 §4: a second PRACK"
 	}
 	l.Pracks[tag][n], l.Prack = t.id, t.id
+	l.Described[tag] = l.Described[tag] || l.described(s, tag, t)
 	return along(t, contactOf(uint8(tag)), routesOf(uint8(tag)), false)
 }
 

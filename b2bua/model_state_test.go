@@ -187,6 +187,10 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.bytes(i.Body.Data)
 	h.num(uint64(l.Change.Seq))
 	h.flag(l.Change.Ours)
+	h.flag(l.Change.Early)
+	h.bytes(l.Change.Offer.Data)
+	h.flag(r.Changed)
+	h.bytes(r.Said.Data)
 	return h.h
 }
 
@@ -221,8 +225,8 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Interval](), "Length Us Refresh Expires Min Wish Body"},
-		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed"},
-		{reflect.TypeFor[dialog.Change](), "Seq Ours"},
+		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed Changed Said"},
+		{reflect.TypeFor[dialog.Change](), "Seq Ours Early Offer"},
 	} {
 		got := ""
 		for i := range known.of.NumField() {

@@ -42,6 +42,7 @@ type config struct {
 	transport dialog.Transport
 	carrier   []word   // what a carrier may answer to the INVITE
 	changes   bool     // re-INVITE and UPDATE by both sides
+	early     bool     // UPDATE by both sides before the answer
 	infos     bool     // INFO by both sides
 	timers    bool     // session timers are asked for on both sides
 	says      string   // more header fields of the trunk's INVITE
@@ -468,6 +469,13 @@ var (
 		{code: 180, tag: 1, rseq: "1"}, {code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 183, tag: 1, body: "2001", rseq: "2"},
 		{code: 180, tag: 2, rseq: "7"}, {code: 200, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 503, tag: 1},
 	}
+	forked = []word{
+		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 183, tag: 2, body: "2002", rseq: "7"},
+		{code: 200, tag: 1, body: "2001"}, {code: 200, tag: 2, body: "2002"}, {code: 503, tag: 1},
+	}
+	renewed = []word{
+		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 180, tag: 1, rseq: "2"}, {code: 200, tag: 1}, {code: 503, tag: 1},
+	}
 	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
@@ -477,6 +485,7 @@ var (
 	secondAnswered = []string{`carrier 1: 180 to INVITE 1 tag "a"`, `leg 1: timer no answer`, `carrier 1: 487 to INVITE 1 tag "b"`, `carrier 2: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`}
 	thirdTried     = []string{`carrier 1: 503 to INVITE 1 tag "a"`, `leg 2: timer no response`}
 	thirdAnswered  = append(thirdTried[:2:2], `carrier 3: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`)
+	pracked        = []string{`carrier 1: 183 to INVITE 1 tag "a"`, `trunk: PRACK prack86257015 tag ""`}
 	confirmed      = []string{`carrier 1: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`}
 )
 
@@ -495,6 +504,11 @@ var configs = []config{
 	{name: "reliable provisionals, no offer", targets: 2, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 50000, depth: 100},
 	{name: "reliable provisionals and a takeover", targets: 2, offer: true, carrier: sure, says: "Require: 100rel\r\n", falls: true, terse: true, states: 30000, depth: 100},
 	{name: "reliable provisionals, far", targets: 3, offer: true, carrier: append(sure[:len(sure):len(sure)], hostile...), says: "Require: 100rel\r\n", changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
+	{name: "early updates", targets: 2, offer: true, carrier: forked, early: true, says: "Require: 100rel\r\n", states: 60000, depth: 100, after: pracked},
+	{name: "early updates, no offer", targets: 2, carrier: forked, early: true, says: "Supported: 100rel\r\n", terse: true, states: 40000, depth: 100, after: pracked},
+	{name: "early updates and a takeover", targets: 2, offer: true, carrier: forked, early: true, says: "Require: 100rel\r\n", falls: true, terse: true, states: 40000, depth: 100, after: pracked},
+	{name: "offers in PRACKs", targets: 2, offer: true, carrier: renewed, early: true, says: "Supported: 100rel\r\n", fails: true, terse: true, states: 50000, depth: 100, after: pracked[:1]},
+	{name: "early updates, far", targets: 3, offer: true, carrier: append(forked[:len(forked):len(forked)], sure...), early: true, changes: true, says: "Require: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 4000},
 	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
 	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},

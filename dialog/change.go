@@ -5,8 +5,10 @@ import "strings"
 // Change is a re-INVITE (RFC 3261 §14) or UPDATE (RFC 3311) under way on a leg,
 // from either side. There is never more than one.
 type Change struct {
-	Seq  uint16 // of its transaction; 0: none
-	Ours bool
+	Seq   uint16 // of its transaction; 0: none
+	Ours  bool
+	Early bool // it began before the answer
+	Offer Body // that it brings
 }
 
 // change takes a re-INVITE or UPDATE of the peer's.
@@ -22,18 +24,21 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 	if !refused {
 		refusal, refused = s.Policy.TooSmall(m)
 	}
-	later := reply{Extra: []Header{{"Retry-After", itoa(int(s.Seq)%10 + 1)}}}
 	switch {
 	case s.State == Leaving || d.Left:
 		s.respond(t, 481, "", reply{})
 	case refused:
 		s.respond(t, refusal.Code, "", reply{Extra: refusal.Extra})
+	case s.State < Answered && m.Method == "UPDATE":
+		s.changeEarly(d, t, m)
+	case d.Early:
+		s.respond(t, 491, "", reply{}) // §14.2: the INVITE that we have sent has no final response yet
 	case s.State < Answered:
-		s.respond(t, 500, "", later) // §14.2: the first INVITE has no final response yet; RFC 3311 §5.2
+		s.respond(t, 500, "", s.retryAfter()) // §14.2: nor has the one that we have received
 	case s.State != Confirmed || s.Change.Ours && s.Change.Seq != 0:
 		s.respond(t, 491, "", reply{}) // §14.2; RFC 5407 §3.1.4: not before the first ACK
 	case s.Change.Seq != 0:
-		s.respond(t, 500, "", later) // §14.2
+		s.respond(t, 500, "", s.retryAfter()) // §14.2
 	case m.Method == "UPDATE" && m.Body.Empty():
 		d.retarget(m)
 		s.respond(t, 200, "", reply{Contact: true, Extra: s.grant(m.wish())}) // a refresh of the target or session alone
@@ -61,6 +66,7 @@ func (s *step) modified(ev Modified) {
 	if t == nil || s.Change.Ours {
 		return
 	}
+	change := s.Change
 	s.Change = Change{}
 	r := reply{Body: ev.Body}
 	for _, v := range ev.Reasons {
@@ -69,12 +75,21 @@ func (s *step) modified(ev Modified) {
 	if ev.RetryAfter > 0 {
 		r.Extra = append(r.Extra, Header{"Retry-After", itoa(ev.RetryAfter)})
 	}
+	if t.Method == "PRACK" && ev.Code >= 300 {
+		s.respond(t, 488, "", reply{}) // what a PRACK acknowledges has arrived, whatever became of its offer
+		return
+	}
 	if ev.Code < 300 {
-		r.Contact = true
-		r.Extra = append(r.Extra, s.grant(s.Interval.Wish)...)
+		r.Contact = t.Method != "PRACK"
 		s.said(ev.Body)
-		if d := s.dialogOf(t); d != nil && t.Target != "" {
+		d := s.dialogOf(t)
+		if d != nil && t.Target != "" {
 			d.Target = t.Target
+		}
+		if change.Early {
+			s.changedEarly(d, change, ev.Body)
+		} else {
+			r.Extra = append(r.Extra, s.grant(s.Interval.Wish)...)
 		}
 	}
 	s.respond(t, ev.Code, ev.Phrase, r)
@@ -96,6 +111,10 @@ func (s *step) modify(ev Modify) {
 	if s.State == Leaving {
 		return // the other side hears of the End
 	}
+	if s.State < Answered {
+		s.modifyEarly(ev)
+		return
+	}
 	if s.State != Confirmed || s.Change.Seq != 0 || d == nil {
 		s.tell(Modified{Code: 491})
 		return
@@ -106,17 +125,25 @@ func (s *step) modify(ev Modify) {
 // changed is a 2xx to a re-INVITE of ours, or any final to an UPDATE.
 func (s *step) changed(t *Tx, m *Message) {
 	d := s.dialogOf(t)
-	if s.Change.Ours && s.Change.Seq == t.Seq {
-		s.Change = Change{}
+	change, live := s.Change, s.Change.Ours && s.Change.Seq == t.Seq
+	if t.Method == "UPDATE" && !live {
+		return // of a leg that has ended, or of a fork that is not the call
 	}
 	if m.Code >= 300 {
 		s.changeRefused(t, m)
 		return
 	}
+	if live {
+		s.Change = Change{}
+	}
 	if d == nil {
 		return
 	}
 	d.retarget(m)
+	if change.Early {
+		s.agreedEarly(d, change, m)
+		return
+	}
 	s.granted(m)
 	if t.Method == "INVITE" {
 		t.Last = nil
@@ -167,6 +194,10 @@ func (s *step) answeredAgain(t *Tx, m *Message) {
 // 481 say that the peer has no such call (RFC 3261 §12.2.1.2).
 func (s *step) changeRefused(t *Tx, m *Message) {
 	if s.Change.Ours && s.Change.Seq == t.Seq {
+		if s.Change.Early {
+			s.unchangedEarly(m, m.Code)
+			return
+		}
 		s.Change = Change{}
 	}
 	if m.Code == 408 || m.Code == 481 {
@@ -182,6 +213,18 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 		s.tell(Modified{Code: 500, RetryAfter: 1})
 	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: m.Reasons, RetryAfter: m.RetryAfter})
+	}
+}
+
+// changeUnanswered is a re-INVITE or UPDATE of ours without an answer, or that could not
+// be sent.
+func (s *step) changeUnanswered(t *Tx, c Cause) {
+	live := s.Change.Ours && s.Change.Seq == t.Seq
+	switch {
+	case live && s.Change.Early:
+		s.unchangedEarly(nil, 408)
+	case live || t.Method == "INVITE":
+		s.changeLost(c)
 	}
 }
 
@@ -221,7 +264,14 @@ func (s *step) confirm(ev Confirm) {
 	}
 }
 
-// allows says whether a message's Allow lists a method; absent: it does not say.
+// allowed takes what the peer's Allow says of UPDATE; absent: it does not say.
+func (d *Dialog) allowed(m *Message) {
+	if len(m.Values("Allow")) > 0 {
+		d.Update = m.allows("UPDATE")
+	}
+}
+
+// allows says whether a message's Allow lists a method.
 func (m *Message) allows(method string) bool {
 	for _, v := range m.Values("Allow") {
 		if strings.EqualFold(v, method) {

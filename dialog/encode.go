@@ -39,6 +39,10 @@ func (l *Leg) Fields(c *Coder) {
 		c.Time(&l.Again)
 		l.Interval.fields(c)
 		Int(c, &l.MinSE)
+		c.Flag(&l.Change.Early)
+		l.Change.Offer.Fields(c)
+		c.Flag(&l.Reliable.Changed)
+		l.Reliable.Said.Fields(c)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

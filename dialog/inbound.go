@@ -271,7 +271,6 @@ func (s *step) acknowledged(t *Tx, m *Message) {
 	}
 	if s.State == Confirmed {
 		s.tell(Confirm{Body: m.Body})
-		s.settleUp()
 	}
 }
 
@@ -325,7 +324,7 @@ func (s *step) concludeRequests() {
 // request takes a request within a dialog (RFC 3261 §12.2.2).
 func (s *step) request(m *Message, from Path) {
 	d := s.dialog(m.FromTag)
-	if d == nil || d.Early || m.CallID != s.CallID || m.ToTag == "" {
+	if d == nil || d.Early && !s.early(m) || m.CallID != s.CallID || m.ToTag == "" {
 		s.refuse(m, from, 481, "")
 		return
 	}

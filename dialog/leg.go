@@ -253,7 +253,9 @@ func (s *step) sweep() {
 	if s.State == Leaving {
 		s.concludeRequests() // however the leg came to its end (P7)
 	}
-	if invite := s.invite(); s.Side == Out && invite != nil && invite.state > proceeding {
+	s.concludeForks()
+	s.settleUp()
+	if invite := s.invite(); invite != nil && invite.state > proceeding {
 		s.stopMoot(invite)
 	}
 	live := s.Tx[:0]

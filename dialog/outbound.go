@@ -83,6 +83,9 @@ func (s *step) provisional(t *Tx, m *Message) {
 			return
 		}
 	}
+	if d := s.dialog(m.ToTag); d != nil && !d.Answer.Empty() && !body.Empty() {
+		body = d.Answer // what comes after the answer is none (RFC 3261 §13.2.1)
+	}
 	if !tells {
 		return
 	}
@@ -183,6 +186,7 @@ func (s *step) answered(t *Tx, m *Message) {
 	if up {
 		s.Patience = [3]time.Time{}
 		s.State = Answered
+		s.leaveForks(d)
 		s.granted(m)
 		if d.Answer.Empty() {
 			d.Offer = m.Body
@@ -224,7 +228,8 @@ func (s *step) establish(d *Dialog, m *Message) {
 // fill takes remote target and route set of a dialog, early or confirmed.
 func (s *step) fill(d *Dialog, m *Message) {
 	d.Peer = untagged(strings.Clone(m.To))
-	d.Target, d.Update = m.target(), m.allows("UPDATE")
+	d.Target = m.target()
+	d.allowed(m)
 	if d.Target == "" {
 		d.Target = s.URI // a peer without a Contact that serves: where the INVITE went
 	}
@@ -307,6 +312,8 @@ func (s *step) finished(t *Tx, m *Message) {
 	switch {
 	case t.Method == "UPDATE":
 		s.changed(t, m)
+	case t.Method == "PRACK":
+		s.prackAnswered(t, m)
 	case t.For != 0:
 		s.informedBy(t, m)
 	}
@@ -330,7 +337,9 @@ func (s *step) timedOut(t *Tx, m *Message) {
 	case t.Method == "INVITE" && t.Seq == First:
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
-		s.changeLost(Cause{Why: PeerLost, Code: 408, Q850: 102})
+		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 408, Q850: 102})
+	case t.Method == "PRACK":
+		s.prackAnswered(t, nil)
 	case t.For != 0:
 		s.uninformed(t, 504)
 	}
@@ -342,7 +351,9 @@ func (s *step) notSent(t *Tx, _ *Message) {
 	case t.Method == "INVITE" && t.Seq == First:
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
-		s.changeLost(Cause{Why: PeerLost, Code: 503, Q850: 38})
+		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 503, Q850: 38})
+	case t.Method == "PRACK":
+		s.prackAnswered(t, nil)
 	case t.For != 0:
 		s.uninformed(t, 503)
 	}
@@ -404,10 +415,11 @@ func (s *step) cancel(invite *Tx) {
 }
 
 // stopMoot ends the repeats of a CANCEL that has nothing left to cancel, and of the
-// PRACKs of a carrier that has refused: its early dialogs are gone.
+// PRACKs and UPDATEs within early dialogs that have gone with a refusal.
 func (s *step) stopMoot(invite *Tx) {
+	refused := invite.state != accepted && invite.state != terminated
 	for _, t := range s.Tx {
-		if t.machine == client && (t.Method == "CANCEL" || t.Method == "PRACK" && invite.state != accepted) {
+		if t.machine == client && (t.Method == "CANCEL" || (t.Method == "PRACK" || t.Method == "UPDATE") && refused) {
 			s.move(t, moot, nil)
 		}
 	}

@@ -19,22 +19,27 @@ func (s *step) ask(d *Dialog, method string, body Body) *Tx {
 	}
 	t := s.begin(method, kind, Path{})
 	t.Of = d.Tag
-	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, s.wishes(), body)
+	early := s.State < Answered
+	wishes := s.wishes()
+	if early {
+		wishes = nil // the INVITE asks for the session timer
+	}
+	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, wishes, body)
 	s.said(body)
 	t.Offer = !body.Empty()
 	t.Every, t.Repeat = 0, never
 	s.start(t)
-	s.Change = Change{Seq: t.Seq, Ours: true}
+	s.Change = Change{Seq: t.Seq, Ours: true, Early: early, Offer: body}
 	s.send(t, method, 0, t.Path, s.fallback(t.Path), t.Last, false)
 	return t
 }
 
-// settleUp shows the caller the description that it has yet to be shown: what it was
-// given reliably was another carrier's (RFC 3261 §13.2.1). Its answer is no news to
-// the carrier, which has the caller's offer already.
+// settleUp shows the caller, as soon as no change is under way, the description that it
+// has yet to be shown: what it was given reliably was another carrier's (RFC 3261
+// §13.2.1). Its answer is no news to the carrier, which has the caller's offer already.
 func (s *step) settleUp() {
 	d := s.current()
-	if s.Reliable.Owed.Empty() || s.State != Confirmed || s.Change.Seq != 0 || d == nil {
+	if s.Reliable.Owed.Empty() || s.State != Confirmed || s.Change.Seq != 0 || !s.Again.IsZero() || d == nil {
 		return
 	}
 	s.own(d, s.Reliable.Owed)
@@ -70,7 +75,7 @@ func (s *step) glare() time.Duration {
 func (s *step) tryAgain() {
 	if due(s.now, s.Again) {
 		s.Again = never
-		if s.settleUp(); s.Change.Seq == 0 {
+		if s.Reliable.Owed.Empty() { // what is owed is offered when the step ends
 			s.refresh()
 		}
 	}

@@ -30,6 +30,8 @@ type Reliable struct {
 	Progress Progress
 	Answer   Answer
 	Owed     Body // a description that the caller has yet to be shown: another one holds
+	Changed  bool // by UPDATE or PRACK: what was given, responses to the INVITE do not say again
+	Said     Body // what the caller describes since then
 }
 
 // extentOf reads Require and Supported of an INVITE.
@@ -97,9 +99,10 @@ func (s *step) heardReliably(t *Tx, m *Message, n uint32) (shown Body, ok bool) 
 		s.drop(DropGap, m)
 		return Body{}, false
 	}
-	if d.Target == "" {
+	if d.Peer == "" {
 		s.fill(d, m)
 	}
+	d.allowed(m)
 	d.RSeq, shown = n, m.Body
 	switch {
 	case m.Body.Empty():
@@ -234,10 +237,11 @@ func (s *step) allowed(b Body) Body {
 	case sum(b) != s.Reliable.Given:
 		s.Reliable.Owed = b
 		return Body{}
-	case !s.Offer:
-		return Body{} // it would be another offer
 	}
 	s.Reliable.Owed = Body{}
+	if !s.Offer || s.Reliable.Changed {
+		return Body{} // it would be another offer
+	}
 	return b
 }
 
@@ -265,15 +269,33 @@ func (s *step) pracked(m *Message, from Path) {
 	case refused:
 		s.respond(t, refusal.Code, "", reply{Extra: refusal.Extra})
 		return
-	case s.Offer && !m.Body.Empty():
-		s.respond(t, 488, "", reply{}) // an offer in a PRACK; the provisional has arrived all the same
-	default:
-		s.respond(t, 200, "", reply{})
 	}
 	waited := acknowledged.state == proceeding
-	if s.move(acknowledged, gotPRACK, m); waited {
+	s.move(acknowledged, gotPRACK, m)
+	if answers := !s.Offer && acknowledged.Offer; m.Body.Empty() || answers {
+		s.respond(t, 200, "", reply{})
+	} else {
+		s.offeredInPRACK(t, m)
+	}
+	if waited {
 		s.arrived(acknowledged, m)
 	}
+}
+
+// offeredInPRACK is an offer beside the acknowledgement (RFC 3262 §5): our own PRACK has
+// gone to the carrier by then, so it crosses as one in an UPDATE, and the 200 waits for the
+// answer. Where it cannot cross it is refused by a 488, which leaves the session as it is:
+// a 200 would have to bring an answer, and only the carrier has one.
+func (s *step) offeredInPRACK(t *Tx, m *Message) {
+	if s.State >= Answered || s.Change.Seq != 0 || !s.exchanged(s.Dialogs[0]) {
+		s.respond(t, 488, "", reply{})
+		return
+	}
+	s.number()
+	t.Seq = s.Seq
+	s.Change = Change{Seq: t.Seq, Early: true, Offer: m.Body}
+	s.Reliable.Changed = true
+	s.tell(Modify{Method: "UPDATE", Body: m.Body})
 }
 
 // acknowledgedBy says that a RAck names this provisional (RFC 3262 §7.2).
