@@ -58,7 +58,7 @@ func (e *Engine) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Ca
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).
 func (e *Engine) objection(m *dialog.Message, p *dialog.Policy) (dialog.Refusal, string) {
 	if e.draining.Load() {
-		return dialog.Refusal{Code: 503, Extra: []dialog.Header{{Name: "Retry-After", Value: "30"}}}, "draining"
+		return outOfService(), "draining"
 	}
 	if r, name := e.inspect(m); name != "" {
 		return r, name
@@ -73,6 +73,11 @@ func (e *Engine) objection(m *dialog.Message, p *dialog.Policy) (dialog.Refusal,
 		return r, "session_interval"
 	}
 	return dialog.Refusal{}, ""
+}
+
+// outOfService is the answer of a node that takes no new calls.
+func outOfService() dialog.Refusal {
+	return dialog.Refusal{Code: 503, Extra: []dialog.Header{{Name: "Retry-After", Value: "30"}}}
 }
 
 // inspect finds what no request may have, in the order of RFC 3261 §8.2.

@@ -33,7 +33,7 @@ type Gateway struct {
 
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
-		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: relayed(c.Relay), SessionTimer: c.SessionTimer.timer(),
+		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
 		Gateways: make([]Gateway, 0, len(c.Gateways)),
 		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}

@@ -28,7 +28,7 @@ type TrunkConfig struct {
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
-	Relay        []string            `yaml:"-"` // no key yet; nil: DefaultRelay
+	Methods      []string            `yaml:"methods"` // that pass within a dialog; empty: none
 }
 
 // CarrierConfig is somebody whom we call.
@@ -46,7 +46,7 @@ type CarrierConfig struct {
 	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
-	Relay        []string            `yaml:"-"` // no key yet; nil: DefaultRelay
+	Methods      []string            `yaml:"methods"` // that pass within a dialog; empty: none
 }
 
 // GatewayConfig is one address of a carrier.

@@ -29,17 +29,9 @@ const (
 	DefaultWeight = 1
 )
 
-// DefaultRelay lists the methods that pass within a dialog: INFO carries digits
+// DefaultMethods lists the methods that pass within a dialog: INFO carries digits
 // (RFC 6086). What else there is changes state at the other side that no call needs.
-func DefaultRelay() []string { return []string{"INFO"} }
-
-// relayed is what a profile says, or what holds where it says nothing.
-func relayed(methods []string) []string {
-	if methods == nil {
-		return DefaultRelay()
-	}
-	return methods
-}
+func DefaultMethods() []string { return []string{"INFO"} }
 
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.
 func (s *SessionTimerConfig) timer() dialog.SessionTimer {
@@ -57,12 +49,14 @@ func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 func (t *TrunkConfig) Default() {
 	t.MaxDuration = DefaultMaxDuration
 	t.Media = "bypass"
+	t.Methods = DefaultMethods()
 }
 
 // Default sets what holds where the carrier's section says nothing.
 func (c *CarrierConfig) Default() {
 	c.Timers = Timers{NoResponse: DefaultNoResponse, NoAnswer: DefaultNoAnswer}
 	c.Linger = DefaultLinger
+	c.Methods = DefaultMethods()
 }
 
 // Default sets what holds where the gateway says nothing.

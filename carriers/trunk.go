@@ -25,7 +25,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	if t.MaxDuration == 0 {
 		t.MaxDuration = DefaultMaxDuration
 	}
-	t.Relay = relayed(c.Relay)
+	t.Relay = c.Methods
 	t.SessionTimer = c.SessionTimer.timer()
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it

@@ -75,6 +75,7 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.headers(path+".headers", t.Headers)
 	v.auth(path+".auth", t.Auth)
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
+	v.methods(path+".methods", t.Methods)
 }
 
 func (v *validator) overlap(inner, outer claim) {
@@ -109,6 +110,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.reroute(path+".reroute", c.Reroute)
 	v.limits(path+".limits", c.Limits)
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
+	v.methods(path+".methods", c.Methods)
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
 	v.headers(path+".headers", c.Headers)

@@ -347,7 +347,7 @@ func (s *step) request(m *Message, from Path) {
 			s.respond(t, r.Code, "", reply{Extra: r.Extra})
 			return
 		}
-		s.respond(t, 200, "", reply{Extra: s.capabilities()})
+		s.respond(t, 200, "", reply{Extra: s.Policy.Capabilities()})
 	default:
 		s.inform(d, m, from)
 	}

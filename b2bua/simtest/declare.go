@@ -70,7 +70,7 @@ func (s *Stage) trunk(o options) error {
 		case "session_timer":
 			t.SessionTimer, err = sessionTimer(value)
 		case "relay":
-			t.Relay = strings.Split(value, ",")
+			t.Methods = strings.Split(value, ",")
 		case "transport":
 			p.transport, err = transport(value)
 		default:
@@ -109,7 +109,7 @@ func (s *Stage) carrier(o options) error {
 		case "session_timer":
 			c.SessionTimer, err = sessionTimer(value)
 		case "relay":
-			c.Relay = strings.Split(value, ",")
+			c.Methods = strings.Split(value, ",")
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":
