@@ -18,7 +18,7 @@ type Call struct {
 	Targets []Target      // not tried yet
 	Winner  int           // index in Out of the leg that answered; -1: none has
 	Limit   time.Duration // longest duration from the answer
-	Expires time.Time     // when Limit is reached; zero: not answered
+	Expires time.Time     // until the answer when the longest setup is over, then when Limit is reached; zero: ended
 	Ended   dialog.Cause  // why the call ended, as the first leg to end says
 	EndedBy string        // trunk, carrier or bulkhead
 	EndedAt time.Time     // zero: it has not
@@ -112,6 +112,9 @@ func (Violation) action() {}
 // targets the call is refused for the given cause.
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
 	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal}
+	if a.Setup > 0 {
+		c.Expires = now.Add(a.Setup)
+	}
 	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Pass)
 	c.In = leg
 	c.run(now, leg, actions)
@@ -127,6 +130,7 @@ type Admission struct {
 	Pass    []dialog.Header
 	Targets []Target
 	Refusal dialog.Cause  // why, where there are no targets
+	Setup   time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
 	Limit   time.Duration // longest duration
 }
 
@@ -200,11 +204,11 @@ func (c *Call) run(now time.Time, from *dialog.Leg, actions []dialog.Action) {
 }
 
 // due gives Due to every leg whose deadline has passed, and ends the call at its
-// longest duration.
+// longest setup or duration.
 func (c *Call) due(now time.Time) {
 	if !c.Expires.IsZero() && !c.Expires.After(now) {
 		c.Expires = time.Time{}
-		c.hangup(now, dialog.Cause{Why: dialog.Expired, Code: 480, Q850: 31, Reasons: []string{`Q.850;cause=31;text="Maximum duration"`}})
+		c.hangup(now, c.expired())
 	}
 	for n := 0; n <= len(c.Out); n++ {
 		leg := c.leg(uint8(n))
@@ -212,6 +216,15 @@ func (c *Call) due(now time.Time) {
 			c.step(now, leg, dialog.Due{})
 		}
 	}
+}
+
+// expired is why a call ends by the clock: it has taken too long to be answered, as
+// Timer C says (RFC 3261 §16.8), or has lasted too long since.
+func (c *Call) expired() dialog.Cause {
+	if c.Winner < 0 {
+		return dialog.Cause{Why: dialog.Expired, Code: 408, Q850: 102, Reasons: []string{`Q.850;cause=102;text="Maximum setup time"`}}
+	}
+	return dialog.Cause{Why: dialog.Expired, Code: 480, Q850: 31, Reasons: []string{`Q.850;cause=31;text="Maximum duration"`}}
 }
 
 // promises says whether what a peer is told after a signal is something that it

@@ -235,6 +235,21 @@ var mutants = []mutant{
 		"P9", "session timers",
 	},
 	{
+		"a call has no limit until it is answered", "b2bua/call.go",
+		"\t\tc.Expires = now.Add(a.Setup)\n", "",
+		"P7: a call without a limit", "one hostile carrier",
+	},
+	{
+		"an answered call keeps the limit of its setup", "b2bua/control.go",
+		"\t\tc.Expires = now.Add(c.Limit)\n", "",
+		"P7: the longest duration is not counted from the answer", "one hostile carrier",
+	},
+	{
+		"the limit of the setup ends the trunk's leg alone", "b2bua/control.go",
+		"\tfor _, leg := range c.Out {\n\t\tc.step(now, leg, dialog.End{Cause: cause})\n\t}\n}\n\n// close", "}\n\n// close",
+		"P7: a call goes on beyond its limit", "one hostile carrier",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

@@ -138,6 +138,9 @@ func (o *observer) check(x *texts, s *seen) string {
 	if v := o.refreshed(s); v != "" {
 		return v
 	}
+	if v := o.limited(s); v != "" {
+		return v
+	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
 		if v := o.contained(s); v != "" {
 			return v

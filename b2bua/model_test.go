@@ -130,7 +130,7 @@ func newExplorer(c config) *explorer {
 
 // first is the state after the trunk's INVITE.
 func (x *explorer) first() (*node, string) {
-	a := Admission{Trunk: "acme", Invite: x.trunk[0], From: pathOfLeg(0, x.transport), Policy: x.policy[0], Limit: 4 * time.Minute}
+	a := Admission{Trunk: "acme", Invite: x.trunk[0], From: pathOfLeg(0, x.transport), Policy: x.policy[0], Setup: 3 * time.Minute, Limit: 4 * time.Minute}
 	for i := range x.targets {
 		a.Targets = append(a.Targets, Target{
 			Target:  dialog.Target{Carrier: fmt.Sprintf("tc%d", i+1), Number: "4930123", Host: fmt.Sprintf("192.0.2.%d", i+2), Path: pathOfLeg(uint8(i+1), x.transport)},

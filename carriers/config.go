@@ -20,6 +20,7 @@ type TrunkConfig struct {
 	From         []string            `yaml:"from"`                  // addresses and prefixes
 	Contact      string              `yaml:"contact,omitempty"`     // [udp://|tcp://|tls://]ip:port
 	MaxDuration  time.Duration       `yaml:"max_duration,positive"` // of a call; zero: DefaultMaxDuration
+	MaxSetup     time.Duration       `yaml:"max_setup,positive"`    // from the INVITE to the answer; zero: DefaultMaxSetup
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
 	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2
 	Media        string              `yaml:"media,omitempty"`   // bypass, relay, rtpengine

@@ -18,6 +18,11 @@ const (
 	// DefaultNoAnswer is Timer C (RFC 3261 §16.6 step 11).
 	DefaultNoAnswer = 3 * time.Minute
 
+	// DefaultMaxSetup leaves a carrier its whole Timer C, which a proxy may not set
+	// to 3 minutes or less (RFC 3261 §16.6 step 11), and others time to be tried
+	// before or after it. No caller listens to a ring for longer.
+	DefaultMaxSetup = 5 * time.Minute
+
 	// DefaultLinger outlasts the carriers known to repeat a 487 for a minute.
 	DefaultLinger = 3 * time.Minute
 
@@ -48,6 +53,7 @@ func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 // Default sets what holds where the trunk's section says nothing.
 func (t *TrunkConfig) Default() {
 	t.MaxDuration = DefaultMaxDuration
+	t.MaxSetup = DefaultMaxSetup
 	t.Media = "bypass"
 	t.Methods = DefaultMethods()
 }

@@ -69,6 +69,7 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 		v.peer(path+".contact", t.Realm, contact, err)
 	}
 	v.notNegative(path+".max_duration", t.MaxDuration)
+	v.notNegative(path+".max_setup", t.MaxSetup)
 	v.country(path+".country", t.Country)
 	v.oneOf(path+".media", t.Media, "bypass", "relay", "rtpengine")
 	v.limits(path+".limits", t.Limits)

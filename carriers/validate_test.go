@@ -67,6 +67,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"contact by no socket":     {trunk(func(x *carriers.TrunkConfig) { x.Contact = "tls://127.0.11.5:5061" }), "trunks.pbx.contact: realm core has no tls listener for IPv4"},
 		"contact by bad scheme":    {trunk(func(x *carriers.TrunkConfig) { x.Contact = "sip://127.0.11.5:5061" }), `trunks.pbx.contact: unknown transport "sip"`},
 		"negative duration":        {trunk(func(x *carriers.TrunkConfig) { x.MaxDuration = -1 }), "trunks.pbx.max_duration: negative"},
+		"negative setup":           {trunk(func(x *carriers.TrunkConfig) { x.MaxSetup = -1 }), "trunks.pbx.max_setup: negative"},
 		"country in words":         {trunk(func(x *carriers.TrunkConfig) { x.Country = "france" }), "trunks.pbx.country: ISO 3166-1"},
 		"media of another kind":    {trunk(func(x *carriers.TrunkConfig) { x.Media = "proxy" }), `trunks.pbx.media: "proxy" is not one of: bypass, relay, rtpengine`},
 		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},

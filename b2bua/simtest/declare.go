@@ -65,6 +65,8 @@ func (s *Stage) trunk(o options) error {
 		switch key {
 		case "max_duration":
 			t.MaxDuration, err = time.ParseDuration(value)
+		case "max_setup":
+			t.MaxSetup, err = time.ParseDuration(value)
 		case "contact":
 			t.Contact = value
 		case "session_timer":
