@@ -24,7 +24,7 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 		e.saw(id, 0, true, it.at, it.raw, "")
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: e.trunks[trunk.Name], Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+			Policy: e.trunks[trunk.Name], Redirects: e, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
 			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),

@@ -25,7 +25,11 @@ type Call struct {
 	Written bool          // its record has been given out
 	Version uint64        // of the state: rises with every Save
 
+	By    []uint8 // of each attempt, made and then to be made, the one that redirected to it, from 1; 0: the route's
+	Skips []Skip  // contacts that were not tried
+
 	rerouters []Rerouter // of the attempts made
+	redirects Redirects  // nil: none is followed
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
@@ -105,13 +109,15 @@ func (Save) action()      {}
 func (Send) action()      {}
 func (Drop) action()      {}
 func (Failover) action()  {}
+func (Skip) action()      {}
 func (Write) action()     {}
 func (Violation) action() {}
 
 // NewCall admits an INVITE: what is to be tried for it is known already. With no
 // targets the call is refused for the given cause.
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
-	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal}
+	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects}
+	c.By = make([]uint8, len(a.Targets))
 	if a.Setup > 0 {
 		c.Expires = now.Add(a.Setup)
 	}
@@ -123,15 +129,16 @@ func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
 
 // Admission is all that a call begins with.
 type Admission struct {
-	Trunk   string
-	Invite  *dialog.Message
-	From    dialog.Path
-	Policy  *dialog.Policy
-	Pass    []dialog.Header
-	Targets []Target
-	Refusal dialog.Cause  // why, where there are no targets
-	Setup   time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
-	Limit   time.Duration // longest duration
+	Trunk     string
+	Invite    *dialog.Message
+	From      dialog.Path
+	Policy    *dialog.Policy
+	Pass      []dialog.Header
+	Targets   []Target
+	Refusal   dialog.Cause  // why, where there are no targets
+	Redirects Redirects     // nil: none is followed
+	Setup     time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
+	Limit     time.Duration // longest duration
 }
 
 // Step takes an event and gives back what is to be done, in this order.

@@ -118,6 +118,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		case Drop, Save:
 		}
 	}
+	if v := o.redirected(s); v != "" {
+		return v
+	}
 	for i := range s.sends {
 		if v := o.sent(s, s.sends[i], s.texts[i]); v != "" {
 			return v

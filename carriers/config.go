@@ -47,7 +47,8 @@ type CarrierConfig struct {
 	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
-	Methods      []string            `yaml:"methods"` // that pass within a dialog; empty: none
+	Methods      []string            `yaml:"methods"`            // that pass within a dialog; empty: none
+	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"` // nil: a 3xx is a failure
 }
 
 // GatewayConfig is one address of a carrier.
@@ -72,6 +73,12 @@ type Timers struct {
 type RerouteConfig struct {
 	Stop     []string `yaml:"stop,omitempty"`
 	Continue []string `yaml:"continue,omitempty"`
+}
+
+// RedirectConfig lets a carrier redirect calls (RFC 3261 §8.1.3.4), to gateways of
+// carriers of ours.
+type RedirectConfig struct {
+	Contacts int `yaml:"contacts,positive,max=20"` // that one call tries in all; zero: DefaultContacts
 }
 
 // RouteConfig says where calls go: exactly one of Targets, Spread and Reject.

@@ -30,6 +30,12 @@ const (
 	// unnoticed dead call may cost.
 	DefaultMaxDuration = 12 * time.Hour
 
+	// DefaultContacts is how many contacts of redirections one call tries.
+	DefaultContacts = 3
+
+	// MaxContacts leaves room for them among the legs of a call.
+	MaxContacts = 20
+
 	// DefaultWeight is the share of a gateway or carrier that names none.
 	DefaultWeight = 1
 )
@@ -69,6 +75,9 @@ func (c *CarrierConfig) Default() {
 func (g *GatewayConfig) Default() {
 	g.Transport, g.Priority, g.Weight = "udp", 1, DefaultWeight
 }
+
+// Default sets what holds where the section says nothing.
+func (r *RedirectConfig) Default() { r.Contacts = DefaultContacts }
 
 // Default sets what holds where the share says nothing.
 func (s *ShareConfig) Default() { s.Weight = DefaultWeight }

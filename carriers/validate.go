@@ -109,6 +109,9 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.notNegative(path+".timers.no_answer", c.Timers.NoAnswer)
 	v.notNegative(path+".linger", c.Linger)
 	v.reroute(path+".reroute", c.Reroute)
+	if r := c.Redirect; r != nil && (r.Contacts < 0 || r.Contacts > MaxContacts) {
+		v.fault(path+".redirect.contacts", "%d: a call tries 1 to %d", r.Contacts, MaxContacts)
+	}
 	v.limits(path+".limits", c.Limits)
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.methods(path+".methods", c.Methods)

@@ -112,6 +112,9 @@ func (s *Stage) carrier(o options) error {
 			c.SessionTimer, err = sessionTimer(value)
 		case "relay":
 			c.Methods = strings.Split(value, ",")
+		case "redirect":
+			c.Redirect = &carriers.RedirectConfig{}
+			c.Redirect.Contacts, err = strconv.Atoi(value)
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":
