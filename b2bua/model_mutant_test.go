@@ -281,6 +281,21 @@ var mutants = []mutant{
 		"P9", "redirections",
 	},
 	{
+		"who hangs up without a reason leaves none", "dialog/reason.go",
+		"return cmp.Or(CauseOf(code), 16)", "return CauseOf(code)",
+		"RFC 6432: 0 causes of Q.850", "one hostile carrier",
+	},
+	{
+		"a refusal without a reason leaves none", "dialog/reason.go",
+		"\treturn CauseOf(c.Code)\n", "\treturn 0\n",
+		"RFC 6432: 0 causes of Q.850 in INVITE", "one hostile carrier",
+	},
+	{
+		"a cause of Q.850 stands beside the peer's", "dialog/reason.go",
+		"\tif causeIn(c.Reasons, \"Q.850\", 127) != 0 {\n\t\treturn list\n\t}\n", "",
+		"RFC 6432: 2 causes of Q.850", "redirections",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

@@ -115,7 +115,7 @@ func (o *observer) check(x *texts, s *seen) string {
 				return fmt.Sprintf("a message does not parse: %v", t.err)
 			}
 			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
-		case Drop, Save:
+		case Drop, Save, Skip:
 		}
 	}
 	if v := o.redirected(s); v != "" {
@@ -139,6 +139,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.refreshed(s); v != "" {
+		return v
+	}
+	if v := o.reasoned(s); v != "" {
 		return v
 	}
 	if v := o.limited(s); v != "" {

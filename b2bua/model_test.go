@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -197,7 +198,7 @@ func (n *node) store(x *explorer, actions []Action) {
 			n.saved = n.call.Encode(nil)
 		case Write:
 			n.saved = nil // a call that is over is not taken over
-		case Send, Drop, Failover, Violation:
+		case Send, Drop, Failover, Skip, Violation:
 		}
 	}
 }
@@ -239,9 +240,8 @@ func (x *explorer) Redirect(_, contact, number string) (Target, bool) {
 
 // target is a gateway to try.
 func (x *explorer) target(host, number string) Target {
-	var leg uint8
-	fmt.Sscanf(host, "192.0.2.%d", &leg)
-	t := dialog.Target{Carrier: fmt.Sprintf("tc%d", leg-1), Number: number, Host: host, Path: pathOfLeg(leg-1, x.transport)}
+	leg := netip.MustParseAddr(host).As4()[3] - 1
+	t := dialog.Target{Carrier: fmt.Sprintf("tc%d", leg), Number: number, Host: host, Path: pathOfLeg(leg, x.transport)}
 	return Target{Target: t, Policy: x.policy[1], Reroute: always{}}
 }
 
@@ -485,7 +485,7 @@ var (
 		{code: 180, tag: 2, rseq: "7"}, {code: 200, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 503, tag: 1},
 	}
 	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
-	moved = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1}, {code: 603, tag: 2}}
+	moved = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1, extra: "Reason: Q.850;cause=17\r\n"}, {code: 603, tag: 2}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
 

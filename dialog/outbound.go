@@ -274,7 +274,7 @@ func (s *step) refused(t *Tx, m *Message) {
 	}
 	c := Cause{
 		Why: Rejected, Code: m.Code, Phrase: s.Marks.Phrase, Q850: m.Q850(),
-		Reasons: cloned(m.Reasons), RetryAfter: m.RetryAfter,
+		Reasons: s.given(m), RetryAfter: m.RetryAfter,
 	}
 	if up := s.State != Leaving; m.redirects() && up {
 		s.finish(c, false)

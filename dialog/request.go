@@ -312,15 +312,3 @@ func (s *step) fallback(p Path) Path {
 	}
 	return f
 }
-
-// reasons are the Reason header fields of a cause (RFC 3326): those received, or
-// ours where there are none.
-func reasons(c Cause) (list []Header) {
-	for _, r := range c.Reasons {
-		list = append(list, Header{"Reason", r})
-	}
-	if list == nil && c.Q850 != 0 {
-		list = append(list, Header{"Reason", "Q.850;cause=" + itoa(c.Q850)})
-	}
-	return list
-}
