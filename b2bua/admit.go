@@ -24,7 +24,7 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 		e.saw(id, 0, true, it.at, it.raw, "")
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: e.trunks[trunk.Name], Limit: trunk.MaxDuration,
+			Policy: e.trunks[trunk.Name], Redirects: e, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
 			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
@@ -58,7 +58,7 @@ func (e *Engine) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Ca
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).
 func (e *Engine) objection(m *dialog.Message, p *dialog.Policy) (dialog.Refusal, string) {
 	if e.draining.Load() {
-		return dialog.Refusal{Code: 503, Extra: []dialog.Header{{Name: "Retry-After", Value: "30"}}}, "draining"
+		return outOfService(), "draining"
 	}
 	if r, name := e.inspect(m); name != "" {
 		return r, name
@@ -73,6 +73,11 @@ func (e *Engine) objection(m *dialog.Message, p *dialog.Policy) (dialog.Refusal,
 		return r, "session_interval"
 	}
 	return dialog.Refusal{}, ""
+}
+
+// outOfService is the answer of a node that takes no new calls.
+func outOfService() dialog.Refusal {
+	return dialog.Refusal{Code: 503, Extra: []dialog.Header{{Name: "Retry-After", Value: "30"}}}
 }
 
 // inspect finds what no request may have, in the order of RFC 3261 §8.2.

@@ -18,14 +18,18 @@ type Call struct {
 	Targets []Target      // not tried yet
 	Winner  int           // index in Out of the leg that answered; -1: none has
 	Limit   time.Duration // longest duration from the answer
-	Expires time.Time     // when Limit is reached; zero: not answered
+	Expires time.Time     // until the answer when the longest setup is over, then when Limit is reached; zero: ended
 	Ended   dialog.Cause  // why the call ended, as the first leg to end says
 	EndedBy string        // trunk, carrier or bulkhead
 	EndedAt time.Time     // zero: it has not
 	Written bool          // its record has been given out
 	Version uint64        // of the state: rises with every Save
 
+	By    []uint8 // of each attempt, made and then to be made, the one that redirected to it, from 1; 0: the route's
+	Skips []Skip  // contacts that were not tried
+
 	rerouters []Rerouter // of the attempts made
+	redirects Redirects  // nil: none is followed
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
@@ -105,13 +109,18 @@ func (Save) action()      {}
 func (Send) action()      {}
 func (Drop) action()      {}
 func (Failover) action()  {}
+func (Skip) action()      {}
 func (Write) action()     {}
 func (Violation) action() {}
 
 // NewCall admits an INVITE: what is to be tried for it is known already. With no
 // targets the call is refused for the given cause.
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
-	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal}
+	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects}
+	c.By = make([]uint8, len(a.Targets))
+	if a.Setup > 0 {
+		c.Expires = now.Add(a.Setup)
+	}
 	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Pass)
 	c.In = leg
 	c.run(now, leg, actions)
@@ -120,14 +129,16 @@ func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
 
 // Admission is all that a call begins with.
 type Admission struct {
-	Trunk   string
-	Invite  *dialog.Message
-	From    dialog.Path
-	Policy  *dialog.Policy
-	Pass    []dialog.Header
-	Targets []Target
-	Refusal dialog.Cause  // why, where there are no targets
-	Limit   time.Duration // longest duration
+	Trunk     string
+	Invite    *dialog.Message
+	From      dialog.Path
+	Policy    *dialog.Policy
+	Pass      []dialog.Header
+	Targets   []Target
+	Refusal   dialog.Cause  // why, where there are no targets
+	Redirects Redirects     // nil: none is followed
+	Setup     time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
+	Limit     time.Duration // longest duration
 }
 
 // Step takes an event and gives back what is to be done, in this order.
@@ -200,11 +211,11 @@ func (c *Call) run(now time.Time, from *dialog.Leg, actions []dialog.Action) {
 }
 
 // due gives Due to every leg whose deadline has passed, and ends the call at its
-// longest duration.
+// longest setup or duration.
 func (c *Call) due(now time.Time) {
 	if !c.Expires.IsZero() && !c.Expires.After(now) {
 		c.Expires = time.Time{}
-		c.hangup(now, dialog.Cause{Why: dialog.Expired, Code: 480, Q850: 31, Reasons: []string{`Q.850;cause=31;text="Maximum duration"`}})
+		c.hangup(now, c.expired())
 	}
 	for n := 0; n <= len(c.Out); n++ {
 		leg := c.leg(uint8(n))
@@ -212,6 +223,15 @@ func (c *Call) due(now time.Time) {
 			c.step(now, leg, dialog.Due{})
 		}
 	}
+}
+
+// expired is why a call ends by the clock: it has taken too long to be answered, as
+// Timer C says (RFC 3261 §16.8), or has lasted too long since.
+func (c *Call) expired() dialog.Cause {
+	if c.Winner < 0 {
+		return dialog.Cause{Why: dialog.Expired, Code: 408, Q850: 102, Reasons: []string{`Q.850;cause=102;text="Maximum setup time"`}}
+	}
+	return dialog.Cause{Why: dialog.Expired, Code: 480, Q850: 31, Reasons: []string{`Q.850;cause=31;text="Maximum duration"`}}
 }
 
 // promises says whether what a peer is told after a signal is something that it

@@ -49,6 +49,15 @@ type Attempt struct {
 	Text     string    `json:"text,omitempty"` // of a transport's error
 	Absorbed int       `json:"absorbed"`       // messages dealt with on this leg after they mattered
 	Late     bool      `json:"answered_after_cancel,omitempty"`
+
+	RedirectedBy int       `json:"redirected_by,omitempty"`    // the attempt whose redirection led here, from 1; 0: the route did
+	Skipped      []Skipped `json:"skipped_contacts,omitempty"` // of its redirection
+}
+
+// Skipped is a contact of a redirection that was not tried.
+type Skipped struct {
+	Contact string `json:"contact"`
+	Reason  string `json:"reason"` // no_gateway, repeated, beyond_limit
 }
 
 // Record is the call's record as it stands.
@@ -79,15 +88,20 @@ func (c *Call) Record(now time.Time) Record {
 	case c.Ended.Why == dialog.Cancelled || c.Ended.Why == dialog.HungUp: // by BYE in the early dialog (RFC 3261 §15)
 		r.Result = "cancelled"
 	}
-	for _, leg := range c.Out {
+	for i, leg := range c.Out {
 		m := leg.Marks
 		r.Attempts = append(r.Attempts, Attempt{
 			Carrier: leg.Target.Carrier, Gateway: leg.Target.Gateway, Number: leg.Target.Number,
 			CallID: leg.CallID, Began: m.Began, Trying: m.Trying, Ringing: m.Ringing, Final: m.Final,
 			Code: m.Code, Phrase: m.Phrase, Q850: m.Q850, Reason: leg.Cause.Reasons,
 			Cause: leg.Cause.Why.String(), NotSent: leg.Cause.Why == dialog.NotSent, Text: leg.Cause.Text,
-			Absorbed: m.Absorbed, Late: m.Late,
+			Absorbed: m.Absorbed, Late: m.Late, RedirectedBy: int(c.by(i + 1)),
 		})
+	}
+	for _, s := range c.Skips {
+		if n := s.Attempt - 1; n >= 0 && n < len(r.Attempts) {
+			r.Attempts[n].Skipped = append(r.Attempts[n].Skipped, Skipped{s.Contact, s.Why})
+		}
 	}
 	return r
 }

@@ -12,7 +12,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	switch sig := sig.(type) {
 	case dialog.Setup:
 		c.Setup = sig
-		c.hunt(now, c.Ended)
+		c.hunt(now, dialog.End{Cause: c.Ended})
 	case dialog.Progress:
 		c.step(now, c.In, sig)
 	case dialog.Answer:
@@ -40,7 +40,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 			c.step(now, other, sig)
 		}
 	case dialog.End:
-		c.ended(now, from, sig.Cause)
+		c.ended(now, from, sig)
 	}
 }
 
@@ -84,7 +84,8 @@ func (c *Call) facing(from *dialog.Leg) *dialog.Leg {
 }
 
 // ended is a leg that is over by its own decision or its peer's.
-func (c *Call) ended(now time.Time, from *dialog.Leg, cause dialog.Cause) {
+func (c *Call) ended(now time.Time, from *dialog.Leg, end dialog.End) {
+	cause := end.Cause
 	switch {
 	case from == c.In:
 		c.close(now, cause, c.endedBy("trunk", cause))
@@ -95,7 +96,7 @@ func (c *Call) ended(now time.Time, from *dialog.Leg, cause dialog.Cause) {
 		c.close(now, cause, c.endedBy("carrier", cause))
 		c.step(now, c.In, dialog.End{Cause: cause})
 	default:
-		c.hunt(now, cause)
+		c.hunt(now, end)
 	}
 }
 

@@ -22,6 +22,7 @@ type Profiles interface {
 	TrunkPolicy(name, realm string) *dialog.Policy
 	CarrierPolicy(name, realm string) *dialog.Policy
 	Rerouter(carrier string) Rerouter
+	Redirects
 }
 
 // Encode appends the record of a call: all that is needed to go on with it.
@@ -42,7 +43,7 @@ func Decode(b []byte, p Profiles) (*Call, error) {
 		return nil, dialog.ErrRecord
 	}
 	r := dialog.NewReader(b)
-	c := &Call{}
+	c := &Call{redirects: p}
 	c.fields(r)
 	if err := r.Err(); err != nil {
 		return nil, err
@@ -113,6 +114,8 @@ func (c *Call) fields(r *dialog.Coder) {
 		}
 		r.Flag(&c.Setup.Reliable)
 		dialog.Int(r, &c.Setup.MinSE)
+		r.Bytes(&c.By)
+		dialog.List(r, &c.Skips, func(s *Skip) { s.fields(r) })
 	})
 }
 

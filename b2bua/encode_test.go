@@ -63,6 +63,9 @@ func (p profile) TrunkPolicy(string, string) *dialog.Policy   { return p.policy 
 func (p profile) CarrierPolicy(string, string) *dialog.Policy { return p.policy }
 func (p profile) Rerouter(string) Rerouter                    { return p }
 func (p profile) Reroute(dialog.Cause) bool                   { return true }
+func (p profile) Contacts(string) int                         { return 0 }
+
+func (p profile) Redirect(string, string, string) (Target, bool) { return Target{}, false }
 
 // full is a call of which every field that people can see is set.
 func full() (*Call, profile) {
@@ -70,7 +73,7 @@ func full() (*Call, profile) {
 	everything(reflect.ValueOf(c).Elem(), &n)
 	p := profile{&dialog.Policy{}}
 	c.ID, c.Winner, c.In.Side = c.Setup.Call, 1, dialog.In
-	c.In.Policy = p.policy
+	c.In.Policy, c.redirects = p.policy, p
 	for _, leg := range c.Out {
 		leg.Policy = p.policy
 		c.rerouters = append(c.rerouters, p)

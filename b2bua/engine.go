@@ -93,6 +93,7 @@ type Book interface {
 	CarrierAt(realm string, source netip.Addr, name string) bool
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup) ([]dialog.Target, error)
+	Contact(carrier, uri, number string) (dialog.Target, bool)
 }
 
 // Records takes the calls' records. An error means that the record is not safe.
@@ -174,6 +175,23 @@ func (e *Engine) Rerouter(carrier string) Rerouter {
 		return c
 	}
 	return &carriers.Carrier{} // its failures lead on where any carrier's do
+}
+
+// Contacts is Redirects.
+func (e *Engine) Contacts(carrier string) int {
+	if c := e.book.Carrier(carrier); c != nil {
+		return c.Contacts
+	}
+	return 0
+}
+
+// Redirect is Redirects.
+func (e *Engine) Redirect(carrier, contact, number string) (Target, bool) {
+	t, ok := e.book.Contact(carrier, contact, number)
+	if !ok {
+		return Target{}, false
+	}
+	return Target{Target: t, Policy: e.carriers[t.Carrier], Reroute: e.book.Carrier(t.Carrier)}, true
 }
 
 // Run fires the calls' deadlines, and keeps workers for their strands, until the

@@ -1,26 +1,25 @@
 package b2bua
 
 import (
-	"slices"
 	"time"
 
 	"bulkhead/dialog"
 )
 
 // hunt tries the next target, or tells the trunk that there is none.
-func (c *Call) hunt(now time.Time, last dialog.Cause) {
+func (c *Call) hunt(now time.Time, last dialog.End) {
 	tried := len(c.Out)
 	var least time.Duration
-	if c.tooShort(last) {
+	if c.tooShort(last.Cause) {
 		again := c.Out[tried-1]
-		c.Targets = slices.Insert(c.Targets, 0, Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[tried-1]})
+		c.next(c.by(tried), Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[tried-1]})
 		least = again.MinSE
 	}
-	if tried > 0 && least == 0 && !c.reroutes(last) {
+	if tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
 		c.Targets = nil
 	}
 	if tried > 0 {
-		f := Failover{Attempt: tried, Carrier: c.Out[tried-1].Target.Carrier, Cause: last}
+		f := Failover{Attempt: tried, Carrier: c.Out[tried-1].Target.Carrier, Cause: last.Cause}
 		if len(c.Targets) > 0 {
 			f.Next = c.Targets[0].Carrier
 		}
@@ -29,10 +28,10 @@ func (c *Call) hunt(now time.Time, last dialog.Cause) {
 	if len(c.Targets) == 0 {
 		by := "bulkhead"
 		if tried > 0 {
-			by = c.endedBy("carrier", last)
+			by = c.endedBy("carrier", last.Cause)
 		}
-		c.close(now, last, by)
-		c.step(now, c.In, dialog.End{Cause: toTrunk(last)})
+		c.close(now, last.Cause, by)
+		c.step(now, c.In, dialog.End{Cause: toTrunk(last.Cause)})
 		return
 	}
 	if tried > 0 { // what the trunk has asked of the one that failed, the next one knows nothing of

@@ -295,6 +295,67 @@ var mutants = []mutant{
 		"P9", "early updates",
 	},
 	{
+		"a call has no limit until it is answered", "b2bua/call.go",
+		"\t\tc.Expires = now.Add(a.Setup)\n", "",
+		"P7: a call without a limit", "one hostile carrier",
+	},
+	{
+		"an answered call keeps the limit of its setup", "b2bua/control.go",
+		"\t\tc.Expires = now.Add(c.Limit)\n", "",
+		"P7: the longest duration is not counted from the answer", "one hostile carrier",
+	},
+	{
+		"the limit of the setup ends the trunk's leg alone", "b2bua/control.go",
+		"\tfor _, leg := range c.Out {\n\t\tc.step(now, leg, dialog.End{Cause: cause})\n\t}\n}\n\n// close", "}\n\n// close",
+		"P7: a call goes on beyond its limit", "one hostile carrier",
+	},
+	{
+		"the worst contact of a redirection is tried first", "dialog/contact.go",
+		"cmp.Compare(b.q, a.q)", "cmp.Compare(a.q, b.q)",
+		"RFC 3261 §8.1.3.4: not the best contact is tried", "redirections",
+	},
+	{
+		"a call tries as many contacts as it is told", "b2bua/redirect.go",
+		"case used+len(found) >= most:", "case used+len(found) >= 255:",
+		"RFC 3261 §8.1.3.4: 2 contacts are tried", "one redirection and another target",
+	},
+	{
+		"a contact is tried again", "b2bua/redirect.go",
+		" || c.tried(t.Target):", ":",
+		"is tried twice", "redirections",
+	},
+	{
+		"a redirection is told again with each of its copies", "dialog/outbound.go",
+		"\ts.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n",
+		"\ts.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n\tif m.redirects() {\n\t\ts.tell(End{Cause: s.Cause, Contacts: m.contacts()})\n\t}\n",
+		"p2_signal_after_end", "redirections",
+	},
+	{
+		"a contact's refusal of everywhere leads to the next contact", "b2bua/redirect.go",
+		"last.Code < 600", "last.Code < 700",
+		"RFC 3261 §21.6: a refusal of everywhere leads on", "redirections",
+	},
+	{
+		"the record forgets which contacts were tried", "b2bua/encode.go",
+		"\t\tr.Bytes(&c.By)\n", "",
+		"P9", "redirections",
+	},
+	{
+		"who hangs up without a reason leaves none", "dialog/reason.go",
+		"return cmp.Or(CauseOf(code), 16)", "return CauseOf(code)",
+		"RFC 6432: 0 causes of Q.850", "one hostile carrier",
+	},
+	{
+		"a refusal without a reason leaves none", "dialog/reason.go",
+		"\treturn CauseOf(c.Code)\n", "\treturn 0\n",
+		"RFC 6432: 0 causes of Q.850 in INVITE", "one hostile carrier",
+	},
+	{
+		"a cause of Q.850 stands beside the peer's", "dialog/reason.go",
+		"\tif causeIn(c.Reasons, \"Q.850\", 127) != 0 {\n\t\treturn list\n\t}\n", "",
+		"RFC 6432: 2 causes of Q.850", "redirections",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

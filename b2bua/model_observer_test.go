@@ -119,8 +119,11 @@ func (o *observer) check(x *texts, s *seen) string {
 				return fmt.Sprintf("a message does not parse: %v", t.err)
 			}
 			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
-		case Drop, Save:
+		case Drop, Save, Skip:
 		}
+	}
+	if v := o.redirected(s); v != "" {
+		return v
 	}
 	for i := range s.sends {
 		if v := o.sent(s, s.sends[i], s.texts[i]); v != "" {
@@ -143,6 +146,12 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.early(s); v != "" {
+		return v
+	}
+	if v := o.reasoned(s); v != "" {
+		return v
+	}
+	if v := o.limited(s); v != "" {
 		return v
 	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {

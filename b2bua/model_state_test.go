@@ -26,7 +26,7 @@ func clone(c *Call) *Call {
 	for i, l := range c.Out {
 		n.Out[i] = cloneLeg(l)
 	}
-	n.rerouters = slices.Clip(c.rerouters)
+	n.rerouters, n.Targets, n.By, n.Skips = slices.Clip(c.rerouters), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
 	n.out = nil
 	return &n
 }
@@ -205,6 +205,8 @@ func hashCall(c *Call) uint64 {
 	h.armed(c.Expires)
 	h.armed(c.EndedAt)
 	h.flag(c.Written)
+	h.bytes(c.By)
+	h.num(uint64(len(c.Skips)))
 	h.num(c.watch.final)
 	h.flag(c.watch.closed)
 	h.num(c.watch.over[0])
@@ -218,7 +220,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version rerouters watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version By Skips rerouters redirects watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
 		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval MinSE Again Change tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},

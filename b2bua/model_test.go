@@ -1,10 +1,12 @@
 package b2bua
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -45,6 +47,7 @@ type config struct {
 	early     bool     // UPDATE by both sides before the answer
 	infos     bool     // INFO by both sides
 	timers    bool     // session timers are asked for on both sides
+	contacts  int      // of redirections that are tried
 	says      string   // more header fields of the trunk's INVITE
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
@@ -131,13 +134,9 @@ func newExplorer(c config) *explorer {
 
 // first is the state after the trunk's INVITE.
 func (x *explorer) first() (*node, string) {
-	a := Admission{Trunk: "acme", Invite: x.trunk[0], From: pathOfLeg(0, x.transport), Policy: x.policy[0], Limit: 4 * time.Minute}
+	a := Admission{Trunk: "acme", Invite: x.trunk[0], From: pathOfLeg(0, x.transport), Policy: x.policy[0], Redirects: x, Setup: 3 * time.Minute, Limit: 4 * time.Minute}
 	for i := range x.targets {
-		a.Targets = append(a.Targets, Target{
-			Target:  dialog.Target{Carrier: fmt.Sprintf("tc%d", i+1), Number: "4930123", Host: fmt.Sprintf("192.0.2.%d", i+2), Path: pathOfLeg(uint8(i+1), x.transport)},
-			Policy:  x.policy[1],
-			Reroute: always{},
-		})
+		a.Targets = append(a.Targets, x.target(fmt.Sprintf("192.0.2.%d", i+2), "4930123"))
 	}
 	a.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 404}
 	call, actions := NewCall(x.policy[0].Seal.Call("acme", "call@trunk", "trunk", 1), noon, a)
@@ -200,7 +199,7 @@ func (n *node) store(x *explorer, actions []Action) {
 			n.saved = n.call.Encode(nil)
 		case Write:
 			n.saved = nil // a call that is over is not taken over
-		case Send, Drop, Failover, Violation:
+		case Send, Drop, Failover, Skip, Violation:
 		}
 	}
 }
@@ -229,6 +228,23 @@ func (x *explorer) restored(n *node, m move, next *node) string {
 func (x *explorer) TrunkPolicy(string, string) *dialog.Policy   { return x.policy[0] }
 func (x *explorer) CarrierPolicy(string, string) *dialog.Policy { return x.policy[1] }
 func (x *explorer) Rerouter(string) Rerouter                    { return always{} }
+
+// Contacts and Redirect are Redirects: hosts of one network are gateways.
+func (x *explorer) Contacts(string) int { return x.contacts }
+func (x *explorer) Redirect(_, contact, number string) (Target, bool) {
+	user, host, _ := strings.Cut(strings.TrimPrefix(contact, "sip:"), "@")
+	if !strings.HasPrefix(host, "192.0.2.") {
+		return Target{}, false
+	}
+	return x.target(host, cmp.Or(user, number)), true
+}
+
+// target is a gateway to try.
+func (x *explorer) target(host, number string) Target {
+	leg := netip.MustParseAddr(host).As4()[3] - 1
+	t := dialog.Target{Carrier: fmt.Sprintf("tc%d", leg), Number: number, Host: host, Path: pathOfLeg(leg, x.transport)}
+	return Target{Target: t, Policy: x.policy[1], Reroute: always{}}
+}
 
 // enter says whether a state is new.
 func (x *explorer) enter(n *node) (key uint64, isNew bool) {
@@ -477,6 +493,7 @@ var (
 		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 180, tag: 1, rseq: "2"}, {code: 200, tag: 1}, {code: 503, tag: 1},
 	}
 	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
+	moved = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1, extra: "Reason: Q.850;cause=17\r\n"}, {code: 603, tag: 2}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
 
@@ -511,6 +528,8 @@ var configs = []config{
 	{name: "early updates, far", targets: 3, offer: true, carrier: append(forked[:len(forked):len(forked)], sure...), early: true, changes: true, says: "Require: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 4000},
 	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
 	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},
+	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},
+	{name: "one redirection and another target", targets: 2, contacts: 1, offer: true, carrier: moved, terse: true, falls: true, hangs: true, states: 50000, depth: 100},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},

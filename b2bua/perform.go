@@ -44,6 +44,10 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 				zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt), zap.String("carrier", a.Carrier),
 				zap.Stringer("cause", a.Cause.Why), zap.Int("status", a.Cause.Code), zap.Int("q850", a.Cause.Q850),
 				zap.String("text", a.Cause.Text), zap.String("next", a.Next))
+		case Skip:
+			e.metrics.Dropped.WithLabelValues("contact", a.Why).Inc()
+			e.log.Info("contact skipped", zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt),
+				zap.String("contact", a.Contact), zap.String("reason", a.Why))
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {

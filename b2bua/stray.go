@@ -21,12 +21,15 @@ func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
 		e.refuse(m, from, r, name)
 		return
 	}
-	allow := dialog.Header{Name: "Allow", Value: e.profile(from).Allow()}
+	profile := e.profile(from)
+	allow := dialog.Header{Name: "Allow", Value: profile.Allow()}
 	switch {
 	case m.ToTag != "":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
+	case m.Method == "OPTIONS" && e.draining.Load() && e.owner(from) != "":
+		e.refuse(m, from, outOfService(), "draining") // as an INVITE (RFC 3261 §11.2); we ourselves ask whether we live
 	case m.Method == "OPTIONS":
-		e.answer(m, from, dialog.Refusal{Code: 200, Extra: []dialog.Header{allow, {Name: "Supported", Value: dialog.Options}, {Name: "Accept", Value: "application/sdp"}}})
+		e.answer(m, from, dialog.Refusal{Code: 200, Extra: profile.Capabilities()})
 	case m.Method == "BYE":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
 	case dialog.Defined(m.Method):

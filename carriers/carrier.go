@@ -19,6 +19,7 @@ type Carrier struct {
 	Relay    []string      // methods that pass within a dialog
 
 	SessionTimer dialog.SessionTimer
+	Contacts     int // of redirections that a call tries; zero: a 3xx is a failure
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -33,12 +34,15 @@ type Gateway struct {
 
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
-		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: relayed(c.Relay), SessionTimer: c.SessionTimer.timer(),
+		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
 		Gateways: make([]Gateway, 0, len(c.Gateways)),
 		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer
+	}
+	if c.Redirect != nil {
+		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}
 	for _, g := range c.Gateways {
 		socket, _ := g.socket() // Validate has read it
@@ -92,9 +96,12 @@ func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number str
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.draw, b.draw))
 	})
 	for _, g := range order {
-		targets = append(targets, dialog.Target{
-			Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Path.Remote.String(), Path: g.Path,
-		})
+		targets = append(targets, c.target(g.Gateway, number))
 	}
 	return targets
+}
+
+// target is a gateway and the number to dial there.
+func (c *Carrier) target(g *Gateway, number string) dialog.Target {
+	return dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Path.Remote.String(), Path: g.Path}
 }

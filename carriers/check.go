@@ -113,6 +113,22 @@ func (v *validator) sessionTimer(path string, s *SessionTimerConfig) {
 	}
 }
 
+// passable are the methods that can pass within a dialog. The others are ours to
+// serve, make a dialog or a usage of one that outlives the call (SUBSCRIBE, RFC 5057
+// §4), or belong outside of any (REGISTER, PUBLISH).
+var passable = []string{"INFO", "MESSAGE", "NOTIFY"}
+
+func (v *validator) methods(path string, methods []string) {
+	for i, m := range methods {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if !slices.Contains(passable, m) {
+			v.fault(at, "%q does not pass within a dialog; these can: %s", m, strings.Join(passable, ", "))
+		} else if j := slices.Index(methods, m); j < i {
+			v.fault(at, "the same as methods[%d]", j)
+		}
+	}
+}
+
 func (v *validator) headers(path string, h HeadersConfig) {
 	for i, name := range h.Pass {
 		v.header(fmt.Sprintf("%s.pass[%d]", path, i), strings.TrimSuffix(name, "*"))

@@ -20,6 +20,7 @@ type TrunkConfig struct {
 	From         []string            `yaml:"from"`                  // addresses and prefixes
 	Contact      string              `yaml:"contact,omitempty"`     // [udp://|tcp://|tls://]ip:port
 	MaxDuration  time.Duration       `yaml:"max_duration,positive"` // of a call; zero: DefaultMaxDuration
+	MaxSetup     time.Duration       `yaml:"max_setup,positive"`    // from the INVITE to the answer; zero: DefaultMaxSetup
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
 	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2
 	Media        string              `yaml:"media,omitempty"`   // bypass, relay, rtpengine
@@ -28,7 +29,7 @@ type TrunkConfig struct {
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
-	Relay        []string            `yaml:"-"` // no key yet; nil: DefaultRelay
+	Methods      []string            `yaml:"methods"` // that pass within a dialog; empty: none
 }
 
 // CarrierConfig is somebody whom we call.
@@ -46,7 +47,8 @@ type CarrierConfig struct {
 	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
-	Relay        []string            `yaml:"-"` // no key yet; nil: DefaultRelay
+	Methods      []string            `yaml:"methods"`            // that pass within a dialog; empty: none
+	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"` // nil: a 3xx is a failure
 }
 
 // GatewayConfig is one address of a carrier.
@@ -71,6 +73,12 @@ type Timers struct {
 type RerouteConfig struct {
 	Stop     []string `yaml:"stop,omitempty"`
 	Continue []string `yaml:"continue,omitempty"`
+}
+
+// RedirectConfig lets a carrier redirect calls (RFC 3261 §8.1.3.4), to gateways of
+// carriers of ours.
+type RedirectConfig struct {
+	Contacts int `yaml:"contacts,positive,max=20"` // that one call tries in all; zero: DefaultContacts
 }
 
 // RouteConfig says where calls go: exactly one of Targets, Spread and Reject.

@@ -18,6 +18,11 @@ const (
 	// DefaultNoAnswer is Timer C (RFC 3261 §16.6 step 11).
 	DefaultNoAnswer = 3 * time.Minute
 
+	// DefaultMaxSetup leaves a carrier its whole Timer C, which a proxy may not set
+	// to 3 minutes or less (RFC 3261 §16.6 step 11), and others time to be tried
+	// before or after it. No caller listens to a ring for longer.
+	DefaultMaxSetup = 5 * time.Minute
+
 	// DefaultLinger outlasts the carriers known to repeat a 487 for a minute.
 	DefaultLinger = 3 * time.Minute
 
@@ -25,21 +30,19 @@ const (
 	// unnoticed dead call may cost.
 	DefaultMaxDuration = 12 * time.Hour
 
+	// DefaultContacts is how many contacts of redirections one call tries.
+	DefaultContacts = 3
+
+	// MaxContacts leaves room for them among the legs of a call.
+	MaxContacts = 20
+
 	// DefaultWeight is the share of a gateway or carrier that names none.
 	DefaultWeight = 1
 )
 
-// DefaultRelay lists the methods that pass within a dialog: INFO carries digits
+// DefaultMethods lists the methods that pass within a dialog: INFO carries digits
 // (RFC 6086). What else there is changes state at the other side that no call needs.
-func DefaultRelay() []string { return []string{"INFO"} }
-
-// relayed is what a profile says, or what holds where it says nothing.
-func relayed(methods []string) []string {
-	if methods == nil {
-		return DefaultRelay()
-	}
-	return methods
-}
+func DefaultMethods() []string { return []string{"INFO"} }
 
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.
 func (s *SessionTimerConfig) timer() dialog.SessionTimer {
@@ -56,19 +59,25 @@ func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 // Default sets what holds where the trunk's section says nothing.
 func (t *TrunkConfig) Default() {
 	t.MaxDuration = DefaultMaxDuration
+	t.MaxSetup = DefaultMaxSetup
 	t.Media = "bypass"
+	t.Methods = DefaultMethods()
 }
 
 // Default sets what holds where the carrier's section says nothing.
 func (c *CarrierConfig) Default() {
 	c.Timers = Timers{NoResponse: DefaultNoResponse, NoAnswer: DefaultNoAnswer}
 	c.Linger = DefaultLinger
+	c.Methods = DefaultMethods()
 }
 
 // Default sets what holds where the gateway says nothing.
 func (g *GatewayConfig) Default() {
 	g.Transport, g.Priority, g.Weight = "udp", 1, DefaultWeight
 }
+
+// Default sets what holds where the section says nothing.
+func (r *RedirectConfig) Default() { r.Contacts = DefaultContacts }
 
 // Default sets what holds where the share says nothing.
 func (s *ShareConfig) Default() { s.Weight = DefaultWeight }

@@ -1,6 +1,7 @@
 package carriers
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sort"
@@ -15,17 +16,17 @@ type Trunk struct {
 	Realm       string
 	Contact     dialog.Path   // where requests of ours go when the dialog names nothing better; zero Remote: not known
 	MaxDuration time.Duration // of a call, from its answer; never zero
+	MaxSetup    time.Duration // from the INVITE to the answer; never zero
 	Relay       []string      // methods that pass within a dialog
 
 	SessionTimer dialog.SessionTimer
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, MaxDuration: c.MaxDuration}
-	if t.MaxDuration == 0 {
-		t.MaxDuration = DefaultMaxDuration
-	}
-	t.Relay = relayed(c.Relay)
+	t := &Trunk{Name: name, Realm: c.Realm}
+	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
+	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
+	t.Relay = c.Methods
 	t.SessionTimer = c.SessionTimer.timer()
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it

@@ -69,12 +69,14 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 		v.peer(path+".contact", t.Realm, contact, err)
 	}
 	v.notNegative(path+".max_duration", t.MaxDuration)
+	v.notNegative(path+".max_setup", t.MaxSetup)
 	v.country(path+".country", t.Country)
 	v.oneOf(path+".media", t.Media, "bypass", "relay", "rtpengine")
 	v.limits(path+".limits", t.Limits)
 	v.headers(path+".headers", t.Headers)
 	v.auth(path+".auth", t.Auth)
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
+	v.methods(path+".methods", t.Methods)
 }
 
 func (v *validator) overlap(inner, outer claim) {
@@ -107,8 +109,12 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.notNegative(path+".timers.no_answer", c.Timers.NoAnswer)
 	v.notNegative(path+".linger", c.Linger)
 	v.reroute(path+".reroute", c.Reroute)
+	if r := c.Redirect; r != nil && (r.Contacts < 0 || r.Contacts > MaxContacts) {
+		v.fault(path+".redirect.contacts", "%d: a call tries 1 to %d", r.Contacts, MaxContacts)
+	}
 	v.limits(path+".limits", c.Limits)
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
+	v.methods(path+".methods", c.Methods)
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
 	v.headers(path+".headers", c.Headers)

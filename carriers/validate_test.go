@@ -67,6 +67,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"contact by no socket":     {trunk(func(x *carriers.TrunkConfig) { x.Contact = "tls://127.0.11.5:5061" }), "trunks.pbx.contact: realm core has no tls listener for IPv4"},
 		"contact by bad scheme":    {trunk(func(x *carriers.TrunkConfig) { x.Contact = "sip://127.0.11.5:5061" }), `trunks.pbx.contact: unknown transport "sip"`},
 		"negative duration":        {trunk(func(x *carriers.TrunkConfig) { x.MaxDuration = -1 }), "trunks.pbx.max_duration: negative"},
+		"negative setup":           {trunk(func(x *carriers.TrunkConfig) { x.MaxSetup = -1 }), "trunks.pbx.max_setup: negative"},
 		"country in words":         {trunk(func(x *carriers.TrunkConfig) { x.Country = "france" }), "trunks.pbx.country: ISO 3166-1"},
 		"media of another kind":    {trunk(func(x *carriers.TrunkConfig) { x.Media = "proxy" }), `trunks.pbx.media: "proxy" is not one of: bypass, relay, rtpengine`},
 		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},
@@ -99,6 +100,9 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"session shorter than least": {carrier(func(x *carriers.CarrierConfig) {
 			x.SessionTimer = &carriers.SessionTimerConfig{Expires: 1, Min: 2, Refresher: "me"}
 		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: not one of"},
+		"method that is ours":       {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
+		"method that subscribes":    {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
+		"redirects too far":         {carrier(func(x *carriers.CarrierConfig) { x.Redirect = &carriers.RedirectConfig{Contacts: 21} }), "carriers.tc1.redirect.contacts: 1 to 20"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},
 		"route of nobody to nobody": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Trunk: "x"}, Targets: []carriers.TargetConfig{{Carrier: "y"}}}), "routes[0].match.trunk: no trunk \"x\"\nroutes[0].targets[0].carrier: no carrier \"y\""},

@@ -13,7 +13,7 @@ const (
 	Cancelled             // the caller's CANCEL
 	HungUp                // a BYE
 	NoACK                 // the caller never acknowledged the answer
-	Expired               // the longest duration was reached
+	Expired               // the longest setup or duration was reached
 	Operator              // somebody asked for it
 	Drained               // the node goes out of service
 	Fault                 // a defect of ours

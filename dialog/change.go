@@ -212,7 +212,7 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 		s.Interval.Min = least // our interval, not the other side's: it asks again
 		s.tell(Modified{Code: 500, RetryAfter: 1})
 	case s.State != Leaving:
-		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: m.Reasons, RetryAfter: m.RetryAfter})
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: s.given(m), RetryAfter: m.RetryAfter})
 	}
 }
 

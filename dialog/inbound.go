@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -191,7 +192,7 @@ func (s *step) cancelling(m *Message, from Path) {
 	if invite.Seq != First {
 		return // a re-INVITE takes its course (RFC 3261 §9.2 leaves it to us)
 	}
-	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: cloned(m.Reasons)}
+	c := Cause{Why: Cancelled, Code: 487, Q850: m.Q850(), Reasons: s.given(m)}
 	s.conclude(invite, Cause{Code: 487}) // its own Reason is no news to the caller
 	s.finish(c, true)
 }
@@ -346,7 +347,7 @@ func (s *step) request(m *Message, from Path) {
 			s.respond(t, r.Code, "", reply{Extra: r.Extra})
 			return
 		}
-		s.respond(t, 200, "", reply{Extra: s.capabilities()})
+		s.respond(t, 200, "", reply{Extra: s.Policy.Capabilities()})
 	default:
 		s.inform(d, m, from)
 	}
@@ -359,7 +360,7 @@ func (s *step) hungUp(d *Dialog, m *Message, from Path) {
 		return // it crossed our BYE: a dialog that is not the call
 	}
 	d.Left = true
-	c := Cause{Why: HungUp, Code: 480, Q850: m.Q850(), Reasons: cloned(m.Reasons)}
+	c := Cause{Why: HungUp, Code: cmp.Or(StatusOf(m.Q850()), 480), Q850: m.Q850(), Reasons: s.given(m)}
 	if t := s.invite(); t != nil && s.Side == In && t.state == proceeding {
 		s.conclude(t, Cause{Code: 487}) // a BYE within the early dialog: §15.1.2
 	}

@@ -80,7 +80,7 @@ func (s *step) inform(d *Dialog, m *Message, from Path) {
 	case s.State == Leaving || d.Left:
 		s.respond(t, 481, "", reply{})
 	case !s.Policy.relays(m.Method):
-		s.respond(t, unserved(m.Method), "", reply{Extra: s.capabilities()})
+		s.respond(t, unserved(m.Method), "", reply{Extra: s.Policy.Capabilities()})
 	case len(asked) > 0:
 		s.respond(t, 420, "", reply{Extra: Unsupported(asked).Extra})
 	case s.State < Answered || s.informing() > maxInfos:

@@ -38,7 +38,7 @@ func Optional(m *Message) bool {
 
 // UnsupportedMedia is the answer to a body that is neither.
 func UnsupportedMedia() Refusal {
-	return Refusal{Code: 415, Extra: []Header{{"Accept", "application/sdp, multipart/mixed"}}}
+	return Refusal{Code: 415, Extra: []Header{{"Accept", Accepted}}}
 }
 
 // inspect finds why a request within a dialog is refused, and leaves out what is

@@ -30,6 +30,7 @@ type Message struct {
 	MaxForwards int // -1: absent
 	RetryAfter  int // seconds; 0: none
 	Reasons     []string
+	others      int // values of Reason that are none
 	Body        Body
 
 	expires, minSE string // Session-Expires and Min-SE, as they came (RFC 4028)
@@ -91,7 +92,9 @@ func Read(m sip.Message) *Message {
 		case "min-se":
 			r.minSE = h.Value()
 		case "reason":
-			r.Reasons = appendList(r.Reasons, h.Value())
+			var others int
+			r.Reasons, others = wellFormed(r.Reasons, h.Value())
+			r.others += others
 		case "content-type":
 			r.Body.Type = h.Value()
 		}
@@ -172,20 +175,7 @@ func (m *Message) Caller() Party {
 
 // Q850 is the ITU-T cause that the Reason header fields give (RFC 3326 §2);
 // 0: none.
-func (m *Message) Q850() int {
-	for _, r := range m.Reasons {
-		protocol, params, _ := strings.Cut(r, ";")
-		if !strings.EqualFold(strings.TrimSpace(protocol), "Q.850") {
-			continue
-		}
-		if v, ok := param(";"+params, "cause"); ok {
-			if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 128 {
-				return n
-			}
-		}
-	}
-	return 0
-}
+func (m *Message) Q850() int { return causeIn(m.Reasons, "Q.850", 127) }
 
 // cloned shares no memory with the message.
 func cloned(list []string) []string {

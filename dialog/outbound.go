@@ -277,10 +277,16 @@ func (s *step) refused(t *Tx, m *Message) {
 	if m.Code == 422 {
 		s.MinSE = delta(m.minSE)
 	}
-	s.finish(Cause{
+	c := Cause{
 		Why: Rejected, Code: m.Code, Phrase: s.Marks.Phrase, Q850: m.Q850(),
-		Reasons: cloned(m.Reasons), RetryAfter: m.RetryAfter,
-	}, true)
+		Reasons: s.given(m), RetryAfter: m.RetryAfter,
+	}
+	if up := s.State != Leaving; m.redirects() && up {
+		s.finish(c, false)
+		s.tell(End{Cause: c, Contacts: m.contacts()})
+		return
+	}
+	s.finish(c, true)
 }
 
 // ackAgain answers a repeat of a refusal with the bytes of the first ACK (P3);

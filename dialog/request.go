@@ -210,7 +210,7 @@ func (s *step) toward(to Path, d *Dialog, method string, number uint32, seq uint
 	b = b.line("To", d.Peer)
 	b = b.line("Call-ID", s.CallID)
 	b = b.line("CSeq", cseq(number, method))
-	if method == "INVITE" || method == "UPDATE" {
+	if method == "INVITE" || method == "UPDATE" || method == "NOTIFY" { // of NOTIFY: RFC 6665
 		b = b.line("Contact", s.contact(to.Transport))
 		b = b.allow(s.Policy)
 	}
@@ -311,16 +311,4 @@ func (s *step) fallback(p Path) Path {
 		f.Remote, f.Transport = s.Policy.Contact.Remote, s.Policy.Contact.Transport
 	}
 	return f
-}
-
-// reasons are the Reason header fields of a cause (RFC 3326): those received, or
-// ours where there are none.
-func reasons(c Cause) (list []Header) {
-	for _, r := range c.Reasons {
-		list = append(list, Header{"Reason", r})
-	}
-	if list == nil && c.Q850 != 0 {
-		list = append(list, Header{"Reason", "Q.850;cause=" + itoa(c.Q850)})
-	}
-	return list
 }

@@ -19,9 +19,15 @@ const Methods = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE"
 // Options are the option tags of what we support.
 const Options = "100rel, timer"
 
-// capabilities tell what is understood (RFC 3261 §11.2).
-func (s *step) capabilities() []Header {
-	return []Header{{"Allow", s.Policy.Allow()}, {"Supported", Options}, {"Accept", "application/sdp"}}
+// Accepted are the kinds of body that we know how to pass.
+const Accepted = "application/sdp, multipart/mixed"
+
+// Capabilities tell what is understood: in the 200 to OPTIONS (RFC 3261 §11.2). No
+// coding is, and no language is preferred.
+func (p *Policy) Capabilities() []Header {
+	return []Header{
+		{"Allow", p.Allow()}, {"Supported", Options}, {"Accept", Accepted}, {"Accept-Encoding", "identity"}, {"Accept-Language", "*"},
+	}
 }
 
 // timestamp is what a 100 copies of its request (RFC 3261 §8.2.6.1).

@@ -111,4 +111,7 @@ type Informed struct {
 type Refer struct{ To string }
 
 // End says that a leg is over, or tells one to be over. A leg says it once.
-type End struct{ Cause Cause }
+type End struct {
+	Cause    Cause
+	Contacts []string // URIs where a redirection says that the callee may be had, the best first
+}

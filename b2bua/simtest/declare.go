@@ -65,12 +65,14 @@ func (s *Stage) trunk(o options) error {
 		switch key {
 		case "max_duration":
 			t.MaxDuration, err = time.ParseDuration(value)
+		case "max_setup":
+			t.MaxSetup, err = time.ParseDuration(value)
 		case "contact":
 			t.Contact = value
 		case "session_timer":
 			t.SessionTimer, err = sessionTimer(value)
 		case "relay":
-			t.Relay = strings.Split(value, ",")
+			t.Methods = strings.Split(value, ",")
 		case "transport":
 			p.transport, err = transport(value)
 		default:
@@ -109,7 +111,10 @@ func (s *Stage) carrier(o options) error {
 		case "session_timer":
 			c.SessionTimer, err = sessionTimer(value)
 		case "relay":
-			c.Relay = strings.Split(value, ",")
+			c.Methods = strings.Split(value, ",")
+		case "redirect":
+			c.Redirect = &carriers.RedirectConfig{}
+			c.Redirect.Contacts, err = strconv.Atoi(value)
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":

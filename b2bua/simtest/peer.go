@@ -290,7 +290,7 @@ func (p *Peer) response(code, method string, o options) (*talk, message, error) 
 	m.add("To", to)
 	m.add("Call-ID", t.id)
 	m.add("CSeq", strconv.Itoa(r.cseq())+" "+method)
-	if (method == "INVITE" && n > 100 || method == "UPDATE") && n < 300 {
+	if (method == "INVITE" && n > 100 || method == "UPDATE") && n < 300 || n/100 == 3 && o.or("contact", "") != "" {
 		p.contact(&m, t, o)
 	}
 	if n := o.or("rel", ""); n != "" {

@@ -32,12 +32,16 @@ func (s *Stage) Record() string {
 			if a.NotSent {
 				b.WriteString(" not_sent")
 			}
+			b.WriteString(number(" redirected_by", a.RedirectedBy))
 			if a.Text != "" {
 				fmt.Fprintf(&b, " text=%q", a.Text)
 			}
 			b.WriteString("\n")
 			for _, reason := range a.Reason {
 				fmt.Fprintf(&b, "    reason %s\n", reason)
+			}
+			for _, s := range a.Skipped {
+				fmt.Fprintf(&b, "    skipped %s %s\n", s.Contact, s.Reason)
 			}
 		}
 	}

@@ -180,7 +180,8 @@ func (d *decoder) list(n ast.Node, v reflect.Value, path keyPath, at position) {
 	switch n := n.(type) {
 	case nil, *ast.NullNode:
 	case *ast.SequenceNode:
-		if len(n.Values) == 0 { // empty and absent are the same
+		if len(n.Values) == 0 { // empty and absent are the same, but where there is a default
+			v.SetZero()
 			return
 		}
 		v.Set(reflect.MakeSlice(v.Type(), len(n.Values), len(n.Values)))

@@ -89,6 +89,12 @@ func (unprofiled) CarrierPolicy(string, string) *dialog.Policy { return nil }
 // Rerouter is b2bua.Profiles.
 func (unprofiled) Rerouter(string) b2bua.Rerouter { return nil }
 
+// Contacts is b2bua.Redirects.
+func (unprofiled) Contacts(string) int { return 0 }
+
+// Redirect is b2bua.Redirects.
+func (unprofiled) Redirect(string, string, string) (b2bua.Target, bool) { return b2bua.Target{}, false }
+
 // appendJSON writes a value with the fields in the order of their declaration, without
 // those that are not set: bytes as the text that they are, states by their names.
 func appendJSON(b *bytes.Buffer, v reflect.Value) {

@@ -30,6 +30,9 @@ type attempt struct {
 	Cause    string `json:"cause"`
 	Absorbed int    `json:"absorbed"`
 	Late     bool   `json:"answered_after_cancel"`
+
+	RedirectedBy int   `json:"redirected_by"`
+	Skipped      []any `json:"skipped_contacts"`
 }
 
 // records waits until the file has n records, and fails if it has more.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -26,6 +27,27 @@ func TestSessionTimers(t *testing.T) {
 	t.Parallel()
 	b := open(t, 242, plan{tc1: "session_timer: {expires: 15m}"})
 	played(t, b, "uac_timer.xml", "uas_timer.xml")
+}
+
+// A carrier redirects to a gateway of another one, and to nobody's: the first is called,
+// with the number of the contact (RFC 3261 §8.1.3.4).
+func TestRedirectionIsFollowed(t *testing.T) {
+	t.Parallel()
+	b := open(t, 243, plan{tc1: "redirect: {contacts: 2}"})
+	first := b.carrierAt(tc1, "uas_redirect.xml", []string{"CONTACT", b.at(tc2)})
+	second := b.carrierAt(tc2, "uas.xml", nil)
+	call := b.callerTo(number, "uac.xml", nil, "-d", "200")
+	call.finish(patience)
+	second.finish(patience)
+	first.finish(patience)
+	r := b.record()
+	if r.Result != "answered" || len(r.Attempts) != 2 || r.tried()["tc1"] != 302 || r.tried()["tc2"] != 200 ||
+		r.Attempts[1].RedirectedBy != 1 || len(r.Attempts[0].Skipped) != 1 {
+		t.Errorf("record: %+v", r)
+	}
+	if got := second.received(); len(got) == 0 || !strings.HasPrefix(got[0], "INVITE sip:+33700@") {
+		t.Errorf("tc2 was sent %q", got)
+	}
 }
 
 // played makes one call by scenarios of its own, which the caller ends.
