@@ -33,6 +33,11 @@ type WriterOptions struct {
 	// when the unit is lost or the writer closed. Nil: they are gone.
 	Spool func(id string, detail []byte)
 
+	// Keep takes the ends, when the writer is closed, of calls that the store still
+	// takes for live: who owns the unit next makes a record of them, unless it is
+	// told the end before. Nil: Spool takes their details.
+	Keep func(Ending)
+
 	// Backlog is how many ended calls that the store has never heard of are kept
 	// for it; 50,000 if zero. All else that is kept is bounded by the live calls.
 	Backlog int
@@ -347,8 +352,13 @@ func (w *Writer) Close(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	tell(waiters, ErrUnprotected)
-	for _, e := range left.dirty {
-		if e.ends {
+	for id, e := range left.dirty {
+		_, known := left.stored[id]
+		switch {
+		case !e.ends:
+		case known && w.o.Keep != nil:
+			w.o.Keep(Ending{e.item, e.detail})
+		default:
 			w.spool(e)
 		}
 	}

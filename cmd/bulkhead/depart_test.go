@@ -137,14 +137,18 @@ func TestADrainEndsWhenAPeerComes(t *testing.T) {
 	}
 }
 
-// rings lets the carrier answer the INVITE with 180.
-func rings(t *testing.T, u *unit, carrier *net.UDPConn) {
+// rings lets the carrier answer the INVITE, which it returns, with 180.
+func rings(t *testing.T, u *unit, carrier *net.UDPConn) (invite string) {
 	t.Helper()
-	invite := said(carrier, 5*time.Second, "INVITE")
-	if invite == "" {
+	if invite = said(carrier, 5*time.Second, "INVITE"); invite == "" {
 		t.Fatal("no INVITE")
 	}
-	lines := []string{"SIP/2.0 180 Ringing"}
+	replies(u, carrier, invite, "180 Ringing")
+	return invite
+}
+
+func replies(u *unit, carrier *net.UDPConn, invite, status string) {
+	lines := []string{"SIP/2.0 " + status}
 	for _, l := range strings.Split(invite, "\r\n") {
 		for _, h := range []string{"Via:", "From:", "Call-ID:", "CSeq:"} {
 			if strings.HasPrefix(l, h) {

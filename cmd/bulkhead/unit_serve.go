@@ -30,13 +30,14 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 	writer := storage.NewWriter(u.store, storage.WriterOptions{
 		Node: u.config.Node, Epoch: epoch, Wait: u.config.State.Wait,
 		Live:  func(each func(storage.Item)) { b.engine.Live(each) },
-		Spool: u.spool,
+		Spool: u.spool, Keep: u.keep,
 		Watch: storage.Watch{
 			Fenced:   fenced,
 			Degraded: func(is bool) { log.Warn("calls unprotected", zap.Bool("degraded", is)) },
 			Lost:     func(calls int) { log.Warn("the store had lost the calls; written again", zap.Int("calls", calls)) },
 		},
 	})
+	u.tellEnds(ctx, epoch)
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
 	if b, err = newBorder(u.config, s, u.key, discard{}, keeper, hold.speaks, u.claim.present, log, observer); err != nil {

@@ -21,6 +21,7 @@ import (
 type failing struct {
 	*storage.Memory
 	renew atomic.Pointer[error]
+	write atomic.Pointer[error]
 	scan  atomic.Int32 // so many times more
 	scans atomic.Int32
 	asked chan struct{}
@@ -43,6 +44,13 @@ func (f *failing) Renew(ctx context.Context, epoch uint64, ttl time.Duration) er
 		return *err
 	}
 	return f.Memory.Renew(ctx, epoch, ttl)
+}
+
+func (f *failing) Write(ctx context.Context, epoch uint64, b storage.Batch) error {
+	if err := f.write.Load(); err != nil {
+		return *err
+	}
+	return f.Memory.Write(ctx, epoch, b)
 }
 
 func (f *failing) Scan(ctx context.Context, each func(storage.Item) error) error {
