@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 )
 
@@ -37,12 +38,15 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// quiet is for what wants a machine to itself: a thousand calls through a fault, whose
-// peers run out of patience on a processor that others use.
+// quiet is called by tests that want a machine to themselves. deploy/test runs them
+// first, by names that it has listed, and then leaves them out.
 func quiet(t *testing.T) {
 	t.Helper()
-	if os.Getenv("BULKHEAD_PAIR") == "" {
-		t.Skip("wants a machine to itself: deploy/test --pair")
+	if list := os.Getenv("BULKHEAD_ALONE"); list != "" && !regexp.MustCompile(list).MatchString(t.Name()) {
+		t.Fatalf("deploy/test does not know of it: its list is %s", list)
+	}
+	if os.Getenv("BULKHEAD_BESIDE") != "" {
+		t.Skip("has run already, alone on the machine")
 	}
 }
 
