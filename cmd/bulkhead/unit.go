@@ -163,6 +163,9 @@ func (u *unit) run(ctx context.Context) error {
 		}
 		u.log.Error("unit given up", zap.Error(err))
 		u.nodes.ready(false)
+		if errors.Is(err, storage.ErrFenced) {
+			u.namesake(ctx)
+		}
 		// Whatever it was, it may last; and who was fenced lets the other go first.
 		select {
 		case <-time.After(givenUp):
@@ -170,6 +173,17 @@ func (u *unit) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// namesake tells of another process that has taken the unit under the name of this
+// node: the two would take it from each other for ever.
+func (u *unit) namesake(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeFor)
+	defer cancel()
+	if o, err := u.store.Owner(ctx); err == nil && o.Node == u.config.Node {
+		u.log.Error("another process has taken the unit under the name of this node: give each a `node:` of its own",
+			zap.String("node", o.Node), zap.Uint64("its epoch", o.Epoch))
+	}
 }
 
 // turn waits until the unit is ours and serves it until it is not. Who follows an

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"bulkhead/storage"
 	"bulkhead/storage/storagetest"
@@ -238,4 +240,24 @@ func TestAUnitWaitsForItsStore(t *testing.T) {
 	server.Freeze()
 	stop() // does not wait for the store for long
 	server.Thaw()
+}
+
+// Two nodes of one name take the unit from each other, and say what is wrong.
+func TestTwoNodesOfOneName(t *testing.T) {
+	store := newFailing()
+	lines, seen := observer.New(zap.ErrorLevel)
+	u, _, _, _ := calling(t, "", store, time.Second)
+	u.log = zap.New(lines)
+	runs(t, u)
+	storagetest.Eventually(t, "the first serves", func() bool { return store.scans.Load() == 1 })
+	other, _, _, _ := calling(t, "", store, time.Second)
+	runs(t, other)
+	storagetest.Eventually(t, "the first says what is wrong", func() bool {
+		for _, l := range seen.All() {
+			if strings.Contains(l.Message, "under the name of this node") && l.ContextMap()["node"] == "a" {
+				return true
+			}
+		}
+		return false
+	})
 }
