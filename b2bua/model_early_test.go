@@ -20,7 +20,7 @@ func (l *legSeen) described(s *seen, tag int, t *text) bool {
 // updates holds an UPDATE of ours to a carrier that has not answered to §5.1, and to the
 // route set of its early dialog.
 func (l *legSeen) updates(s *seen, a dialog.Send, t *text) string {
-	if a.Repeat || s.before.leg(a.Leg).State >= dialog.Answered {
+	if a.Repeat || l.Final != 0 {
 		return ""
 	}
 	tag := slices.Index(tags[:], t.msg.ToTag)

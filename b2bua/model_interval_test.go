@@ -1,6 +1,11 @@
 package b2bua
 
-import "bulkhead/dialog"
+import (
+	"strings"
+	"time"
+
+	"bulkhead/dialog"
+)
 
 // refreshed holds session timers to RFC 4028 §10 and to the bulkhead: a session that
 // expires is ended on both sides, one that is to be refreshed is, and what comes of it
@@ -34,8 +39,54 @@ func (o *observer) refreshed(s *seen) string {
 				if m.msg.Code == 491 && byteAt(t, txState) < 3 && after.Again.IsZero() {
 					return "RFC 3261 §14.1: nothing follows a 491"
 				}
+				if t.Offer && byteAt(t, txState) < 3 && m.msg.Code == 200 && !m.msg.Body.Empty() {
+					return o.described(s)
+				}
 				return o.contained(s)
 			}
+		}
+	}
+	return ""
+}
+
+// described checks that what a peer describes in answer to a change of our own is shown to
+// the other side, now or when nothing else is under way there, unless it was before.
+func (o *observer) described(s *seen) string {
+	other := s.after.facing(s.after.leg(s.move.leg))
+	shown := o.Trunk.Origin
+	if other.ID.Leg > 0 {
+		shown = o.Out[other.ID.Leg-1].Origin
+	}
+	told := !other.Reliable.Owed.Empty() || other.Change.Ours
+	ours := s.before.leg(s.move.leg).Reliable.Unasked < 2
+	if other.State != dialog.Leaving && !told && ours && shown.Port != portOf(s.move.msg.Body.Data) {
+		return "RFC 3264 §8: a new description in the answer to a refresh is told nobody"
+	}
+	return ""
+}
+
+// portOf tells one description of the model's from another.
+func portOf(body []byte) string {
+	_, after, _ := strings.Cut(string(body), "m=audio ")
+	port, _, _ := strings.Cut(after, " ")
+	return port
+}
+
+// askedAgain checks that a change which asks for too short an interval is asked once more
+// before anybody hears of it (RFC 4028 §7.3).
+func (o *observer) askedAgain(s *seen) string {
+	m := s.move
+	if m.kind != says || !m.change || m.msg.Code != 422 {
+		return ""
+	}
+	before, after := s.before.leg(m.leg), s.after.leg(m.leg)
+	if before.State != dialog.Confirmed || before.Change.Again || before.Interval.Min >= time.Hour || before.Interval.Length >= time.Hour {
+		return ""
+	}
+	for _, t := range before.Tx {
+		if before.Change.Ours && !before.Change.Early && t.Seq == before.Change.Seq && t.CSeq == m.msg.CSeq && t.Method == m.msg.Method && byteAt(t, txState) < 3 &&
+			(!after.Change.Ours || after.Change.Seq == before.Change.Seq) {
+			return "RFC 4028 §7.3: a change is not asked again after a 422"
 		}
 	}
 	return ""

@@ -262,6 +262,7 @@ func (x *explorer) changeMoves(list []move, leg uint8, c changeSeen) []move {
 		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.replyWith(code, tag, body, extra)})
 	}
 	if x.timers {
+		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.reply(501, tag, "")})
 		list = append(list, move{leg: leg, tag: tag, change: true, msg: t.replyWith(422, tag, "", "Min-SE: 3600\r\n")})
 	}
 	return list

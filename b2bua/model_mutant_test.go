@@ -230,6 +230,16 @@ var mutants = []mutant{
 		"RFC 4028 §7.4: no refresh", "session timers",
 	},
 	{
+		"a new description in the answer to a refresh is nobody's news", "dialog/own.go",
+		"unasked < toAndFro:", "unasked > toAndFro:",
+		"RFC 3264 §8: a new description in the answer to a refresh is told nobody", "session timers",
+	},
+	{
+		"a change that asked for too short an interval is refused", "dialog/change.go",
+		"!change.Again && s.tooShort(m):", "change.Again && s.tooShort(m):",
+		"RFC 4028 §7.3: a change is not asked again after a 422", "session timers and changes, far",
+	},
+	{
 		"the record forgets when a session expires", "dialog/encode.go",
 		"\tc.Time(&i.Expires)\n", "",
 		"P9", "session timers",

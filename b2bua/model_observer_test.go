@@ -83,6 +83,7 @@ type changeSeen struct {
 type originSeen struct {
 	ID, Version uint64
 	Rest        uint64 // hash of all else
+	Port        string // of the description
 }
 
 // seen is one step of the call: what it was given and what it did.
@@ -143,6 +144,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.refreshed(s); v != "" {
+		return v
+	}
+	if v := o.askedAgain(s); v != "" {
 		return v
 	}
 	if v := o.early(s); v != "" {
@@ -646,6 +650,7 @@ func (o *originSeen) check(t *text) string {
 	h := hashing{}
 	h.text(rest)
 	now.Rest = h.h
+	now.Port = portOf(t.msg.Body.Data)
 	switch {
 	case o.Version == 0 || now == *o:
 	case now.ID != o.ID:

@@ -190,6 +190,8 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.flag(l.Change.Early)
 	h.bytes(l.Change.Offer.Data)
 	h.flag(r.Changed)
+	h.flag(l.Change.Again)
+	h.num(uint64(r.Unasked))
 	h.bytes(r.Said.Data)
 	return h.h
 }
@@ -227,8 +229,8 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Interval](), "Length Us Refresh Expires Min Wish Body"},
-		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed Changed Said"},
-		{reflect.TypeFor[dialog.Change](), "Seq Ours Early Offer"},
+		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed Changed Said Unasked"},
+		{reflect.TypeFor[dialog.Change](), "Seq Ours Early Offer Again"},
 	} {
 		got := ""
 		for i := range known.of.NumField() {

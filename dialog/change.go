@@ -9,6 +9,7 @@ type Change struct {
 	Ours  bool
 	Early bool // it began before the answer
 	Offer Body // that it brings
+	Again bool // it has been asked once more, for a longer session interval
 }
 
 // change takes a re-INVITE or UPDATE of the peer's.
@@ -64,6 +65,9 @@ func (d *Dialog) retarget(m *Message) {
 func (s *step) modified(ev Modified) {
 	t := s.changing()
 	if t == nil || s.Change.Ours {
+		if ev.Code < 300 { // who has asked for it is gone: what the other side describes now, the peer is to be shown
+			s.owe(Modify{Body: ev.Body, Unasked: 1})
+		}
 		return
 	}
 	change := s.Change
@@ -108,6 +112,10 @@ func (l *Leg) changing() *Tx {
 // modify asks the peer for the change that the other side wants.
 func (s *step) modify(ev Modify) {
 	d := s.current()
+	if ev.Unasked > 0 {
+		s.owe(ev)
+		return
+	}
 	if s.State == Leaving {
 		return // the other side hears of the End
 	}
@@ -140,6 +148,7 @@ func (s *step) changed(t *Tx, m *Message) {
 		return
 	}
 	d.retarget(m)
+	s.said(change.Offer)
 	if change.Early {
 		s.agreedEarly(d, change, m)
 		return
@@ -158,7 +167,7 @@ func (s *step) changed(t *Tx, m *Message) {
 	}
 	switch {
 	case t.Own:
-		s.ownDone(t, m)
+		s.ownDone(t, change, m)
 	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
 	}
@@ -169,6 +178,7 @@ func (s *step) acknowledgeChange(d *Dialog, t *Tx, body Body) {
 	s.number()
 	t.Last, t.Path = s.within(d, "ACK", t.CSeq, s.Seq, nil, body)
 	d.Offer = Body{}
+	s.said(body)
 	s.send(nil, "ACK", 0, t.Path, s.fallback(t.Path), t.Last, false)
 }
 
@@ -193,8 +203,9 @@ func (s *step) answeredAgain(t *Tx, m *Message) {
 // changeRefused is a final response of 300 or above to a change of ours. 408 and
 // 481 say that the peer has no such call (RFC 3261 §12.2.1.2).
 func (s *step) changeRefused(t *Tx, m *Message) {
-	if s.Change.Ours && s.Change.Seq == t.Seq {
-		if s.Change.Early {
+	change := s.Change
+	if change.Ours && change.Seq == t.Seq {
+		if change.Early {
 			s.unchangedEarly(m, m.Code)
 			return
 		}
@@ -204,13 +215,14 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 		s.changeLost(Cause{Why: PeerLost, Code: m.Code, Q850: 102})
 		return
 	}
-	least := delta(m.minSE)
-	switch {
+	switch d := s.dialogOf(t); {
+	case s.State != Leaving && d != nil && !change.Again && s.tooShort(m):
+		s.ask(d, t.Method, change.Offer).Own = t.Own
+		s.Change.Again = true
 	case t.Own:
-		s.ownDone(t, m)
-	case s.State != Leaving && m.Code == 422 && least > 0:
-		s.Interval.Min = least // our interval, not the other side's: it asks again
-		s.tell(Modified{Code: 500, RetryAfter: 1})
+		s.ownDone(t, change, m)
+	case s.State != Leaving && m.Code == 422:
+		s.tell(Modified{Code: 500, RetryAfter: 1}) // our interval, not the other side's
 	case s.State != Leaving:
 		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: s.given(m), RetryAfter: m.RetryAfter})
 	}

@@ -43,6 +43,8 @@ func (l *Leg) Fields(c *Coder) {
 		l.Change.Offer.Fields(c)
 		c.Flag(&l.Reliable.Changed)
 		l.Reliable.Said.Fields(c)
+		Int(c, &l.Reliable.Unasked)
+		c.Flag(&l.Change.Again)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

@@ -193,6 +193,18 @@ func (s *step) refresh() {
 	}
 }
 
+// tooShort is a 422 to a change of the session that asked for a shorter interval than the
+// peer accepts (RFC 4028 §7.3): ours is as long from now on.
+func (s *step) tooShort(m *Message) bool {
+	least := delta(m.minSE)
+	if m.Code != 422 || len(s.wishes()) == 0 ||
+		least <= max(s.Interval.Length, s.Interval.Min, s.Policy.SessionTimer.Expires, s.Policy.SessionTimer.min()) {
+		return false
+	}
+	s.Interval.Min = least
+	return true
+}
+
 // refreshLater tries again, unless the session is over by then.
 func (s *step) refreshLater(wait time.Duration) { s.Interval.Refresh = s.now.Add(wait) }
 

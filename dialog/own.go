@@ -25,7 +25,6 @@ func (s *step) ask(d *Dialog, method string, body Body) *Tx {
 		wishes = nil // the INVITE asks for the session timer
 	}
 	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, wishes, body)
-	s.said(body)
 	t.Offer = !body.Empty()
 	t.Every, t.Repeat = 0, never
 	s.start(t)
@@ -36,7 +35,7 @@ func (s *step) ask(d *Dialog, method string, body Body) *Tx {
 
 // settleUp shows the caller, as soon as no change is under way, the description that it
 // has yet to be shown: what it was given reliably was another carrier's (RFC 3261
-// §13.2.1). Its answer is no news to the carrier, which has the caller's offer already.
+// §13.2.1). And either peer what the other has described unasked.
 func (s *step) settleUp() {
 	d := s.current()
 	if s.Reliable.Owed.Empty() || s.State != Confirmed || s.Change.Seq != 0 || !s.Again.IsZero() || d == nil {
@@ -45,17 +44,40 @@ func (s *step) settleUp() {
 	s.own(d, s.Reliable.Owed)
 }
 
+// toAndFro is how often what a peer describes in answer to a change of our own may make the
+// other side describe something new in its turn: peers that never agree are left alone.
+const toAndFro = 2
+
+// owe keeps a description of the other side's that the peer has yet to be shown, unless
+// it was shown it last.
+func (s *step) owe(ev Modify) {
+	if s.State != Leaving && !ev.Body.Empty() && !s.shown(ev.Body) {
+		s.Reliable.Owed, s.Reliable.Unasked = ev.Body, ev.Unasked
+	}
+}
+
 // ownDone is the final response to a change of our own. A peer that had a change
-// under way itself is asked again when the bands of RFC 3261 §14.1 say.
-func (s *step) ownDone(t *Tx, m *Message) {
-	switch {
-	case s.State == Leaving:
-	case m.Code == 491:
+// under way itself is asked again when the bands of RFC 3261 §14.1 say. What it
+// describes in its answer may be new (RFC 3264 §8): then the other side is to be shown it.
+func (s *step) ownDone(t *Tx, c Change, m *Message) {
+	r := &s.Reliable
+	owed, unasked := !r.Owed.Empty() && sum(r.Owed) == sum(c.Offer), uint8(0)
+	if s.State == Leaving {
+		return
+	}
+	if m.Code == 491 {
 		s.Again = s.now.Add(s.glare())
-	case !s.Reliable.Owed.Empty():
-		s.Reliable.Owed = Body{}
-	case m.Code >= 300:
+		return
+	}
+	if owed {
+		unasked = r.Unasked
+		r.Owed, r.Unasked = Body{}, 0
+	}
+	switch {
+	case m.Code >= 300 && !owed:
 		s.refreshRefused(t, m)
+	case m.Code < 300 && !m.Body.Empty() && !c.Offer.Empty() && unasked < toAndFro:
+		s.tell(Modify{Method: "UPDATE", Body: m.Body, Unasked: unasked + 1})
 	}
 }
 

@@ -29,9 +29,10 @@ type Reliable struct {
 	// What is to be said when the PRACK has come; Code 0: nothing.
 	Progress Progress
 	Answer   Answer
-	Owed     Body // a description that the caller has yet to be shown: another one holds
-	Changed  bool // by UPDATE or PRACK: what was given, responses to the INVITE do not say again
-	Said     Body // what the caller describes since then
+	Owed     Body  // a description that the caller has yet to be shown: another one holds
+	Changed  bool  // by UPDATE or PRACK: what was given, responses to the INVITE do not say again
+	Said     Body  // what the caller describes since then
+	Unasked  uint8 // of Owed: see Modify
 }
 
 // extentOf reads Require and Supported of an INVITE.
@@ -235,7 +236,7 @@ func (s *step) allowed(b Body) Body {
 	case b.Empty() || s.Reliable.Given == 0:
 		return b
 	case sum(b) != s.Reliable.Given:
-		s.Reliable.Owed = b
+		s.Reliable.Owed, s.Reliable.Unasked = b, 0
 		return Body{}
 	}
 	s.Reliable.Owed = Body{}

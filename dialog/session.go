@@ -22,20 +22,11 @@ func (s *step) described(b Body) Body {
 		return b
 	}
 	var few [2]span
-	found := descriptions(few[:0], b, 0, nesting)
-	origins := found[:0] // where the o= lines are
-	h := fnv.New64a()
-	for _, p := range found {
-		if before, after, ok := cutOrigin(b.Data[p.from:p.to]); ok {
-			h.Write(before)
-			h.Write(after)
-			origins = append(origins, span{p.from + len(before), p.to - len(after)})
-		}
-	}
+	origins, sum := originsOf(few[:0], b)
 	if len(origins) == 0 {
 		return b
 	}
-	if sum := h.Sum64(); sum != s.Session.Hash || s.Session.Version == 0 {
+	if sum != s.Session.Hash || s.Session.Version == 0 {
 		s.Session.Hash = sum
 		s.Session.Version++
 	}
@@ -45,6 +36,27 @@ func (s *step) described(b Body) Body {
 		at = o.to
 	}
 	return Body{Type: b.Type, Data: append(data, b.Data[at:]...)}
+}
+
+// originsOf finds the o= lines of a body, and a hash of what else its descriptions say.
+func originsOf(few []span, b Body) (origins []span, sum uint64) {
+	found := descriptions(few, b, 0, nesting)
+	origins = found[:0]
+	h := fnv.New64a()
+	for _, p := range found {
+		if before, after, ok := cutOrigin(b.Data[p.from:p.to]); ok {
+			h.Write(before)
+			h.Write(after)
+			origins = append(origins, span{p.from + len(before), p.to - len(after)})
+		}
+	}
+	return origins, h.Sum64()
+}
+
+// shown says that a description is the one that the peer was shown last.
+func (l *Leg) shown(b Body) bool {
+	_, sum := originsOf(nil, b)
+	return l.Session.Version != 0 && sum == l.Session.Hash
 }
 
 // origin writes the o= line of this leg (RFC 4566 §5.2).

@@ -77,6 +77,10 @@ type Confirm struct {
 type Modify struct {
 	Method string // INVITE or UPDATE
 	Body   Body
+
+	// Unasked says that no request waits for the answer: the peer has described something
+	// new in answer to a change of our own. It counts how often that has gone to and fro.
+	Unasked uint8
 }
 
 // Modified is the final answer to a Modify.
