@@ -263,6 +263,9 @@ func (s *step) confirm(ev Confirm) {
 	if d == nil || s.State == Leaving {
 		return
 	}
+	if ev.Body.Empty() { // the offer of a 2xx has its answer in the ACK (RFC 3261 §13.2.2.4), if only this one
+		ev.Body = decline(d.Offer)
+	}
 	if s.State == Answered && d.Ack == nil {
 		s.State = Confirmed
 		s.acknowledge(d, ev.Body)

@@ -343,6 +343,10 @@ func (s *step) request(m *Message, from Path) {
 		s.pracked(m, from)
 	case "OPTIONS":
 		t := s.accept(m, from, server)
+		if s.State == Leaving || d.Left {
+			s.respond(t, 481, "", reply{}) // who audits its calls by OPTIONS is to hear that this one is over
+			return
+		}
 		if r, ok := inspect(m); ok {
 			s.respond(t, r.Code, "", reply{Extra: r.Extra})
 			return
