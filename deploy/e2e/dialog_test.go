@@ -21,6 +21,15 @@ func TestReliableProvisionals(t *testing.T) {
 	played(t, b, "uac_prack.xml", "uas_prack.xml")
 }
 
+// The session is changed twice before the answer: an offer in the caller's PRACK
+// reaches the carrier in an UPDATE, and the carrier's own UPDATE the caller (RFC 3262 §5,
+// RFC 3311). What the answer holds has been said by then.
+func TestEarlyChanges(t *testing.T) {
+	t.Parallel()
+	b := open(t, 249, plan{})
+	played(t, b, "uac_early.xml", "uas_early.xml")
+}
+
 // Each leg has a session timer of its own: the caller refreshes its own by UPDATE, and
 // the carrier hears nothing of that (RFC 4028).
 func TestSessionTimers(t *testing.T) {
