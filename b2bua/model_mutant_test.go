@@ -282,7 +282,7 @@ var mutants = []mutant{
 	},
 	{
 		"who hangs up without a reason leaves none", "dialog/reason.go",
-		"return cmp.Or(CauseOf(code), 16)", "return CauseOf(code)",
+		"return cmp.Or(CauseOf(code), 16)", "return cmp.Or(CauseOf(code), 0)",
 		"RFC 6432: 0 causes of Q.850", "one hostile carrier",
 	},
 	{
