@@ -296,6 +296,16 @@ var mutants = []mutant{
 		"RFC 6432: 2 causes of Q.850", "redirections",
 	},
 	{
+		"a carrier that is to be stayed with is left", "b2bua/hunt.go",
+		"if tried > 0 && c.Out[tried-1].Stays() ||", "if",
+		"R21: a carrier is left after its early media", "early media and a takeover",
+	},
+	{
+		"the record forgets that the caller has heard a carrier", "dialog/encode.go",
+		"\t\tc.Time(&l.Marks.Media)\n", "",
+		"P9", "early media and a takeover",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

@@ -39,6 +39,8 @@ func (l *Leg) Fields(c *Coder) {
 		c.Time(&l.Again)
 		l.Interval.fields(c)
 		Int(c, &l.MinSE)
+		c.String(&l.Reliable.Progress.EarlyMedia)
+		c.Time(&l.Marks.Media)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

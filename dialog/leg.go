@@ -87,6 +87,8 @@ type Marks struct {
 	Q850     int
 	Absorbed int  // messages dealt with on this leg after they mattered
 	Late     bool // answered after we had given it up
+
+	Media time.Time // first early media of an outbound leg: a provisional with a body
 }
 
 // Dialog is one dialog of a leg (RFC 3261 §12), confirmed or early.

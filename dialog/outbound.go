@@ -91,7 +91,10 @@ func (s *step) provisional(t *Tx, m *Message) {
 		s.State = Early
 	}
 	if s.news(m, body) {
-		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely})
+		if s.Marks.Media.IsZero() && !body.Empty() {
+			s.Marks.Media = s.now
+		}
+		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely, EarlyMedia: s.Policy.earlyMedia(m)})
 	} else {
 		s.drop(DropAbsorbed, m)
 	}
@@ -114,6 +117,7 @@ func (s *step) news(m *Message, body Body) bool {
 	h := fnv.New64a()
 	h.Write([]byte{byte(m.Code)})
 	h.Write(body.Data)
+	h.Write([]byte(s.Policy.earlyMedia(m)))
 	shown := h.Sum64()
 	d := s.dialog(m.ToTag)
 	if d == nil {

@@ -118,6 +118,9 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	for _, h := range s.wishes() {
 		b = b.line(h.Name, h.Value)
 	}
+	for _, h := range s.Policy.ofEarlyMedia(setup.EarlyMedia) {
+		b = b.line(h.Name, h.Value)
+	}
 	b = b.agent("User-Agent", s.Policy.Agent)
 	for _, h := range setup.Headers {
 		b = b.line(h.Name, h.Value)
