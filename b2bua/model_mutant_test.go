@@ -306,6 +306,21 @@ var mutants = []mutant{
 		"P9", "early media and a takeover",
 	},
 	{
+		"a carrier's 199 is passed on", "dialog/outbound.go",
+		"m.Code >= 180 && m.Code != 199", "m.Code >= 180",
+		"RFC 6228 §6: a 199 to the trunk", "forks that end",
+	},
+	{
+		"a dialog that has ended by 199 goes on", "dialog/outbound.go",
+		"\t\td.Left = true // its carrier has one dialog less; the caller has but one with us\n", "",
+		"P2: leg 1 is lost", "forks that end",
+	},
+	{
+		"a 2xx after a 199 is no dialog", "dialog/outbound.go",
+		"d.Early, d.Left = false, false //", "d.Early = false //",
+		"P8: a record while a dialog is up", "forks that end",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

@@ -46,10 +46,11 @@ type trunkSeen struct {
 type legSeen struct {
 	Invite, Cancel uint32
 	Provisional    bool
-	Final          int  // class of the first final response delivered: 0, 2, 3
-	Lost           bool // failed over, cancelled, refused or ended
-	Media          bool // it has sent early media while it was alive
-	Gone           bool // the INVITE could not be sent or nothing is kept of it any more
+	Final          int             // class of the first final response delivered: 0, 2, 3
+	Lost           bool            // failed over, cancelled, refused or ended
+	Ended          [len(tags)]bool // early dialogs, by 199
+	Media          bool            // it has sent early media while it was alive
+	Gone           bool            // the INVITE could not be sent or nothing is kept of it any more
 	Ends           uint8
 	Refusals       [len(tags)]uint32 // texts of the ACKs of non-2xx finals
 	Dialogs        [len(tags)]dialogSeen
@@ -118,6 +119,9 @@ func (o *observer) check(x *texts, s *seen) string {
 			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
 		case Drop, Save, Skip:
 		}
+	}
+	if v := o.forked(s); v != "" {
+		return v
 	}
 	if v := o.heard(s); v != "" {
 		return v

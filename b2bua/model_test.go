@@ -487,7 +487,7 @@ var (
 		{code: 180, tag: 2, rseq: "7"}, {code: 200, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 503, tag: 1},
 	}
 	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
-	heard = []word{{code: 180, tag: 1}, {code: 183, tag: 2, body: "2001"}, {code: 200, tag: 2, body: "2001"}, {code: 503, tag: 1}}
+	heard = []word{{code: 180, tag: 1}, {code: 183, tag: 1}, {code: 199, tag: 1}, {code: 199, tag: 2}, {code: 183, tag: 2, body: "2001"}, {code: 200, tag: 2, body: "2001"}, {code: 503, tag: 1}}
 	moved = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1, extra: "Reason: Q.850;cause=17\r\n"}, {code: 603, tag: 2}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
@@ -517,6 +517,7 @@ var configs = []config{
 	{name: "reliable provisionals, far", targets: 3, offer: true, carrier: append(sure[:len(sure):len(sure)], hostile...), says: "Require: 100rel\r\n", changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
 	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
 	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},
+	{name: "forks that end", targets: 2, offer: true, carrier: heard, terse: true, states: 30000, depth: 100},
 	{name: "early media and a takeover", targets: 2, stays: true, offer: true, carrier: heard, terse: true, falls: true, states: 30000, depth: 100},
 	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},
 	{name: "one redirection and another target", targets: 2, contacts: 1, offer: true, carrier: moved, terse: true, falls: true, hangs: true, states: 50000, depth: 100},

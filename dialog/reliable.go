@@ -83,7 +83,7 @@ const DropGap = "rseq_gap"
 func (s *step) heardReliably(t *Tx, m *Message, n uint32) (shown Body, ok bool) {
 	d := s.dialog(m.ToTag)
 	if d == nil {
-		if len(s.Dialogs) >= maxDialogs {
+		if !s.room() {
 			s.drop(DropFull, m)
 			return Body{}, false
 		}
