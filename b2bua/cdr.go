@@ -50,6 +50,7 @@ type Attempt struct {
 	Absorbed int       `json:"absorbed"`       // messages dealt with on this leg after they mattered
 	Late     bool      `json:"answered_after_cancel,omitempty"`
 
+	EarlyMedia   time.Time `json:"early_media,omitzero"`       // first provisional with a description
 	RedirectedBy int       `json:"redirected_by,omitempty"`    // the attempt whose redirection led here, from 1; 0: the route did
 	Skipped      []Skipped `json:"skipped_contacts,omitempty"` // of its redirection
 }
@@ -95,7 +96,7 @@ func (c *Call) Record(now time.Time) Record {
 			CallID: leg.CallID, Began: m.Began, Trying: m.Trying, Ringing: m.Ringing, Final: m.Final,
 			Code: m.Code, Phrase: m.Phrase, Q850: m.Q850, Reason: leg.Cause.Reasons,
 			Cause: leg.Cause.Why.String(), NotSent: leg.Cause.Why == dialog.NotSent, Text: leg.Cause.Text,
-			Absorbed: m.Absorbed, Late: m.Late, RedirectedBy: int(c.by(i + 1)),
+			Absorbed: m.Absorbed, Late: m.Late, EarlyMedia: m.Media, RedirectedBy: int(c.by(i + 1)),
 		})
 	}
 	for _, s := range c.Skips {

@@ -116,6 +116,7 @@ func (c *Call) fields(r *dialog.Coder) {
 		dialog.Int(r, &c.Setup.MinSE)
 		r.Bytes(&c.By)
 		dialog.List(r, &c.Skips, func(s *Skip) { s.fields(r) })
+		r.String(&c.Setup.EarlyMedia)
 	})
 }
 

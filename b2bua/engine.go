@@ -130,7 +130,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	for _, name := range book.Trunks() {
 		t := book.TrunkNamed(name)
 		p := e.policy(t.Realm)
-		p.Contact, p.Relay, p.SessionTimer = t.Contact, t.Relay, t.SessionTimer
+		p.Contact, p.Relay, p.SessionTimer, p.EarlyMedia = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia
 		e.trunks[name] = p
 	}
 	for _, name := range book.Carriers() {
@@ -138,6 +138,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		p := e.policy(c.Realm)
 		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 		p.Linger, p.Relay, p.SessionTimer = c.Linger, c.Relay, c.SessionTimer
+		p.EarlyMedia, p.Stay = c.EarlyMedia, c.Stay
 		e.carriers[name] = p
 	}
 	return e

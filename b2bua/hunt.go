@@ -15,7 +15,7 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 		c.next(c.by(tried), Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[tried-1]})
 		least = again.MinSE
 	}
-	if tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
+	if tried > 0 && c.Out[tried-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
 		c.Targets = nil
 	}
 	if tried > 0 {

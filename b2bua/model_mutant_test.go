@@ -352,7 +352,7 @@ var mutants = []mutant{
 	},
 	{
 		"who hangs up without a reason leaves none", "dialog/reason.go",
-		"return cmp.Or(CauseOf(code), 16)", "return CauseOf(code)",
+		"return cmp.Or(CauseOf(code), 16)", "return cmp.Or(CauseOf(code), 0)",
 		"RFC 6432: 0 causes of Q.850", "one hostile carrier",
 	},
 	{
@@ -364,6 +364,31 @@ var mutants = []mutant{
 		"a cause of Q.850 stands beside the peer's", "dialog/reason.go",
 		"\tif causeIn(c.Reasons, \"Q.850\", 127) != 0 {\n\t\treturn list\n\t}\n", "",
 		"RFC 6432: 2 causes of Q.850", "redirections",
+	},
+	{
+		"a carrier that is to be stayed with is left", "b2bua/hunt.go",
+		"if tried > 0 && c.Out[tried-1].Stays() ||", "if",
+		"R21: a carrier is left after its early media", "early media and a takeover",
+	},
+	{
+		"the record forgets that the caller has heard a carrier", "dialog/encode.go",
+		"\t\tc.Time(&l.Marks.Media)\n", "",
+		"P9", "early media and a takeover",
+	},
+	{
+		"a carrier's 199 is passed on", "dialog/outbound.go",
+		"m.Code >= 180 && m.Code != 199", "m.Code >= 180",
+		"RFC 6228 §6: a 199 to the trunk", "forks that end",
+	},
+	{
+		"a dialog that has ended by 199 goes on", "dialog/outbound.go",
+		"\t\td.Left = true // its carrier has one dialog less; the caller has but one with us\n", "",
+		"P2: leg 1 is lost", "forks that end",
+	},
+	{
+		"a 2xx after a 199 is no dialog", "dialog/outbound.go",
+		"d.Early, d.Left = false, false //", "d.Early = false //",
+		"P8: a record while a dialog is up", "forks that end",
 	},
 	{
 		"responses to a carrier name no dialog", "dialog/response.go",

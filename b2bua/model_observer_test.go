@@ -48,9 +48,11 @@ type trunkSeen struct {
 type legSeen struct {
 	Invite, Cancel uint32
 	Provisional    bool
-	Final          int  // class of the first final response delivered: 0, 2, 3
-	Lost           bool // failed over, cancelled, refused or ended
-	Gone           bool // the INVITE could not be sent or nothing is kept of it any more
+	Final          int             // class of the first final response delivered: 0, 2, 3
+	Lost           bool            // failed over, cancelled, refused or ended
+	Ended          [len(tags)]bool // early dialogs, by 199
+	Media          bool            // it has sent early media while it was alive
+	Gone           bool            // the INVITE could not be sent or nothing is kept of it any more
 	Ends           uint8
 	Refusals       [len(tags)]uint32 // texts of the ACKs of non-2xx finals
 	Dialogs        [len(tags)]dialogSeen
@@ -122,6 +124,12 @@ func (o *observer) check(x *texts, s *seen) string {
 			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
 		case Drop, Save, Skip:
 		}
+	}
+	if v := o.forked(s); v != "" {
+		return v
+	}
+	if v := o.heard(s); v != "" {
+		return v
 	}
 	if v := o.redirected(s); v != "" {
 		return v
@@ -248,6 +256,7 @@ func (o *observer) note(s *seen) {
 	case m.msg.Method != "INVITE" || m.msg.CSeq != 1 || m.msg.Code == 0 || m.change:
 	case m.msg.Code < 200:
 		l.Provisional = true
+		l.Media = l.Media || m.msg.Code >= 180 && !m.msg.Body.Empty() && s.before.leg(m.leg).State < dialog.Answered
 		if n := number(m.msg.Value("RSeq")); n != 0 && (l.Heard[m.tag] == 0 || n == l.Heard[m.tag]+1) && s.before.leg(m.leg).State < dialog.Answered {
 			l.Heard[m.tag] = n
 		}

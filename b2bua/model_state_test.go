@@ -165,6 +165,7 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.flag(l.ByeHeld)
 	h.flag(l.Cancelled)
 	h.flag(l.Marks.Late)
+	h.flag(l.Stays())
 	h.num(l.Session.Version)
 	h.num(l.Session.Hash)
 	r := &l.Reliable

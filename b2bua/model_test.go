@@ -50,6 +50,7 @@ type config struct {
 	early     bool     // UPDATE by both sides before the answer
 	infos     bool     // INFO by both sides
 	timers    bool     // session timers are asked for on both sides
+	stays     bool     // early media is the end of the hunt
 	contacts  int      // of redirections that are tried
 	says      string   // more header fields of the trunk's INVITE
 	fails     bool     // sends may fail
@@ -128,6 +129,7 @@ func newExplorer(c config) *explorer {
 			x.policy[i].SessionTimer = dialog.SessionTimer{Expires: 30 * time.Minute, Min: 90 * time.Second}
 		}
 	}
+	x.policy[1].Stay = c.stays
 	x.trunk = []*dialog.Message{parse(inviteText(c, "t")), parse(cancelText("t"))}
 	if c.merged {
 		x.trunk = append(x.trunk, parse(inviteText(c, "m")), parse(cancelText("m")))
@@ -496,6 +498,7 @@ var (
 		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 180, tag: 1, rseq: "2"}, {code: 200, tag: 1}, {code: 503, tag: 1},
 	}
 	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
+	heard = []word{{code: 180, tag: 1}, {code: 183, tag: 1}, {code: 199, tag: 1}, {code: 199, tag: 2}, {code: 183, tag: 2, body: "2001"}, {code: 200, tag: 2, body: "2001"}, {code: 503, tag: 1}}
 	moved = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1, extra: "Reason: Q.850;cause=17\r\n"}, {code: 603, tag: 2}}
 	civil = []word{{code: 200, tag: 1, body: "2001"}}
 )
@@ -531,6 +534,8 @@ var configs = []config{
 	{name: "early updates, far", targets: 3, offer: true, carrier: append(forked[:len(forked):len(forked)], sure...), early: true, changes: true, says: "Require: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 4000},
 	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
 	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},
+	{name: "forks that end", targets: 2, offer: true, carrier: heard, terse: true, states: 30000, depth: 100},
+	{name: "early media and a takeover", targets: 2, stays: true, offer: true, carrier: heard, terse: true, falls: true, states: 30000, depth: 100},
 	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},
 	{name: "one redirection and another target", targets: 2, contacts: 1, offer: true, carrier: moved, terse: true, falls: true, hangs: true, states: 50000, depth: 100},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},

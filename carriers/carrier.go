@@ -19,7 +19,9 @@ type Carrier struct {
 	Relay    []string      // methods that pass within a dialog
 
 	SessionTimer dialog.SessionTimer
-	Contacts     int // of redirections that a call tries; zero: a 3xx is a failure
+	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
+	Stay         bool // once it has sent early media, no other is tried
+	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -41,6 +43,7 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
+	k.EarlyMedia, k.Stay = c.EarlyMedia, c.AfterMedia == "stop"
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

@@ -29,7 +29,8 @@ type TrunkConfig struct {
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
-	Methods      []string            `yaml:"methods"` // that pass within a dialog; empty: none
+	Methods      []string            `yaml:"methods"`                 // that pass within a dialog; empty: none
+	EarlyMedia   bool                `yaml:"p_early_media,omitempty"` // P-Early-Media passes (RFC 5009)
 }
 
 // CarrierConfig is somebody whom we call.
@@ -47,8 +48,10 @@ type CarrierConfig struct {
 	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
-	Methods      []string            `yaml:"methods"`            // that pass within a dialog; empty: none
-	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"` // nil: a 3xx is a failure
+	Methods      []string            `yaml:"methods"`                     // that pass within a dialog; empty: none
+	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"`          // nil: a 3xx is a failure
+	EarlyMedia   bool                `yaml:"p_early_media,omitempty"`     // as of a trunk
+	AfterMedia   string              `yaml:"after_early_media,omitempty"` // hunt (zero), stop: what a failure after early media means
 }
 
 // GatewayConfig is one address of a carrier.

@@ -116,6 +116,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.methods(path+".methods", c.Methods)
 	v.auth(path+".auth", c.Auth)
+	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
 	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
 	v.headers(path+".headers", c.Headers)
 	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {

@@ -102,6 +102,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: not one of"},
 		"method that is ours":       {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
 		"method that subscribes":    {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
+		"early media of a kind":     {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
 		"redirects too far":         {carrier(func(x *carriers.CarrierConfig) { x.Redirect = &carriers.RedirectConfig{Contacts: 21} }), "carriers.tc1.redirect.contacts: 1 to 20"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},

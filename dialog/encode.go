@@ -45,6 +45,8 @@ func (l *Leg) Fields(c *Coder) {
 		l.Reliable.Said.Fields(c)
 		Int(c, &l.Reliable.Unasked)
 		c.Flag(&l.Change.Again)
+		c.String(&l.Reliable.Progress.EarlyMedia)
+		c.Time(&l.Marks.Media)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

@@ -42,7 +42,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	s.tell(Setup{
 		Call: id.Call, Trunk: trunk, Number: m.Dialled(), Domain: strings.Clone(m.URI.Host),
 		Caller: m.Caller(), MaxForwards: hops, Body: m.Body, Headers: pass,
-		Reliable: l.Reliable.Peer != lacks,
+		Reliable: l.Reliable.Peer != lacks, EarlyMedia: p.earlyMedia(m),
 	})
 	return l, s.out
 }

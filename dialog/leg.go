@@ -68,11 +68,11 @@ type Leg struct {
 	Change    Change        // a re-INVITE or UPDATE under way
 
 	tail  []byte // of a record that a newer version wrote
-	heard uint32 // how often a first provisional has stopped a timer: not part of a record
+	heard uint32 // how often a provisional has changed the leg in silence: not part of a record
 }
 
-// Heard rises whenever a peer's first provisional has changed what the leg waits
-// for: nothing is sent or told then, and yet a stored state is old.
+// Heard rises whenever a provisional has changed what the leg waits for, or what it
+// goes by: nothing is sent or told then, and yet a stored state is old.
 func (l *Leg) Heard() uint32 { return l.heard }
 
 // Marks are the facts of a leg that its record tells.
@@ -87,6 +87,8 @@ type Marks struct {
 	Q850     int
 	Absorbed int  // messages dealt with on this leg after they mattered
 	Late     bool // answered after we had given it up
+
+	Media time.Time // first early media of an outbound leg: a provisional with a body
 }
 
 // Dialog is one dialog of a leg (RFC 3261 §12), confirmed or early.
@@ -98,7 +100,7 @@ type Dialog struct {
 	CSeq   uint32   // the last of theirs; 0: none yet
 	Early  bool
 	Update bool   // the peer allows UPDATE (RFC 3311)
-	Left   bool   // a BYE has been sent or received
+	Left   bool   // a BYE has been sent or received; early: a 199 has
 	Shown  uint64 // early: what was last told of it, so that repeats are not
 	Offer  Body   // the offer of a 2xx that it sent, until our ACK answers it
 	Ack    []byte // outbound: the ACK of its 2xx, for every copy

@@ -75,6 +75,10 @@ func (s *step) provisional(t *Tx, m *Message) {
 		s.drop(DropLate, m)
 		return
 	}
+	if d := s.dialog(m.ToTag); d != nil && d.Left {
+		s.drop(DropLate, m) // it has ended by 199 (RFC 6228 §5)
+		return
+	}
 	body, n := m.Body, m.rseq()
 	surely := n != 0 && m.ToTag != "" && m.Code > 100
 	if surely {
@@ -86,6 +90,10 @@ func (s *step) provisional(t *Tx, m *Message) {
 	if d := s.dialog(m.ToTag); d != nil && !d.Answer.Empty() && !body.Empty() {
 		body = d.Answer // what comes after the answer is none (RFC 3261 §13.2.1)
 	}
+	if d := s.dialog(m.ToTag); d != nil && m.Code == 199 {
+		d.Left = true // its carrier has one dialog less; the caller has but one with us
+		s.heard++
+	}
 	if !tells {
 		return
 	}
@@ -94,7 +102,10 @@ func (s *step) provisional(t *Tx, m *Message) {
 		s.State = Early
 	}
 	if s.news(m, body) {
-		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely})
+		if s.Marks.Media.IsZero() && !body.Empty() {
+			s.Marks.Media = s.now
+		}
+		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely, EarlyMedia: s.Policy.earlyMedia(m)})
 	} else {
 		s.drop(DropAbsorbed, m)
 	}
@@ -117,10 +128,11 @@ func (s *step) news(m *Message, body Body) bool {
 	h := fnv.New64a()
 	h.Write([]byte{byte(m.Code)})
 	h.Write(body.Data)
+	h.Write([]byte(s.Policy.earlyMedia(m)))
 	shown := h.Sum64()
 	d := s.dialog(m.ToTag)
 	if d == nil {
-		if len(s.Dialogs) >= maxDialogs {
+		if !s.room() {
 			return false
 		}
 		d = &Dialog{Tag: strings.Clone(m.ToTag), Early: true}
@@ -131,6 +143,14 @@ func (s *step) news(m *Message, body Body) bool {
 	}
 	d.Shown = shown
 	return true
+}
+
+// room says that the leg can keep one more early dialog; those that have ended make it.
+func (s *step) room() bool {
+	if len(s.Dialogs) >= maxDialogs {
+		s.Dialogs = slices.DeleteFunc(s.Dialogs, func(d *Dialog) bool { return d.Early && d.Left })
+	}
+	return len(s.Dialogs) < maxDialogs
 }
 
 // firstAnswer is the 2xx that makes the transaction Accepted: Timer M.
@@ -221,7 +241,7 @@ func (s *step) outgrown(m *Message) {
 
 // establish fills a dialog from the message that confirms it (RFC 3261 §12.1.2).
 func (s *step) establish(d *Dialog, m *Message) {
-	d.Early = false
+	d.Early, d.Left = false, false // a 2xx counts also after a 199
 	s.fill(d, m)
 }
 

@@ -58,6 +58,8 @@ type Policy struct {
 	Contact      Path          // inbound: where our requests go when the dialog names nothing better
 	SessionTimer SessionTimer
 	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
+	EarlyMedia   bool     // P-Early-Media passes (RFC 5009)
+	Stay         bool     // outbound: early media is the end of the hunt
 	Agent        string   // Server and User-Agent; empty: none
 }
 

@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"cmp"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ const DropGap = "rseq_gap"
 func (s *step) heardReliably(t *Tx, m *Message, n uint32) (shown Body, ok bool) {
 	d := s.dialog(m.ToTag)
 	if d == nil {
-		if len(s.Dialogs) >= maxDialogs {
+		if !s.room() {
 			s.drop(DropFull, m)
 			return Body{}, false
 		}
@@ -195,7 +196,8 @@ func (l *Leg) unacked() *Tx {
 func (s *step) provision(invite *Tx, p Progress) {
 	if s.unacked() != nil {
 		if p.Body.Empty() {
-			p.Body, p.Reliable = s.Reliable.Progress.Body, p.Reliable || s.Reliable.Progress.Reliable
+			held := &s.Reliable.Progress
+			p.Body, p.Reliable, p.EarlyMedia = held.Body, p.Reliable || held.Reliable, cmp.Or(p.EarlyMedia, held.EarlyMedia)
 		}
 		s.Reliable.Progress = p
 		return
@@ -205,7 +207,7 @@ func (s *step) provision(invite *Tx, p Progress) {
 	if !s.Offer && surely && !p.Reliable {
 		body = Body{} // what the carrier may still change is no offer
 	}
-	r := reply{Contact: true, Body: body}
+	r := reply{Contact: true, Body: body, Extra: s.Policy.ofEarlyMedia(p.EarlyMedia)}
 	if !surely {
 		s.respond(invite, p.Code, p.Phrase, r)
 		return
@@ -217,7 +219,7 @@ func (s *step) provision(invite *Tx, p Progress) {
 	if !body.Empty() {
 		s.Reliable.Given = sum(body)
 	}
-	r.Extra = []Header{{"Require", "100rel"}, {"RSeq", itoa(int(s.Reliable.RSeq))}}
+	r.Extra = append(r.Extra, Header{"Require", "100rel"}, Header{"RSeq", itoa(int(s.Reliable.RSeq))})
 	s.respond(invite, p.Code, p.Phrase, r)
 	s.promise()
 	s.number()

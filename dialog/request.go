@@ -113,9 +113,14 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	b = b.line("Contact", s.contact(t.Path.Transport))
 	b = b.allow(s.Policy)
 	if s.Offer || setup.Reliable { // an offer in a reliable provisional has to have its answer
-		b = b.line("Supported", "100rel")
+		b = b.line("Supported", "100rel, 199")
+	} else {
+		b = b.line("Supported", "199")
 	}
 	for _, h := range s.wishes() {
+		b = b.line(h.Name, h.Value)
+	}
+	for _, h := range s.Policy.ofEarlyMedia(setup.EarlyMedia) {
 		b = b.line(h.Name, h.Value)
 	}
 	b = b.agent("User-Agent", s.Policy.Agent)

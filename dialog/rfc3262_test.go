@@ -76,7 +76,7 @@ func TestRFC3262_3_RefusalBeforeThePRACK(t *testing.T) {
 // fork is numbered by itself.
 func TestRFC3262_4_EarlyDialogs(t *testing.T) {
 	r := udpOut(t)
-	if r.last().Value("Supported") != "100rel" {
+	if r.last().Value("Supported") != "100rel, 199" {
 		t.Error("the INVITE does not support 100rel")
 	}
 	early := func(tag, rseq string) *dialog.Message {

@@ -24,6 +24,7 @@ type Setup struct {
 	MaxForwards int // as it is to be sent on: the received value less one
 	Body        Body
 	MinSE       time.Duration // the least session interval that the carrier accepts, where it has said so
+	EarlyMedia  string        // P-Early-Media of the INVITE (RFC 5009)
 	Reliable    bool          // the caller takes provisionals reliably (RFC 3262)
 	Headers     []Header      // what the trunk's profile lets pass, in order
 }
@@ -55,7 +56,8 @@ type Progress struct {
 	Phrase string
 	Body   Body
 
-	Reliable bool // it was acknowledged, and what it describes holds (RFC 3262)
+	Reliable   bool   // it was acknowledged, and what it describes holds (RFC 3262)
+	EarlyMedia string // P-Early-Media of it (RFC 5009)
 }
 
 // Answer is the first 2xx of the leg that has been asked to set up the call.

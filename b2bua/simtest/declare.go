@@ -65,6 +65,8 @@ func (s *Stage) trunk(o options) error {
 		switch key {
 		case "max_duration":
 			t.MaxDuration, err = time.ParseDuration(value)
+		case "p_early_media":
+			t.EarlyMedia, err = strconv.ParseBool(value)
 		case "max_setup":
 			t.MaxSetup, err = time.ParseDuration(value)
 		case "contact":
@@ -112,6 +114,10 @@ func (s *Stage) carrier(o options) error {
 			c.SessionTimer, err = sessionTimer(value)
 		case "relay":
 			c.Methods = strings.Split(value, ",")
+		case "p_early_media":
+			c.EarlyMedia, err = strconv.ParseBool(value)
+		case "after_early_media":
+			c.AfterMedia = value
 		case "redirect":
 			c.Redirect = &carriers.RedirectConfig{}
 			c.Redirect.Contacts, err = strconv.Atoi(value)
