@@ -34,6 +34,9 @@ func (o *observer) refreshed(s *seen) string {
 				if m.msg.Code == 491 && byteAt(t, txState) < 3 && after.Again.IsZero() {
 					return "RFC 3261 §14.1: nothing follows a 491"
 				}
+				if t.Seq == before.Join.Seq {
+					continue // what comes of that is somebody's news
+				}
 				return o.contained(s)
 			}
 		}

@@ -18,6 +18,7 @@ type Carrier struct {
 	Linger   time.Duration // how long after Timer D repeats are still ACKed
 	Relay    []string      // methods that pass within a dialog
 
+	Transfers    dialog.Transfers
 	SessionTimer dialog.SessionTimer
 	Contacts     int // of redirections that a call tries; zero: a 3xx is a failure
 
@@ -35,8 +36,9 @@ type Gateway struct {
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
-		Gateways: make([]Gateway, 0, len(c.Gateways)),
-		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
+		Transfers: transfers(c.Refer),
+		Gateways:  make([]Gateway, 0, len(c.Gateways)),
+		reroute:   make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer

@@ -29,7 +29,8 @@ type TrunkConfig struct {
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
-	Methods      []string            `yaml:"methods"` // that pass within a dialog; empty: none
+	Methods      []string            `yaml:"methods"`         // that pass within a dialog; empty: none
+	Refer        string              `yaml:"refer,omitempty"` // refuse (zero), relay
 }
 
 // CarrierConfig is somebody whom we call.
@@ -49,6 +50,7 @@ type CarrierConfig struct {
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Methods      []string            `yaml:"methods"`            // that pass within a dialog; empty: none
 	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"` // nil: a 3xx is a failure
+	Refer        string              `yaml:"refer,omitempty"`    // refuse (zero), relay, follow
 }
 
 // GatewayConfig is one address of a carrier.

@@ -50,6 +50,8 @@ func (s *step) settleUp() {
 func (s *step) ownDone(t *Tx, m *Message) {
 	switch {
 	case s.State == Leaving:
+	case s.Join.Seq == t.Seq:
+		s.joined(m)
 	case m.Code == 491:
 		s.Again = s.now.Add(s.glare())
 	case !s.Reliable.Owed.Empty():
@@ -75,7 +77,7 @@ func (s *step) glare() time.Duration {
 func (s *step) tryAgain() {
 	if due(s.now, s.Again) {
 		s.Again = never
-		if s.Reliable.Owed.Empty() { // what is owed is offered when the step ends
+		if s.Reliable.Owed.Empty() && s.Join.Offer.Empty() { // what is owed, or joins, is offered when the step ends
 			s.refresh()
 		}
 	}

@@ -58,7 +58,8 @@ type Policy struct {
 	Contact      Path          // inbound: where our requests go when the dialog names nothing better
 	SessionTimer SessionTimer
 	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
-	Agent        string   // Server and User-Agent; empty: none
+	Transfers    Transfers
+	Agent        string // Server and User-Agent; empty: none
 }
 
 // Target is where an outbound leg is to go, all names resolved.
