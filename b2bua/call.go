@@ -19,6 +19,7 @@ type Call struct {
 	Winner  int           // index in Out of the leg that answered; -1: none has
 	Limit   time.Duration // longest duration from the answer
 	Expires time.Time     // until the answer when the longest setup is over, then when Limit is reached; zero: ended
+	Begun   int           // how many attempts there were before the hunt that is on
 	Ended   dialog.Cause  // why the call ended, as the first leg to end says
 	EndedBy string        // trunk, carrier or bulkhead
 	EndedAt time.Time     // zero: it has not
@@ -28,6 +29,11 @@ type Call struct {
 	By    []uint8 // of each attempt, made and then to be made, the one that redirected to it, from 1; 0: the route's
 	Skips []Skip  // contacts that were not tried
 
+	Answered  time.Time  // zero: not answered
+	Transfers []Transfer // asked for, in their order
+	Moving    Moving
+
+	chosen    []Target   // for a REFER that has just come
 	rerouters []Rerouter // of the attempts made
 	redirects Redirects  // nil: none is followed
 	watch     Watch
@@ -56,6 +62,8 @@ type Event interface{ event() }
 type Arrived struct {
 	Leg uint8
 	dialog.Received
+
+	Targets []Target // of a REFER that we are to carry out
 }
 
 // Due says that Deadline may have passed.
@@ -146,7 +154,9 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 	switch ev := ev.(type) {
 	case Arrived:
 		if leg := c.leg(ev.Leg); leg != nil {
+			c.chosen = ev.Targets
 			c.step(now, leg, ev.Received)
+			c.chosen = nil
 		} else {
 			c.out = append(c.out, Drop{dialog.Drop{Leg: ev.Leg, Name: dialog.DropNoTx, Method: ev.Message.Method, Code: ev.Message.Code, At: now}})
 		}
@@ -217,6 +227,9 @@ func (c *Call) due(now time.Time) {
 		c.Expires = time.Time{}
 		c.hangup(now, c.expired())
 	}
+	if !c.Moving.Until.IsZero() && !c.Moving.Until.After(now) {
+		c.giveUp(now)
+	}
 	for n := 0; n <= len(c.Out); n++ {
 		leg := c.leg(uint8(n))
 		if d := leg.Deadline(); !d.IsZero() && !d.After(now) {
@@ -239,9 +252,9 @@ func (c *Call) expired() dialog.Cause {
 // caller can do without (a provisional) or has said itself (an ACK).
 func promises(sig dialog.Signal) bool {
 	switch sig.(type) {
-	case dialog.Setup, dialog.Answer, dialog.Modify, dialog.Modified, dialog.Info, dialog.Refer, dialog.End:
+	case dialog.Setup, dialog.Answer, dialog.Modify, dialog.Modified, dialog.Info, dialog.Refer, dialog.Notify, dialog.End:
 		return true // an Info too: a node that does not know of it would pass it on once more
-	case dialog.Progress, dialog.Confirm, dialog.Informed:
+	case dialog.Progress, dialog.Confirm, dialog.Informed, dialog.Alone:
 	}
 	return false
 }
@@ -304,6 +317,9 @@ func (c *Call) over() bool {
 // Deadline is when Step wants Due. A call that is not Done always has one (P7).
 func (c *Call) Deadline() time.Time {
 	d := c.Expires
+	if t := c.Moving.Until; d.IsZero() || !t.IsZero() && t.Before(d) {
+		d = t
+	}
 	for n := 0; n <= len(c.Out); n++ {
 		if t := c.leg(uint8(n)).Deadline(); d.IsZero() || !t.IsZero() && t.Before(d) {
 			d = t

@@ -28,6 +28,19 @@ type Record struct {
 	Reason   []string  `json:"reason,omitempty"`
 	EndedBy  string    `json:"ended_by"` // trunk, carrier, bulkhead
 	Attempts []Attempt `json:"attempts"`
+
+	Transfers []TransferRecord `json:"transfers,omitempty"`
+}
+
+// TransferRecord is a transfer that a peer has asked for.
+type TransferRecord struct {
+	By     string    `json:"by"`             // trunk, carrier
+	Name   string    `json:"name"`           // of the trunk or carrier
+	To     string    `json:"to"`             // number or URI
+	Call   string    `json:"call,omitempty"` // the other call, where two were to become one
+	How    string    `json:"how"`            // relay, follow
+	At     time.Time `json:"at"`
+	Status int       `json:"status,omitempty"` // what the call that was asked for came to, as far as known; 0: no answer
 }
 
 // Attempt is one outbound leg in the record.
@@ -80,7 +93,7 @@ func (c *Call) Record(now time.Time) Record {
 				r.Q850 = 16
 			}
 		}
-		r.Answered = c.Out[c.Winner].Marks.Final
+		r.Answered = c.Answered
 		end := c.EndedAt
 		if end.IsZero() {
 			end = now
@@ -103,6 +116,9 @@ func (c *Call) Record(now time.Time) Record {
 		if n := s.Attempt - 1; n >= 0 && n < len(r.Attempts) {
 			r.Attempts[n].Skipped = append(r.Attempts[n].Skipped, Skipped{s.Contact, s.Why})
 		}
+	}
+	for _, t := range c.Transfers {
+		r.Transfers = append(r.Transfers, c.transferRecord(t))
 	}
 	return r
 }

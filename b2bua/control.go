@@ -9,6 +9,9 @@ import (
 // control says what a signal of one leg means to the others. It is the only
 // place where legs meet, and signals are all that it knows of them.
 func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
+	if c.moves(now, from, sig) {
+		return
+	}
 	switch sig := sig.(type) {
 	case dialog.Setup:
 		c.Setup = sig
@@ -17,7 +20,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		c.step(now, c.In, sig)
 	case dialog.Answer:
 		c.Winner = len(c.Out) - 1
-		c.Expires = now.Add(c.Limit)
+		c.Answered, c.Expires = now, now.Add(c.Limit)
 		c.Targets, c.Setup.Body, c.Setup.Headers = nil, dialog.Body{}, nil // nothing more is tried
 		c.step(now, c.In, sig)
 	case dialog.Modified:
@@ -27,6 +30,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	case dialog.Informed:
 		if other := c.other(from); other != nil {
 			sig.Code, sig.Phrase, sig.RetryAfter = outward(sig.Code, sig.Phrase, sig.RetryAfter)
+			c.transferred(other, sig.Ref, sig.Code)
 			c.step(now, other, sig)
 		}
 	case dialog.Confirm:
@@ -35,12 +39,20 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		if other := c.facing(from); other != nil {
 			c.step(now, other, sig)
 		}
-	case dialog.Info, dialog.Refer:
+	case dialog.Info:
 		if other := c.other(from); other != nil {
+			c.step(now, other, sig)
+		}
+	case dialog.Refer:
+		c.refer(now, from, sig)
+	case dialog.Notify:
+		if other := c.other(from); other != nil {
+			c.transferred(other, sig.Of, sig.Code)
 			c.step(now, other, sig)
 		}
 	case dialog.End:
 		c.ended(now, from, sig)
+	case dialog.Alone: // told, and never tells
 	}
 }
 
@@ -107,7 +119,7 @@ func (c *Call) endedBy(peer string, cause dialog.Cause) string {
 		return peer
 	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoACK,
 		dialog.Expired, dialog.Operator, dialog.Drained, dialog.Fault, dialog.PeerLost,
-		dialog.NoRoute, dialog.Elsewhere:
+		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred:
 	}
 	return "bulkhead"
 }
@@ -123,7 +135,7 @@ func (c *Call) hangup(now time.Time, cause dialog.Cause) {
 
 // close notes the end of the call: nothing more is tried for it (P5).
 func (c *Call) close(now time.Time, cause dialog.Cause, by string) {
-	c.Targets, c.Expires = nil, time.Time{}
+	c.Targets, c.Expires, c.Moving = nil, time.Time{}, Moving{}
 	if c.EndedAt.IsZero() {
 		c.Ended, c.EndedBy, c.EndedAt = cause, by, now
 	}

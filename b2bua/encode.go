@@ -48,8 +48,11 @@ func Decode(b []byte, p Profiles) (*Call, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	if c.Winner >= len(c.Out) || c.Winner < -1 || c.In.Side != dialog.In {
+	if c.Winner >= len(c.Out) || c.Winner < -1 || c.In.Side != dialog.In || c.Begun < 0 || c.Begun > len(c.Out) || int(c.Moving.By) > c.Begun {
 		return nil, dialog.ErrRecord
+	}
+	if c.Winner >= 0 && c.Answered.IsZero() { // an older version's
+		c.Answered = c.Out[c.Winner].Marks.Final
 	}
 	c.In.Policy = p.TrunkPolicy(c.Setup.Trunk, c.In.Path.Realm)
 	for _, leg := range c.Out {
@@ -117,6 +120,10 @@ func (c *Call) fields(r *dialog.Coder) {
 		r.Bytes(&c.By)
 		dialog.List(r, &c.Skips, func(s *Skip) { s.fields(r) })
 		r.String(&c.Setup.EarlyMedia)
+		dialog.List(r, &c.Transfers, func(t *Transfer) { t.fields(r) })
+		r.Time(&c.Answered)
+		dialog.Int(r, &c.Begun)
+		c.Moving.fields(r)
 	})
 }
 

@@ -73,6 +73,7 @@ func full() (*Call, profile) {
 	everything(reflect.ValueOf(c).Elem(), &n)
 	p := profile{&dialog.Policy{}}
 	c.ID, c.Winner, c.In.Side = c.Setup.Call, 1, dialog.In
+	c.Begun, c.Moving.By = 1, 1
 	c.In.Policy, c.redirects = p.policy, p
 	for _, leg := range c.Out {
 		leg.Policy = p.policy

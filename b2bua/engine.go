@@ -130,14 +130,14 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	for _, name := range book.Trunks() {
 		t := book.TrunkNamed(name)
 		p := e.policy(t.Realm)
-		p.Contact, p.Relay, p.SessionTimer, p.EarlyMedia = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia
+		p.Contact, p.Relay, p.SessionTimer, p.EarlyMedia, p.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
 		e.trunks[name] = p
 	}
 	for _, name := range book.Carriers() {
 		c := book.Carrier(name)
 		p := e.policy(c.Realm)
 		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
-		p.Linger, p.Relay, p.SessionTimer = c.Linger, c.Relay, c.SessionTimer
+		p.Linger, p.Relay, p.SessionTimer, p.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 		p.EarlyMedia, p.Stay = c.EarlyMedia, c.Stay
 		e.carriers[name] = p
 	}
@@ -255,7 +255,12 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
 			e.outside(m, from)
 			return
 		}
-		e.deliver(a.ID.Call, it, func() { e.outside(m, from) })
+		give := func() { e.deliver(a.ID.Call, it, func() { e.outside(m, from) }) }
+		if m.Method == "REFER" {
+			e.naming(&it, give)
+			return
+		}
+		give()
 		return
 	}
 	if m.Method != "INVITE" && m.Method != "CANCEL" {

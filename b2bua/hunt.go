@@ -8,22 +8,27 @@ import (
 
 // hunt tries the next target, or tells the trunk that there is none.
 func (c *Call) hunt(now time.Time, last dialog.End) {
-	tried := len(c.Out)
+	tried := len(c.Out) - c.Begun
 	var least time.Duration
 	if c.tooShort(last.Cause) {
-		again := c.Out[tried-1]
-		c.next(c.by(tried), Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[tried-1]})
+		n := len(c.Out)
+		again := c.Out[n-1]
+		c.next(c.by(n), Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[n-1]})
 		least = again.MinSE
 	}
 	if tried > 0 && c.Out[tried-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
 		c.Targets = nil
 	}
 	if tried > 0 {
-		f := Failover{Attempt: tried, Carrier: c.Out[tried-1].Target.Carrier, Cause: last.Cause}
+		f := Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause}
 		if len(c.Targets) > 0 {
 			f.Next = c.Targets[0].Carrier
 		}
 		c.out = append(c.out, f)
+	}
+	if len(c.Targets) == 0 && c.Moving.By != 0 {
+		c.stays(now, last.Cause)
+		return
 	}
 	if len(c.Targets) == 0 {
 		by := "bulkhead"
@@ -34,17 +39,20 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 		c.step(now, c.In, dialog.End{Cause: toTrunk(last.Cause)})
 		return
 	}
-	if tried > 0 { // what the trunk has asked of the one that failed, the next one knows nothing of
+	if tried > 0 && c.Moving.By == 0 { // what the trunk has asked of the one that failed, the next one knows nothing of
 		c.step(now, c.In, dialog.Modified{Code: 500, RetryAfter: 1})
 	}
 	next := c.Targets[0]
 	c.Targets = c.Targets[1:]
 	setup := c.Setup
+	if c.Moving.By != 0 {
+		setup = c.referring(setup, &next)
+	}
 	setup.MinSE = least
-	if said := c.In.Reliable.Said; !said.Empty() {
+	if said := c.In.Reliable.Said; !said.Empty() && c.Moving.By == 0 {
 		setup.Body = said // the caller has one session
 	}
-	id := dialog.ID{Call: c.ID, Leg: uint8(tried + 1)}
+	id := dialog.ID{Call: c.ID, Leg: uint8(len(c.Out) + 1)}
 	leg, actions := dialog.Outbound(id, now, setup, next.Target, next.Policy)
 	c.Out = append(c.Out, leg)
 	c.rerouters = append(c.rerouters, next.Reroute)
@@ -55,10 +63,10 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 // (RFC 4028 §7.3): it is asked once more.
 func (c *Call) tooShort(last dialog.Cause) bool {
 	n := len(c.Out)
-	if n == 0 || last.Why != dialog.Rejected || last.Code != 422 || c.Out[n-1].MinSE == 0 {
+	if n == c.Begun || last.Why != dialog.Rejected || last.Code != 422 || c.Out[n-1].MinSE == 0 {
 		return false
 	}
-	return n < 2 || c.Out[n-2].Target != c.Out[n-1].Target || c.Out[n-2].Marks.Code != 422
+	return n < c.Begun+2 || c.Out[n-2].Target != c.Out[n-1].Target || c.Out[n-2].Marks.Code != 422
 }
 
 // reroutes asks the carrier that failed whether its failure lets us go on.

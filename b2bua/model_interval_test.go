@@ -42,6 +42,9 @@ func (o *observer) refreshed(s *seen) string {
 				if t.Offer && byteAt(t, txState) < 3 && m.msg.Code == 200 && !m.msg.Body.Empty() {
 					return o.described(s)
 				}
+				if t.Seq == before.Join.Seq {
+					continue // what comes of that is somebody's news
+				}
 				return o.contained(s)
 			}
 		}

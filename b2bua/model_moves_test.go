@@ -147,6 +147,9 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 		say(x.texts.get(tr.Told).request("INFO", 0, 7, "more", ""))
 	}
 	list = x.infoMoves(list, 0, 0, tr.Info)
+	if x.refers && tr.Told != 0 {
+		list = x.referMoves(list, 0, 0, x.texts.get(tr.Told), &tr.Referrals)
+	}
 	if x.changes && tr.Told != 0 {
 		t := x.texts.get(tr.Told)
 		say(t.request("INVITE", 0, 3, "re", "1003"))
@@ -168,7 +171,7 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 		say(x.texts.get(tr.Told).request("UPDATE", 0, 4, "up", "1004"))
 		say(x.texts.get(tr.Told).request("UPDATE", 0, 5, "again", "1005"))
 	}
-	if x.changes || x.timers || x.early {
+	if x.changes || x.timers || x.early || x.follows {
 		list = x.changeMoves(list, 0, tr.Change)
 	}
 	if x.timers && tr.Told != 0 {
@@ -215,6 +218,9 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		}
 	}
 	list = x.infoMoves(list, leg, 1, l.Info)
+	if (x.refers || x.follows) && l.Dialogs[1].Answered {
+		list = x.referMoves(list, leg, 1, invite, &l.Referrals)
+	}
 	if (x.changes || x.timers) && l.Change.Final != 0 {
 		f := x.texts.get(l.Change.Final)
 		branch := f.msg.Branch[7:]
@@ -248,7 +254,11 @@ func (x *explorer) changeMoves(list []move, leg uint8, c changeSeen) []move {
 	}
 	t := x.texts.get(c.Ours)
 	tag := uint8(max(0, slices.Index(tags[:], t.msg.ToTag)))
-	for _, code := range []int{100, 200, 491, 481} {
+	codes := []int{100, 200, 491, 481}
+	if x.follows {
+		codes = append(codes, 488)
+	}
+	for _, code := range codes {
 		body := ""
 		extra := ""
 		if code == 200 {

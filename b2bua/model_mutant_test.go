@@ -391,6 +391,121 @@ var mutants = []mutant{
 		"P8: a record while a dialog is up", "forks that end",
 	},
 	{
+		"a NOTIFY is sent of a subscription that is over", "dialog/notify.go",
+		"if d == nil || s.Referred.Ref == 0 || s.Referred.Ref != ev.Of {", "if d == nil {",
+		"RFC 3515 §2.4.4: a NOTIFY without a subscription", "referrals",
+	},
+	{
+		"a refused REFER leaves its subscription", "dialog/refer.go",
+		"\tcase ev.Code >= 300 || slices.Contains(ev.Headers, NotSubscribed):\n", "\tcase slices.Contains(ev.Headers, NotSubscribed):\n",
+		"RFC 3515 §2.4", "referrals",
+	},
+	{
+		"a subscription of the peer's has no end", "dialog/refer.go",
+		"\t\ts.Referred.Until = s.now.Add(", "\t\t_ = s.now.Add(",
+		"P7: a subscription without an end", "referrals",
+	},
+	{
+		"a subscription of ours has no end", "dialog/refer.go",
+		"\t\ts.Refers.Until = s.now.Add(", "\t\t_ = s.now.Add(",
+		"P7: a subscription without an end", "referrals",
+	},
+	{
+		"a subscription ends in silence", "dialog/notify.go",
+		"\tif d := s.current(); d != nil && s.State != Leaving {\n", "\tif d := s.current(); d != nil && s.State == Leaving {\n",
+		"RFC 3515 §2.4.4: a subscription that ends in silence", "referrals",
+	},
+	{
+		"481 to a NOTIFY ends the call", "dialog/outbound.go",
+		"\tcase t.Sub:\n\t\ts.notifyAnswered(t, m.Code, m.Phrase)\n", "",
+		"a 481 to an NOTIFY makes 1 answers, of 487", "referrals",
+	},
+	{
+		"a NOTIFY is answered by us", "dialog/notify.go",
+		"\tif t.For != 0 {\n\t\ts.tell(Informed{Ref: t.For, Code: code, Phrase: phrase})", "\tif t.For == 0 {\n\t\ts.tell(Informed{Ref: t.For, Code: code, Phrase: phrase})",
+		"RFC 6086: a 200 to an NOTIFY makes 0 answers", "referrals",
+	},
+	{
+		"a REFER does not cross", "b2bua/refer.go",
+		"\t} else if other := c.other(from); other != nil {\n\t\tc.step(now, other, sig)\n", "\t} else if other := c.other(from); other == nil {\n\t\tc.step(now, from, sig)\n",
+		"RFC 3515 §2.4.2: a REFER that is not passed on", "referrals",
+	},
+	{
+		"the record forgets when a subscription ends", "dialog/encode.go",
+		"\tc.Time(&r.Until)\n", "",
+		"P9", "referrals",
+	},
+	{
+		"the record forgets whose REFER is under way", "dialog/encode.go",
+		"\t\tl.Refers.fields(c)\n", "",
+		"P9", "referrals",
+	},
+	{
+		"who has referred stays in the call", "b2bua/follow.go",
+		"\tc.step(now, by, dialog.End{Cause: dialog.Cause{Why: dialog.Transferred, Code: 480, Q850: 16}})\n", "\t_ = by\n",
+		"RFC 5589 §6.1: the target does not take the place", "transfers",
+	},
+	{
+		"the target is not told the caller's answer", "b2bua/follow.go",
+		"\tc.step(now, c.Out[c.Winner], dialog.Confirm{Body: answer})\n", "\tc.step(now, c.In, dialog.Confirm{Body: answer})\n",
+		"RFC 5589 §6.1: the target does not take the place", "transfers",
+	},
+	{
+		"a transfer that fails ends the call", "b2bua/follow.go",
+		"\tif by.State == dialog.Leaving {\n\t\tc.close(", "\tif by.State != dialog.Trying {\n\t\tc.close(",
+		"P7: neither done nor a deadline", "transfers",
+	},
+	{
+		"a caller for whom nobody is left waits", "b2bua/follow.go",
+		"\tif by.State == dialog.Leaving {\n\t\tc.close(", "\tif by.State == dialog.Trying {\n\t\tc.close(",
+		"RFC 5589 §6.3: a caller for whom nobody is left", "transfers",
+	},
+	{
+		"the transferor's BYE ends the caller's leg", "b2bua/follow.go",
+		"\t\tc.step(now, c.In, dialog.Alone{})\n\tcase !target:", "\t\treturn false\n\tcase !target:",
+		"RFC 5589 §6.1: the caller does not wait", "transfers",
+	},
+	{
+		"a caller whose carrier has gone is not answered", "b2bua/follow.go",
+		"\t\tc.step(now, c.In, dialog.Alone{})\n\tcase !target:", "\tcase !target:",
+		"RFC 5589 §6.1: what the caller has asked", "transfers and requests",
+	},
+	{
+		"a target that the caller does not want stays", "b2bua/follow.go",
+		"\t\t\tc.step(now, joining, dialog.End{", "\t\t\t_, _ = joining, append([]dialog.End(nil), dialog.End{",
+		"RFC 5589 §6.3: a target that the caller does not want", "transfers",
+	},
+	{
+		"a transfer is given up by nobody", "b2bua/follow.go",
+		"Until: now.Add(from.Policy.Referral())}", "Until: time.Time{}}",
+		"P7: a transfer without an end", "transfers",
+	},
+	{
+		"a caller that was busy is not asked again", "dialog/join.go",
+		"\t\ts.Again = s.now.Add(s.glare())\n", "",
+		"RFC 3261 §14.1: nothing follows a 491", "transfers",
+	},
+	{
+		"a transfer ends without a word", "b2bua/follow.go",
+		"\tc.tell(now, code, phrase, true)\n", "\tc.tell(now, code, phrase, false)\n",
+		"RFC 3515 §2.4.4: a transfer that ends without a word", "transfers",
+	},
+	{
+		"a CANCEL after the answer closes the call", "b2bua/watch.go",
+		"(s.Method == \"CANCEL\" && w.final == 0 || s.Method == \"BYE\")", "(s.Method == \"CANCEL\" || s.Method == \"BYE\")",
+		"watch p5_invite_after_cancel", "transfers",
+	},
+	{
+		"the record forgets whose transfer it is", "b2bua/encode.go",
+		"\t\tc.Moving.fields(r)\n", "",
+		"P9", "transfers",
+	},
+	{
+		"the record forgets what the caller is asked", "dialog/encode.go",
+		"\t\tInt(c, &l.Join.Seq)\n", "",
+		"P9", "transfers",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

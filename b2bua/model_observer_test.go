@@ -35,6 +35,8 @@ type trunkSeen struct {
 	Info   uint32 // text of our last INFO
 	Origin originSeen
 
+	Referrals referralsSeen
+
 	Reliable uint32 // text of the last reliable provisional
 	RSeq     uint32
 	Pracked  bool // its PRACK has come
@@ -52,13 +54,15 @@ type legSeen struct {
 	Lost           bool            // failed over, cancelled, refused or ended
 	Ended          [len(tags)]bool // early dialogs, by 199
 	Media          bool            // it has sent early media while it was alive
-	Gone           bool            // the INVITE could not be sent or nothing is kept of it any more
+	Tag            uint8
+	Gone           bool // the INVITE could not be sent or nothing is kept of it any more
 	Ends           uint8
 	Refusals       [len(tags)]uint32 // texts of the ACKs of non-2xx finals
 	Dialogs        [len(tags)]dialogSeen
 	Change         changeSeen
 	Info           uint32 // text of our last INFO
 	Origin         originSeen
+	Referrals      referralsSeen
 
 	Prack  uint32                // text of our last PRACK
 	Pracks [len(tags)][10]uint32 // by tag and RSeq
@@ -102,11 +106,13 @@ type seen struct {
 // check looks at a step, remembers what matters later, and names the first
 // promise that is broken; empty: none is.
 func (o *observer) check(x *texts, s *seen) string {
-	if o.Winner == 0 && s.after.Winner >= 0 {
-		o.Winner, o.Tag = uint8(s.after.Winner+1), s.move.tag
+	if w := uint8(s.after.Winner + 1); w != o.Winner {
+		if o.Winner, o.Tag = w, s.move.tag; o.Out[w-1].Final != 0 {
+			o.Tag = o.Out[w-1].Tag // its answer has waited for the caller's
+		}
 	}
 	lost := s.move.leg > 0 && s.move.leg <= uint8(len(s.before.Out)) && o.Out[s.move.leg-1].Lost
-	aside := o.aside(s.move)
+	aside := o.aside(s)
 	o.note(s)
 	for _, a := range s.actions {
 		switch a := a.(type) {
@@ -145,7 +151,15 @@ func (o *observer) check(x *texts, s *seen) string {
 	if v := o.owed(s); v != "" {
 		return v
 	}
-	if v := o.informed(s); v != "" {
+	for _, method := range []string{"INFO", "REFER", "NOTIFY"} {
+		if v := o.informed(s, method); v != "" {
+			return v
+		}
+	}
+	if v := o.referred(s); v != "" {
+		return v
+	}
+	if v := o.moved(s); v != "" {
 		return v
 	}
 	if v := o.acknowledgedEarly(s); v != "" {
@@ -195,12 +209,16 @@ func (o *observer) check(x *texts, s *seen) string {
 
 // aside says that a message cannot mean anything to the call: another dialog
 // than that of the answer, or a response to an INVITE that has its final.
-func (o *observer) aside(m move) bool {
+func (o *observer) aside(s *seen) bool {
+	m := s.move
 	if m.kind != says || m.leg == 0 || m.change {
 		return false
 	}
 	if m.msg.Method == "INVITE" && m.msg.Code != 0 && o.Out[m.leg-1].Final != 0 {
 		return true
+	}
+	if m.leg == target(s.before) {
+		return m.msg.Code == 0 && (o.Out[m.leg-1].Final != 2 || m.tag != o.Out[m.leg-1].Tag)
 	}
 	return o.Winner != 0 && (m.leg != o.Winner || m.tag != o.Tag && m.msg.Code == 0)
 }
@@ -235,6 +253,9 @@ func (o *observer) note(s *seen) {
 		return
 	case says, falls:
 	}
+	if m.kind == says && m.msg.Method == "REFER" && m.msg.Code == 0 && s.before.leg(m.leg).Referred.Ref == 0 && s.after.leg(m.leg).Referred.Ref != 0 {
+		o.referrals(m.leg).Asked = true
+	}
 	if m.leg == 0 {
 		switch {
 		case m.msg.Method == "BYE" && m.msg.Code == 0:
@@ -263,7 +284,7 @@ func (o *observer) note(s *seen) {
 	case m.msg.Code < 300:
 		l.Dialogs[m.tag].Answered = true
 		if l.Final == 0 {
-			l.Final = 2
+			l.Final, l.Tag = 2, m.tag
 			l.Ends = max(l.Ends, 1) // an answered INVITE has Timer M and no linger
 		}
 	case l.Final == 0:
@@ -284,6 +305,7 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		return v
 	}
 	if a.Code != 0 {
+		l.Referrals.answered(a)
 		return l.Change.answered(t)
 	}
 	switch a.Method {
@@ -295,7 +317,7 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		switch {
 		case l.Invite == 0 && o.Closed:
 			return "P5: an INVITE after the call was closed"
-		case l.Invite == 0 && o.Trunk.Final != 0:
+		case l.Invite == 0 && o.Trunk.Final != 0 && s.after.Moving.By == 0:
 			return "P5: an INVITE after the trunk's final response"
 		case l.Invite != 0 && l.Invite != t.id:
 			return "two INVITEs on one leg"
@@ -305,6 +327,8 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		l.Invite = t.id
 	case "INFO":
 		l.Info = t.id
+	case "REFER", "NOTIFY":
+		return l.Referrals.sent(s, a, t)
 	case "PRACK":
 		return l.pracks(s, t)
 	case "CANCEL":
@@ -386,6 +410,10 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 		return along(t, contactOf(0), routesOf(0), false)
 	case a.Code == 0 && a.Method == "INFO":
 		tr.Info = t.id
+	case a.Code == 0 && (a.Method == "REFER" || a.Method == "NOTIFY"):
+		return tr.Referrals.sent(s, a, t)
+	case a.Method == "REFER":
+		tr.Referrals.answered(a)
 	case a.Code == 0:
 		if v := tr.updates(s, a); v != "" {
 			return v
@@ -501,7 +529,7 @@ func (o *observer) owed(s *seen) string {
 		return ""
 	}
 	d := &l.Dialogs[m.tag]
-	won := o.Winner == m.leg && o.Tag == m.tag
+	won := o.Winner == m.leg && o.Tag == m.tag || target(s.before) == m.leg && l.Final == 2 && l.Tag == m.tag
 	if acks != 1 && !(won && d.Ack == 0 && !s.before.Out[m.leg-1].Offer) {
 		return fmt.Sprintf("P4: %d ACKs for a copy of a 2xx", acks)
 	}
@@ -559,24 +587,25 @@ func (o *observer) mirrored(s *seen) string {
 
 // informed checks that the answer to an INFO of ours is told at once to who has
 // asked, as it is, and to nobody else; and that nobody is told what nobody has said.
-func (o *observer) informed(s *seen) string {
+// So it is with a REFER and a NOTIFY that cross.
+func (o *observer) informed(s *seen, method string) string {
 	m, told, code := s.move, 0, 0
 	var answer *text
 	var to uint8
 	for i, a := range s.sends {
-		if a.Method == "INFO" && a.Code != 0 && !a.Repeat && (m.kind != says || m.leg != a.Leg || m.msg.Method != "INFO" || m.msg.Code != 0 || m.msg.CSeq != s.texts[i].msg.CSeq) {
+		if a.Method == method && a.Code != 0 && !a.Repeat && (m.kind != says || m.leg != a.Leg || m.msg.Method != method || m.msg.Code != 0 || m.msg.CSeq != s.texts[i].msg.CSeq) {
 			told, code, answer, to = told+1, a.Code, s.texts[i], a.Leg
 		}
 	}
-	if m.kind != says || m.msg.Method != "INFO" || m.msg.Code < 200 {
+	if m.kind != says || m.msg.Method != method || m.msg.Code < 200 {
 		if told > 0 && code/100 == 2 {
-			return "RFC 6086: an answer to an INFO out of nothing"
+			return "RFC 6086: an answer to an " + method + " out of nothing"
 		}
 		return ""
 	}
 	var ours *dialog.Tx
 	for _, t := range s.before.leg(m.leg).Tx {
-		if byteAt(t, txMachine) == 1 && byteAt(t, txState) < 3 && t.Method == "INFO" && t.CSeq == m.msg.CSeq {
+		if byteAt(t, txMachine) == 1 && byteAt(t, txState) < 3 && t.Method == method && t.CSeq == m.msg.CSeq && t.For != 0 {
 			ours = t
 		}
 	}
@@ -584,13 +613,17 @@ func (o *observer) informed(s *seen) string {
 	if asked && told == 1 && !slices.ContainsFunc(s.before.leg(to).Tx, func(t *dialog.Tx) bool {
 		return byteAt(t, txMachine) == 3 && t.Seq == ours.For && t.CSeq == answer.msg.CSeq
 	}) {
-		return "RFC 6086: an INFO is answered for another"
+		return "RFC 6086: an " + method + " is answered for another"
 	}
-	switch alive := s.before.leg(m.leg).State != dialog.Leaving; {
-	case asked && alive && m.msg.Code != 481 && (told != 1 || code != m.msg.Code):
-		return fmt.Sprintf("RFC 6086: a %d to an INFO makes %d answers, of %d", m.msg.Code, told, code)
+	alive := s.before.leg(m.leg).State != dialog.Leaving
+	if other := s.before.other(s.before.leg(m.leg)); other != nil && other.State == dialog.Leaving {
+		alive = false // who has asked is gone
+	}
+	switch {
+	case asked && alive && (m.msg.Code != 481 || method == "NOTIFY") && (told != 1 || code != m.msg.Code):
+		return fmt.Sprintf("RFC 6086: a %d to an %s makes %d answers, of %d", m.msg.Code, method, told, code)
 	case (!asked || !alive) && told > 0:
-		return "RFC 6086: a repeated answer to an INFO is told"
+		return "RFC 6086: a repeated answer to an " + method + " is told"
 	}
 	return ""
 }
@@ -641,7 +674,7 @@ func (c *changeSeen) answered(t *text) string {
 // check holds the o= lines that a leg is shown to one identity, whose version
 // rises exactly when the description changes (RFC 3264 §8, P6).
 func (o *originSeen) check(t *text) string {
-	if t.msg.Body.Empty() {
+	if t.msg.Body.Type != "application/sdp" {
 		return ""
 	}
 	var now originSeen

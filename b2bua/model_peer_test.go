@@ -143,6 +143,22 @@ func (t *text) acknowledging(method string, tag uint8, n int, branch, body, rack
 	})
 }
 
+// asks makes a request with whatever more it has, its body among it.
+func (t *text) asks(method string, tag uint8, n int, branch, more string) *dialog.Message {
+	return t.make(making{method: method, tag: tag, n: n, branch: branch, rel: more}, func() string {
+		from, to := t.msg.From, t.msg.To
+		if t.msg.Code == 0 {
+			from, to = t.msg.To, t.msg.From
+			if t.msg.ToTag == "" && tags[tag] != "" {
+				from += ";tag=" + tags[tag]
+			}
+		}
+		return method + " sip:bulkhead@203.0.113.1 SIP/2.0\r\n" +
+			common("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK"+branch+";rport", from, to, t.msg.CallID, n, method) +
+			"Max-Forwards: 70\r\nContact: <" + contactOf(tag) + ">\r\n" + more
+	})
+}
+
 // make parses what write writes, once.
 func (t *text) make(how making, write func() string) *dialog.Message {
 	t.mu.RLock()

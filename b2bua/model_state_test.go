@@ -27,6 +27,7 @@ func clone(c *Call) *Call {
 		n.Out[i] = cloneLeg(l)
 	}
 	n.rerouters, n.Targets, n.By, n.Skips = slices.Clip(c.rerouters), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
+	n.Transfers = slices.Clone(c.Transfers)
 	n.out = nil
 	return &n
 }
@@ -112,6 +113,7 @@ func hashTx(t *dialog.Tx) uint64 {
 	h.flag(t.Offer)
 	h.num(uint64(t.For)<<32 | uint64(t.RSeq))
 	h.flag(t.Own)
+	h.flag(t.Sub)
 	h.text(t.From)
 	h.text(t.To)
 	h.bytes(t.Last)
@@ -194,6 +196,12 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.flag(l.Change.Again)
 	h.num(uint64(r.Unasked))
 	h.bytes(r.Said.Data)
+	for _, r := range [...]*dialog.Referral{&l.Referred, &l.Refers} {
+		h.num(uint64(r.Ref)<<48 | uint64(r.Count)<<32 | uint64(r.CSeq))
+		h.armed(r.Until)
+	}
+	h.bytes(l.Join.Offer.Data)
+	h.num(uint64(l.Join.Seq))
 	return h.h
 }
 
@@ -205,6 +213,12 @@ func hashCall(c *Call) uint64 {
 		h.num(hashLeg(l))
 	}
 	h.num(uint64(len(c.Targets))<<32 | uint64(uint32(c.Winner)))
+	for _, t := range c.Transfers {
+		h.num(uint64(t.Leg)<<32 | uint64(t.Ref)<<16 | uint64(t.Code))
+	}
+	h.num(uint64(c.Begun)<<32 | uint64(c.Moving.By)<<16 | uint64(c.Moving.Ref))
+	h.text(c.Moving.Who)
+	h.armed(c.Moving.Until)
 	h.armed(c.Expires)
 	h.armed(c.EndedAt)
 	h.flag(c.Written)
@@ -223,15 +237,19 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version By Skips rerouters redirects watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving chosen rerouters redirects watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval MinSE Again Change tail heard"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval MinSE Again Change Referred Refers Join tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
-		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq tail"},
+		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq Sub tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Interval](), "Length Us Refresh Expires Min Wish Body"},
 		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed Changed Said Unasked"},
 		{reflect.TypeFor[dialog.Change](), "Seq Ours Early Offer Again"},
+		{reflect.TypeFor[dialog.Referral](), "Ref CSeq Count Until"},
+		{reflect.TypeFor[Transfer](), "Leg Ref To Call At How Code"},
+		{reflect.TypeFor[Moving](), "By Ref Who Until"},
+		{reflect.TypeFor[dialog.Join](), "Offer Seq"},
 	} {
 		got := ""
 		for i := range known.of.NumField() {
@@ -260,6 +278,9 @@ func timers(c *Call) (list []timer) {
 	if !c.Expires.IsZero() {
 		list = append(list, timer{leg: 0xff, name: "expires", at: func(c *Call) *time.Time { return &c.Expires }})
 	}
+	if !c.Moving.Until.IsZero() {
+		list = append(list, timer{leg: 0xff, name: "transfer", at: func(c *Call) *time.Time { return &c.Moving.Until }})
+	}
 	for n := 0; n <= len(c.Out); n++ {
 		leg := c.leg(uint8(n))
 		for i, t := range leg.Tx {
@@ -285,6 +306,12 @@ func timers(c *Call) (list []timer) {
 		}
 		if !leg.Interval.Expires.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "session expires", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Interval.Expires }})
+		}
+		if !leg.Referred.Until.IsZero() {
+			list = append(list, timer{leg: uint8(n), name: "referred", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Referred.Until }})
+		}
+		if !leg.Refers.Until.IsZero() {
+			list = append(list, timer{leg: uint8(n), name: "refers", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Refers.Until }})
 		}
 		if !leg.Again.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "again", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Again }})

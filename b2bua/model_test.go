@@ -49,6 +49,8 @@ type config struct {
 	changes   bool     // re-INVITE and UPDATE by both sides
 	early     bool     // UPDATE by both sides before the answer
 	infos     bool     // INFO by both sides
+	refers    bool     // REFER by both sides, relayed
+	follows   bool     // REFER by carriers, carried out
 	timers    bool     // session timers are asked for on both sides
 	stays     bool     // early media is the end of the hunt
 	contacts  int      // of redirections that are tried
@@ -124,6 +126,14 @@ func newExplorer(c config) *explorer {
 			NoResponse: 4 * time.Second, NoRinging: 10 * time.Second, NoAnswer: 90 * time.Second, Linger: time.Minute, Relay: []string{"INFO"},
 		}
 	}
+	if c.refers {
+		for i := range x.policy {
+			x.policy[i].Transfers = dialog.RelayTransfers
+		}
+	}
+	if c.follows {
+		x.policy[1].Transfers = dialog.FollowTransfers
+	}
 	if c.timers {
 		for i := range x.policy {
 			x.policy[i].SessionTimer = dialog.SessionTimer{Expires: 30 * time.Minute, Min: 90 * time.Second}
@@ -151,6 +161,14 @@ func (x *explorer) first() (*node, string) {
 	return n, n.obs.check(&x.texts, &seen{now: noon, move: move{kind: waits, leg: 0xff}, before: before, after: call, actions: actions})
 }
 
+// referral is where a REFER leads: what is left of three attempts.
+func (x *explorer) referral(c *Call) (list []Target) {
+	for n := len(c.Out) + 1; n <= 3; n++ {
+		list = append(list, x.target(fmt.Sprintf("192.0.2.%d", n+1), "4931"))
+	}
+	return list
+}
+
 // apply makes a move in a copy of a state; empty: nothing is broken.
 func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	next := &node{call: clone(n.call), obs: n.obs, way: n.way, saved: n.saved, fell: n.fell}
@@ -166,7 +184,11 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 		next.call, next.fell = call, true
 		return next, ""
 	case says:
-		ev = Arrived{Leg: m.leg, Received: dialog.Received{Message: m.msg, Path: pathOfLeg(m.leg, x.transport)}}
+		arrived := Arrived{Leg: m.leg, Received: dialog.Received{Message: m.msg, Path: pathOfLeg(m.leg, x.transport)}}
+		if x.follows && m.leg > 0 && m.msg.Method == "REFER" && m.msg.Code == 0 {
+			arrived.Targets = x.referral(n.call)
+		}
+		ev = arrived
 	case fires:
 		for _, t := range timers(next.call) {
 			if !t.at(next.call).After(at) {
@@ -497,10 +519,11 @@ var (
 	renewed = []word{
 		{code: 183, tag: 1, body: "2001", rseq: "1"}, {code: 180, tag: 1, rseq: "2"}, {code: 200, tag: 1}, {code: 503, tag: 1},
 	}
-	timed = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
-	heard = []word{{code: 180, tag: 1}, {code: 183, tag: 1}, {code: 199, tag: 1}, {code: 199, tag: 2}, {code: 183, tag: 2, body: "2001"}, {code: 200, tag: 2, body: "2001"}, {code: 503, tag: 1}}
-	moved = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1, extra: "Reason: Q.850;cause=17\r\n"}, {code: 603, tag: 2}}
-	civil = []word{{code: 200, tag: 1, body: "2001"}}
+	timed   = []word{{code: 200, tag: 1, body: "2001", extra: timing}, {code: 422, tag: 1, extra: "Min-SE: 3600\r\n"}}
+	heard   = []word{{code: 180, tag: 1}, {code: 183, tag: 1}, {code: 199, tag: 1}, {code: 199, tag: 2}, {code: 183, tag: 2, body: "2001"}, {code: 200, tag: 2, body: "2001"}, {code: 503, tag: 1}}
+	moved   = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 302, tag: 1, extra: redirection}, {code: 486, tag: 1, extra: "Reason: Q.850;cause=17\r\n"}, {code: 603, tag: 2}}
+	civil   = []word{{code: 200, tag: 1, body: "2001"}}
+	reached = []word{{code: 180, tag: 1}, {code: 200, tag: 1, body: "2001"}, {code: 200, tag: 1}, {code: 200, tag: 2, body: "2002"}, {code: 486, tag: 1}, {code: 503, tag: 1}}
 )
 
 // Where the deeper explorations begin.
@@ -509,6 +532,7 @@ var (
 	thirdTried     = []string{`carrier 1: 503 to INVITE 1 tag "a"`, `leg 2: timer no response`}
 	thirdAnswered  = append(thirdTried[:2:2], `carrier 3: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`)
 	pracked        = []string{`carrier 1: 183 to INVITE 1 tag "a"`, `trunk: PRACK prack86257015 tag ""`}
+	referred       = append(confirmed[:2:2], `carrier 1: REFER tag "a"`)
 	confirmed      = []string{`carrier 1: 200 to INVITE 1 tag "a"`, `trunk: ACK k tag ""`}
 )
 
@@ -538,10 +562,16 @@ var configs = []config{
 	{name: "early media and a takeover", targets: 2, stays: true, offer: true, carrier: heard, terse: true, falls: true, states: 30000, depth: 100},
 	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},
 	{name: "one redirection and another target", targets: 2, contacts: 1, offer: true, carrier: moved, terse: true, falls: true, hangs: true, states: 50000, depth: 100},
+	{name: "referrals", targets: 1, offer: true, carrier: civil, refers: true, hangs: true, fails: true, states: 60000, depth: 100, after: confirmed},
+	{name: "referrals, far", targets: 2, offer: true, carrier: plain, refers: true, changes: true, infos: true, fails: true, falls: true, depth: 50, walks: 3000},
+	{name: "transfers", targets: 1, offer: true, carrier: reached, follows: true, hangs: true, fails: true, terse: true, states: 80000, depth: 100, after: confirmed},
+	{name: "transfers and a takeover", targets: 1, offer: true, carrier: reached, follows: true, falls: true, terse: true, states: 40000, depth: 100, after: confirmed},
+	{name: "transfers and requests", targets: 1, offer: true, carrier: civil, follows: true, changes: true, infos: true, terse: true, states: 60000, depth: 100, after: referred},
+	{name: "transfers, far", targets: 1, offer: true, carrier: append(reached[:len(reached):len(reached)], hostile...), follows: true, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 60, walks: 6000, after: confirmed},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
-	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
+	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, refers: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},
 }
 

@@ -51,6 +51,8 @@ type item struct {
 	path    dialog.Path
 	raw     []byte
 	at      time.Time
+
+	replaced *dialog.Replaced // of a REFER
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -304,7 +306,7 @@ func (s *strand) step(it *item) (done bool) {
 		return true
 	default:
 		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
-		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path}}
+		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
 	}
 	return s.perform(now, s.call.Step(now, ev))
 }

@@ -32,6 +32,9 @@ func (e *Engine) outside(m *dialog.Message, from dialog.Path) {
 		e.answer(m, from, dialog.Refusal{Code: 200, Extra: profile.Capabilities()})
 	case m.Method == "BYE":
 		e.refuse(m, from, dialog.Refusal{Code: 481}, "no_dialog")
+	case m.Method == "REFER" && e.profile(from).Transfers != dialog.NoTransfers:
+		// Allow lists it, and yet it may not begin anything (RFC 3261 §21.4.4).
+		e.refuse(m, from, dialog.Refusal{Code: 403}, "refer_outside")
 	case dialog.Defined(m.Method):
 		e.refuse(m, from, dialog.Refusal{Code: 405, Extra: []dialog.Header{allow}}, "method")
 	default:

@@ -37,7 +37,7 @@ func (w *Watch) send(s dialog.Send) string {
 		default:
 			return ViolationSecondFinal
 		}
-	case s.Leg == 0 && s.Code == 200 && (s.Method == "CANCEL" || s.Method == "BYE"):
+	case s.Leg == 0 && s.Code == 200 && (s.Method == "CANCEL" && w.final == 0 || s.Method == "BYE"):
 		w.closed = true
 	case s.Leg > 0 && s.Method == "INVITE" && s.Code == 0 && s.Tx == dialog.First && !s.Repeat && w.closed:
 		return ViolationLateInvite

@@ -18,6 +18,7 @@ type Carrier struct {
 	Linger   time.Duration // how long after Timer D repeats are still ACKed
 	Relay    []string      // methods that pass within a dialog
 
+	Transfers    dialog.Transfers
 	SessionTimer dialog.SessionTimer
 	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
 	Stay         bool // once it has sent early media, no other is tried
@@ -37,8 +38,9 @@ type Gateway struct {
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
-		Gateways: make([]Gateway, 0, len(c.Gateways)),
-		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
+		Transfers: transfers(c.Refer),
+		Gateways:  make([]Gateway, 0, len(c.Gateways)),
+		reroute:   make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer

@@ -31,6 +31,7 @@ type TrunkConfig struct {
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
 	Methods      []string            `yaml:"methods"`                 // that pass within a dialog; empty: none
 	EarlyMedia   bool                `yaml:"p_early_media,omitempty"` // P-Early-Media passes (RFC 5009)
+	Refer        string              `yaml:"refer,omitempty"`         // refuse (zero), relay
 }
 
 // CarrierConfig is somebody whom we call.
@@ -52,6 +53,7 @@ type CarrierConfig struct {
 	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"`          // nil: a 3xx is a failure
 	EarlyMedia   bool                `yaml:"p_early_media,omitempty"`     // as of a trunk
 	AfterMedia   string              `yaml:"after_early_media,omitempty"` // hunt (zero), stop: what a failure after early media means
+	Refer        string              `yaml:"refer,omitempty"`             // refuse (zero), relay, follow
 }
 
 // GatewayConfig is one address of a carrier.

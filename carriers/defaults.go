@@ -44,6 +44,16 @@ const (
 // (RFC 6086). What else there is changes state at the other side that no call needs.
 func DefaultMethods() []string { return []string{"INFO"} }
 
+// transfers is what the core makes of a word; what Validate refuses is refused.
+func transfers(word string) dialog.Transfers {
+	for _, t := range [...]dialog.Transfers{dialog.RelayTransfers, dialog.FollowTransfers} {
+		if word == t.String() {
+			return t
+		}
+	}
+	return dialog.NoTransfers
+}
+
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.
 func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 	if s == nil {
@@ -62,6 +72,7 @@ func (t *TrunkConfig) Default() {
 	t.MaxSetup = DefaultMaxSetup
 	t.Media = "bypass"
 	t.Methods = DefaultMethods()
+	t.Refer = "refuse"
 }
 
 // Default sets what holds where the carrier's section says nothing.
@@ -69,6 +80,7 @@ func (c *CarrierConfig) Default() {
 	c.Timers = Timers{NoResponse: DefaultNoResponse, NoAnswer: DefaultNoAnswer}
 	c.Linger = DefaultLinger
 	c.Methods = DefaultMethods()
+	c.Refer = "refuse"
 }
 
 // Default sets what holds where the gateway says nothing.

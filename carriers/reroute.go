@@ -41,7 +41,8 @@ func (c *Carrier) Reroute(cause dialog.Cause) bool {
 	case dialog.Rejected:
 		return c.leadsOn(cause)
 	case dialog.Cancelled, dialog.HungUp, dialog.NoACK, dialog.Expired, dialog.Operator, dialog.Drained,
-		dialog.Fault, dialog.PeerLost, dialog.NoRoute, dialog.Elsewhere:
+		dialog.Fault, dialog.PeerLost, dialog.NoRoute, dialog.Elsewhere,
+		dialog.Transferred:
 		return false
 	}
 	return false

@@ -18,6 +18,7 @@ type Trunk struct {
 	MaxDuration time.Duration // of a call, from its answer; never zero
 	MaxSetup    time.Duration // from the INVITE to the answer; never zero
 	Relay       []string      // methods that pass within a dialog
+	Transfers   dialog.Transfers
 
 	SessionTimer dialog.SessionTimer
 	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
@@ -27,7 +28,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia}
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
-	t.Relay = c.Methods
+	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
 	t.SessionTimer = c.SessionTimer.timer()
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it

@@ -77,6 +77,7 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.auth(path+".auth", t.Auth)
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
 	v.methods(path+".methods", t.Methods)
+	v.oneOf(path+".refer", t.Refer, "refuse", "relay")
 }
 
 func (v *validator) overlap(inner, outer claim) {
@@ -115,6 +116,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.limits(path+".limits", c.Limits)
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.methods(path+".methods", c.Methods)
+	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
 	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")

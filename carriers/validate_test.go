@@ -70,6 +70,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"negative setup":           {trunk(func(x *carriers.TrunkConfig) { x.MaxSetup = -1 }), "trunks.pbx.max_setup: negative"},
 		"country in words":         {trunk(func(x *carriers.TrunkConfig) { x.Country = "france" }), "trunks.pbx.country: ISO 3166-1"},
 		"media of another kind":    {trunk(func(x *carriers.TrunkConfig) { x.Media = "proxy" }), `trunks.pbx.media: "proxy" is not one of: bypass, relay, rtpengine`},
+		"transfers of some kind":   {trunk(func(x *carriers.TrunkConfig) { x.Refer = "follow" }), `trunks.pbx.refer: "follow" is not one of: refuse, relay`},
 		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},
 		"auth of nobody":           {trunk(func(x *carriers.TrunkConfig) { x.Auth = &carriers.AuthConfig{} }), "trunks.pbx.auth.password_file: is needed\ntrunks.pbx.auth.username: is needed"},
 		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", "*"} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
@@ -96,6 +97,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 			x.Reroute = carriers.RerouteConfig{Stop: []string{"486"}, Continue: []string{"486"}}
 		}), "carriers.tc1.reroute.continue[0]: stands already in stop"},
 		"identity of another kind": {carrier(func(x *carriers.CarrierConfig) { x.Identity = "ppi" }), "carriers.tc1.identity: not one of"},
+		"transfers of other kind":  {carrier(func(x *carriers.CarrierConfig) { x.Refer = "proxy" }), `carriers.tc1.refer: "proxy" is not one of: refuse, relay, follow`},
 		"registers a number":       {carrier(func(x *carriers.CarrierConfig) { x.Register = &carriers.RegisterConfig{AOR: "123"} }), "carriers.tc1.register.aor: not a SIP URI"},
 		"session shorter than least": {carrier(func(x *carriers.CarrierConfig) {
 			x.SessionTimer = &carriers.SessionTimerConfig{Expires: 1, Min: 2, Refresher: "me"}

@@ -119,6 +119,10 @@ func (s *step) modify(ev Modify) {
 	if s.State == Leaving {
 		return // the other side hears of the End
 	}
+	if ev.Join {
+		s.Join = Join{Offer: ev.Body} // asked at the end of a step, of this one if it can be
+		return
+	}
 	if s.State < Answered {
 		s.modifyEarly(ev)
 		return
@@ -268,6 +272,7 @@ func (s *step) confirm(ev Confirm) {
 	}
 	if s.State == Answered && d.Ack == nil {
 		s.State = Confirmed
+		s.said(ev.Body)
 		s.acknowledge(d, ev.Body)
 		return
 	}

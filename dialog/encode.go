@@ -47,6 +47,10 @@ func (l *Leg) Fields(c *Coder) {
 		c.Flag(&l.Change.Again)
 		c.String(&l.Reliable.Progress.EarlyMedia)
 		c.Time(&l.Marks.Media)
+		l.Referred.fields(c)
+		l.Refers.fields(c)
+		l.Join.Offer.Fields(c)
+		Int(c, &l.Join.Seq)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
@@ -64,6 +68,13 @@ func (i *Interval) fields(c *Coder) {
 	c.Flag(&i.Wish.Can)
 	Int(c, &i.Wish.Refresher)
 	i.Body.Fields(c)
+}
+
+func (r *Referral) fields(c *Coder) {
+	Int(c, &r.Ref)
+	Int(c, &r.CSeq)
+	Int(c, &r.Count)
+	c.Time(&r.Until)
 }
 
 func (r *Reliable) fields(c *Coder) {
@@ -149,6 +160,7 @@ func (t *Tx) fields(c *Coder) {
 		Int(c, &t.For)
 		Int(c, &t.RSeq)
 		c.Flag(&t.Own)
+		c.Flag(&t.Sub)
 	})
 	t.Last = orNil(t.Last)
 	if c.Reading() && (t.machine >= machines || t.state >= states) {
@@ -193,7 +205,7 @@ func (a *Cause) Fields(c *Coder) {
 	Int(c, &a.Q850)
 	c.Strings(&a.Reasons)
 	Int(c, &a.RetryAfter)
-	if c.Reading() && a.Why > Elsewhere {
+	if c.Reading() && a.Why > Transferred {
 		c.Fail()
 	}
 }

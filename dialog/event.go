@@ -11,6 +11,8 @@ type Event interface{ event() }
 type Received struct {
 	Message *Message
 	Path    Path // where it came from and by which of our sockets
+
+	Replaced *Replaced // of a REFER whose Replaces names a dialog of ours; nil: of none that is up
 }
 
 // Due says that Deadline may have passed.
@@ -69,6 +71,8 @@ func (Modified) event() {}
 func (Info) event()     {}
 func (Informed) event() {}
 func (Refer) event()    {}
+func (Notify) event()   {}
+func (Alone) event()    {}
 func (End) event()      {}
 
 func (Setup) action()    {}
@@ -80,6 +84,8 @@ func (Modified) action() {}
 func (Info) action()     {}
 func (Informed) action() {}
 func (Refer) action()    {}
+func (Notify) action()   {}
+func (Alone) action()    {}
 func (End) action()      {}
 
 func (Setup) signal()    {}
@@ -91,4 +97,6 @@ func (Modified) signal() {}
 func (Info) signal()     {}
 func (Informed) signal() {}
 func (Refer) signal()    {}
+func (Notify) signal()   {}
+func (Alone) signal()    {}
 func (End) signal()      {}

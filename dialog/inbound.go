@@ -352,6 +352,12 @@ func (s *step) request(m *Message, from Path) {
 			return
 		}
 		s.respond(t, 200, "", reply{Extra: s.Policy.Capabilities()})
+	case "REFER":
+		s.refer(d, m, from)
+	case "NOTIFY":
+		if !s.notified(d, m, from) {
+			s.inform(d, m, from)
+		}
 	default:
 		s.inform(d, m, from)
 	}

@@ -42,14 +42,16 @@ func (p *Policy) relays(method string) bool {
 
 // Allow is the Allow header field of all that we say to a peer.
 func (p *Policy) Allow() string {
-	return strings.Join(append([]string{Methods}, p.Relay...), ", ")
+	return strings.TrimSuffix(strings.TrimPrefix(string(text(nil).allow(p)), "Allow: "), "\r\n")
 }
 
 // allow writes it.
 func (t text) allow(p *Policy) text {
-	t = append(t, "Allow: "+Methods...)
+	t = append(append(t, "Allow: "+Methods...), p.Transfers.methods()...)
 	for _, m := range p.Relay {
-		t = append(append(t, ", "...), m...)
+		if m != "NOTIFY" || p.Transfers != RelayTransfers { // which has named it
+			t = append(append(t, ", "...), m...)
+		}
 	}
 	return append(t, "\r\n"...)
 }
@@ -115,12 +117,7 @@ func (s *step) relay(ev Info) {
 		s.tell(Informed{Ref: ev.Ref, Code: 500, RetryAfter: 1})
 		return
 	}
-	t := s.begin(ev.Method, client, Path{})
-	t.Of, t.For = d.Tag, ev.Ref
-	t.Last, t.Path = s.within(d, ev.Method, t.CSeq, t.Seq, ev.Headers, ev.Body)
-	t.Every, t.Repeat = 0, never
-	s.start(t)
-	s.send(t, ev.Method, 0, t.Path, s.fallback(t.Path), t.Last, false)
+	s.asksWithin(d, ev.Method, ev.Ref, ev.Headers, ev.Body)
 }
 
 // informedBy is the final response to what the other side has asked. 481 says that
@@ -128,6 +125,7 @@ func (s *step) relay(ev Info) {
 // a request may still be in the call, so 408 is the request's own affair, and the
 // other side must not take it for its call's.
 func (s *step) informedBy(t *Tx, m *Message) {
+	s.referAnswered(t, m)
 	switch {
 	case s.State == Leaving:
 	case m.Code == 481:
@@ -135,16 +133,21 @@ func (s *step) informedBy(t *Tx, m *Message) {
 	case m.Code == 408:
 		s.tell(Informed{Ref: t.For, Code: 504})
 	default:
-		s.tell(Informed{
+		told := Informed{
 			Ref: t.For, Code: m.Code, Phrase: m.Phrase, Body: m.Body,
 			Headers: picked(m, passedBack[:]), RetryAfter: m.RetryAfter,
-		})
+		}
+		if t.Method == "REFER" && m.silent() {
+			told.Headers = append(told.Headers, NotSubscribed)
+		}
+		s.tell(told)
 	}
 }
 
 // uninformed is a request of the other side's that had no answer, or could not be
 // sent.
 func (s *step) uninformed(t *Tx, code int) {
+	s.referAnswered(t, nil)
 	if s.State != Leaving {
 		s.tell(Informed{Ref: t.For, Code: code})
 	}
@@ -156,7 +159,10 @@ func (s *step) informed(ev Informed) {
 		if t.machine != server || t.state != trying || t.Seq != ev.Ref {
 			continue
 		}
-		r := reply{Body: ev.Body, Extra: ev.Headers}
+		r := reply{Body: ev.Body, Extra: ev.Headers, Contact: t.Method == "REFER" && ev.Code < 300}
+		if d := s.dialogOf(t); d != nil && t.Target != "" && ev.Code < 300 {
+			d.Target = t.Target // RFC 6665 §4.4.1: a REFER and a NOTIFY refresh it
+		}
 		if ev.Code == 405 || ev.Code == 501 {
 			r.Extra = append(r.Extra, Header{"Allow", s.Policy.Allow()})
 		}
@@ -164,6 +170,7 @@ func (s *step) informed(ev Informed) {
 			r.Extra = append(r.Extra, Header{"Retry-After", itoa(ev.RetryAfter)})
 		}
 		s.respond(t, ev.Code, ev.Phrase, r)
+		s.referred(t, ev)
 		return
 	}
 }

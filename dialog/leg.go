@@ -66,6 +66,9 @@ type Leg struct {
 	MinSE     time.Duration // outbound: what the 422 to its INVITE would have granted
 	Again     time.Time     // when a change of our own is asked for again after a 491
 	Change    Change        // a re-INVITE or UPDATE under way
+	Referred  Referral      // the peer's REFER that is under way
+	Refers    Referral      // ours
+	Join      Join
 
 	tail  []byte // of a record that a newer version wrote
 	heard uint32 // how often a provisional has changed the leg in silence: not part of a record
@@ -132,6 +135,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 	s := step{Leg: l, now: now}
 	switch ev := ev.(type) {
 	case Received:
+		s.replaced = ev.Replaced
 		s.received(ev.Message, ev.Path)
 	case Due:
 		s.due()
@@ -153,7 +157,13 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 		s.relay(ev)
 	case Informed:
 		s.informed(ev)
-	case Setup, Refer:
+	case Refer:
+		s.asksToRefer(ev)
+	case Notify:
+		s.notify(ev)
+	case Alone:
+		s.alone()
+	case Setup:
 		// A leg is made of a Setup and tells it; it is never told one.
 	}
 	s.sweep()
@@ -163,6 +173,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 // Deadline is when Step wants Due; the zero time: never.
 func (l *Leg) Deadline() time.Time {
 	d := earlier(earlier(l.Refresh, l.Again), earlier(l.Interval.Refresh, l.Interval.Expires))
+	d = earlier(d, earlier(l.Referred.Until, l.Refers.Until))
 	for _, t := range l.Patience {
 		d = earlier(d, t)
 	}
@@ -196,6 +207,8 @@ type step struct {
 	out []Action
 	why string // of Unsent
 
+	replaced *Replaced // of Received
+
 	deaf bool // a reliable provisional had no PRACK
 }
 
@@ -211,7 +224,9 @@ func (s *step) finish(c Cause, tell bool) {
 	s.State, s.Cause, s.Marks.Ended = Leaving, c, s.now
 	s.Patience, s.Refresh, s.Again, s.Change = [3]time.Time{}, never, never, Change{}
 	s.Reliable.Progress, s.Reliable.Answer, s.Reliable.Owed = Progress{}, Answer{}, Body{}
-	s.Interval = Interval{}
+	s.Interval, s.Join = Interval{}, Join{}
+	s.Referred.over()
+	s.Refers.over()
 	s.acknowledgeAll()
 	if tell {
 		s.tell(End{Cause: c})
@@ -236,6 +251,7 @@ func (s *step) due() {
 	s.rejectUnpracked()
 	s.tryAgain()
 	s.passIntervals()
+	s.passReferrals()
 	s.loosePatience()
 }
 
@@ -257,6 +273,7 @@ func (s *step) sweep() {
 	}
 	s.concludeForks()
 	s.settleUp()
+	s.join()
 	if invite := s.invite(); invite != nil && invite.state > proceeding {
 		s.stopMoot(invite)
 	}

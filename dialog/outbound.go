@@ -340,6 +340,8 @@ func (s *step) finished(t *Tx, m *Message) {
 		s.changed(t, m)
 	case t.Method == "PRACK":
 		s.prackAnswered(t, m)
+	case t.Sub:
+		s.notifyAnswered(t, m.Code, m.Phrase)
 	case t.For != 0:
 		s.informedBy(t, m)
 	}
@@ -366,6 +368,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 408, Q850: 102})
 	case t.Method == "PRACK":
 		s.prackAnswered(t, nil)
+	case t.Sub:
+		s.notifyAnswered(t, 408, "")
 	case t.For != 0:
 		s.uninformed(t, 504)
 	}
@@ -380,6 +384,8 @@ func (s *step) notSent(t *Tx, _ *Message) {
 		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 503, Q850: 38})
 	case t.Method == "PRACK":
 		s.prackAnswered(t, nil)
+	case t.Sub:
+		s.notifyAnswered(t, 503, "")
 	case t.For != 0:
 		s.uninformed(t, 503)
 	}

@@ -65,6 +65,10 @@ func (s *step) ownDone(t *Tx, c Change, m *Message) {
 	if s.State == Leaving {
 		return
 	}
+	if s.Join.Seq == t.Seq {
+		s.joined(m)
+		return
+	}
 	if m.Code == 491 {
 		s.Again = s.now.Add(s.glare())
 		return
@@ -97,7 +101,7 @@ func (s *step) glare() time.Duration {
 func (s *step) tryAgain() {
 	if due(s.now, s.Again) {
 		s.Again = never
-		if s.Reliable.Owed.Empty() { // what is owed is offered when the step ends
+		if s.Reliable.Owed.Empty() && s.Join.Offer.Empty() { // what is owed, or joins, is offered when the step ends
 			s.refresh()
 		}
 	}

@@ -61,6 +61,7 @@ type Policy struct {
 	EarlyMedia   bool     // P-Early-Media passes (RFC 5009)
 	Stay         bool     // outbound: early media is the end of the hunt
 	Agent        string   // Server and User-Agent; empty: none
+	Transfers    Transfers
 }
 
 // Target is where an outbound leg is to go, all names resolved.

@@ -137,3 +137,17 @@ func TestRFC3261_14_1_Bands(t *testing.T) {
 		t.Errorf("only %d different waits", len(seen))
 	}
 }
+
+// The answer that an ACK has brought is what a refresh says again (RFC 4028 §7.4).
+func TestRFC4028_7_4_RefreshAfterALateOffer(t *testing.T) {
+	p := policy()
+	p.SessionTimer = dialog.SessionTimer{Expires: 30 * time.Minute, Min: 90 * time.Second}
+	r := outbound(t, p, path("198.51.100.1:5060", dialog.UDP), "")
+	r.gets(r.response(r.sent[0], 200, "b", offer, "Supported: timer", "Session-Expires: 1800;refresher=uac"), "Answer 200")
+	r.told(dialog.Confirm{Body: joining.Body}, "ACK")
+	r.now = r.now.Add(15 * time.Minute)
+	r.does(r.leg.Step(r.now, dialog.Due{}), "INVITE")
+	if r.last().Body.Empty() {
+		t.Error("the refresh describes nothing")
+	}
+}

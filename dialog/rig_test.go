@@ -148,6 +148,13 @@ func describe(actions []dialog.Action) string {
 		case dialog.Informed:
 			s = fmt.Sprintf("Informed %d", a.Code)
 		case dialog.Refer:
+			s = fmt.Sprintf("Refer %s %s", a.URI, a.User)
+		case dialog.Alone:
+		case dialog.Notify:
+			s = fmt.Sprintf("Notify %d", a.Code)
+			if a.Over {
+				s += " over"
+			}
 		}
 		list = append(list, s)
 	}

@@ -83,6 +83,7 @@ type Modify struct {
 	// Unasked says that no request waits for the answer: the peer has described something
 	// new in answer to a change of our own. It counts how often that has gone to and fro.
 	Unasked uint8
+	Join    bool // of somebody who takes the other side's place: asked until it is answered
 }
 
 // Modified is the final answer to a Modify.
@@ -92,6 +93,7 @@ type Modified struct {
 	Body       Body
 	RetryAfter int // seconds; 0: none
 	Reasons    []string
+	Join       bool // to a Modify that was one
 }
 
 // Info carries a request of the application inside the dialog (RFC 6086): it asks
@@ -114,7 +116,28 @@ type Informed struct {
 }
 
 // Refer carries a transfer (RFC 3515).
-type Refer struct{ To string }
+type Refer struct {
+	Ref      uint16 // number of the REFER on the leg that tells it: comes back in Informed and Notify
+	URI      string // who is to be called; empty: User, wherever the other side dials
+	User     string
+	Replaces Replaces // the dialog to take over, as who is called knows it
+	Call     CallID   // of ours, whose dialog that is; zero: of none
+	By       string   // user part of who refers; empty: not said
+	Silent   bool     // no NOTIFYs are wanted (RFC 4488)
+}
+
+// Notify says how a transfer goes (RFC 3515 §2.4.4).
+type Notify struct {
+	Ref    uint16 // number of the NOTIFY, comes back in Informed; 0: our own word
+	Of     uint16 // Refer.Ref
+	Code   int    // of the call that was asked for
+	Phrase string
+	Over   bool // nothing follows
+}
+
+// Alone tells a leg that nobody is on the other side any more, and that it is to go on:
+// somebody else will be.
+type Alone struct{}
 
 // End says that a leg is over, or tells one to be over. A leg says it once.
 type End struct {

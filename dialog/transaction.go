@@ -82,6 +82,7 @@ type Tx struct {
 	End     time.Time     // timerEnd; zero: off
 
 	RSeq uint32 // of a reliable provisional
+	Sub  bool   // ours: a NOTIFY of the subscription that a REFER implies
 
 	tail []byte // of a record that a newer version wrote
 }

@@ -3,6 +3,8 @@ package simtest
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -41,6 +43,9 @@ func (s *Stage) ask(p *Peer, words []string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.replacing(p, o); err != nil {
+		return err
+	}
 	t, m, err := p.request(method, number, o)
 	if err != nil {
 		return err
@@ -50,6 +55,25 @@ func (s *Stage) ask(p *Peer, words []string) error {
 		t.acks[t.final.first("CSeq")+t.final.toTag()] = m.bytes()
 	}
 	return s.send(p, t, m.bytes(), m.cseq(), o)
+}
+
+// replacing adds a Replaces to what a REFER asks for: "2" or "PEER.2", a call as that
+// peer knows it.
+func (s *Stage) replacing(p *Peer, o options) error {
+	text := o.or("replaces", "")
+	if text == "" {
+		return nil
+	}
+	if name, rest, found := strings.Cut(text, "."); found {
+		p, text = s.peers[name], rest
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || p == nil || n < 1 || n > len(p.talks) {
+		return fmt.Errorf("replaces=%s is no call", o.or("replaces", ""))
+	}
+	t := p.talks[n-1]
+	o.values["referto"] += "?Replaces=" + url.QueryEscape(t.id+";to-tag="+t.otherTag+";from-tag="+t.tag)
+	return nil
 }
 
 // respond sends a response.

@@ -75,6 +75,8 @@ func (s *Stage) trunk(o options) error {
 			t.SessionTimer, err = sessionTimer(value)
 		case "relay":
 			t.Methods = strings.Split(value, ",")
+		case "refer":
+			t.Refer = value
 		case "transport":
 			p.transport, err = transport(value)
 		default:
@@ -121,6 +123,8 @@ func (s *Stage) carrier(o options) error {
 		case "redirect":
 			c.Redirect = &carriers.RedirectConfig{}
 			c.Redirect.Contacts, err = strconv.Atoi(value)
+		case "refer":
+			c.Refer = value
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":

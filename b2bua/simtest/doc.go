@@ -18,9 +18,9 @@
 //	carrier NAME [no_response=4s] [no_ringing=0] [no_answer=3m] [linger=3m]
 //	             [transport=tcp] [gateways=2] [stop=486,503] [continue=486,q850:34]
 //	             [redirect=3] [p_early_media=true] [after_early_media=stop]
-//	             [relay=INFO,MESSAGE] [session_timer=30m,90s,them]
+//	             [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
 //	trunk [max_duration=1h] [max_setup=5m] [p_early_media=true] [transport=tcp] [contact=udp://192.0.2.10:5060]
-//	      [relay=INFO,MESSAGE] [session_timer=30m,90s,them]
+//	      [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number
 //	reject PATTERN CODE ["phrase"]
@@ -54,6 +54,7 @@
 // tag= (the peer's own; none) · totag= (ours; none) · branch= · cseq= ·
 // contact= · callid= · uri= · rr=A,B (Record-Route) · via= (one more, below
 // ours) · rel=1 (a reliable provisional with that RSeq) · rack= (of a PRACK) · maxfwd= · reason= · phrase= · h="Name: value" · del=Name ·
+// referto=URI (Refer-To) · replaces=2 (within it: the peer's second call, or trunk.2) ·
 // body="type|text" · s/old/new/ · norport · call=2 (the peer's second call) ·
 // from=IP, PEER or IP:PORT (source) · port= (source) · every 500ms..4s for 90s,
 // every 1s for 10s, until ACK (64·T1 at most), times 3.

@@ -158,7 +158,7 @@ func (p *Peer) request(method, number string, o options) (*talk, message, error)
 	m.add("To", tagged(t.other, o.or("totag", t.otherTag)))
 	m.add("Call-ID", t.id)
 	m.add("CSeq", o.or("cseq", strconv.Itoa(t.cseq))+" "+method)
-	if method == "INVITE" || method == "UPDATE" {
+	if method == "INVITE" || method == "UPDATE" || method == "REFER" {
 		p.contact(&m, t, o)
 	}
 	if method == "PRACK" {
@@ -342,6 +342,9 @@ func (p *Peer) finish(m *message, t *talk, o options) {
 	}
 	if r := o.or("reason", ""); r != "" {
 		m.add("Reason", r)
+	}
+	if uri := o.or("referto", ""); uri != "" {
+		m.add("Refer-To", "<"+uri+">")
 	}
 	for _, h := range o.lists["h"] {
 		name, value, _ := strings.Cut(h, ":")

@@ -30,15 +30,16 @@ func (s *Stage) Promises() []string {
 
 // court holds what the trunk and the carriers can see against the promises.
 type court struct {
-	stage   *Stage
-	faults  []string
-	trunk   map[string]*inviting // by Call-ID, CSeq and branch
-	out     map[string]*attempt  // by Call-ID
-	origins map[string]origin    // by peer and Call-ID
-	tags    map[string]string    // the trunk's, by Call-ID
-	closed  bool                 // the trunk's CANCEL or BYE has been accepted
-	given   map[string]*reliably // by the trunk's Call-ID
-	calls   int                  // INVITEs outside a dialog that the trunk sent
+	stage    *Stage
+	faults   []string
+	trunk    map[string]*inviting // by Call-ID, CSeq and branch
+	out      map[string]*attempt  // by Call-ID
+	origins  map[string]origin    // by peer and Call-ID
+	tags     map[string]string    // the trunk's, by Call-ID
+	closed   bool                 // the trunk's CANCEL or BYE has been accepted
+	answered bool                 // the trunk's INVITE has been, so a CANCEL has no effect
+	given    map[string]*reliably // by the trunk's Call-ID
+	calls    int                  // INVITEs outside a dialog that the trunk sent
 }
 
 // inviting is an INVITE of the trunk's.
@@ -153,7 +154,7 @@ func (c *court) toTrunk(m *crossing) {
 	c.leak(m, "198.51.100.")
 	if t.code() == 0 {
 		switch t.method() {
-		case "BYE", "INVITE", "UPDATE", "ACK", "INFO", "MESSAGE":
+		case "BYE", "INVITE", "UPDATE", "ACK", "INFO", "MESSAGE", "REFER", "NOTIFY":
 			if tag, called := c.tags[t.callID()]; !called || t.toTag() != tag {
 				c.fault(m, "a request to the trunk outside a dialog")
 			}
@@ -184,7 +185,8 @@ func (c *court) toTrunk(m *crossing) {
 		}
 		i.tag = t.toTag()
 	}
-	if t.code() == 200 && (t.method() == "CANCEL" || t.method() == "BYE") {
+	c.answered = c.answered || t.code()/100 == 2 && t.method() == "INVITE"
+	if t.code() == 200 && (t.method() == "CANCEL" && !c.answered || t.method() == "BYE") {
 		c.closed = true
 	}
 }
@@ -323,7 +325,7 @@ func (c *court) complete(m *crossing) {
 		need = append(need, "Max-Forwards")
 	}
 	switch t.method() {
-	case "INVITE", "UPDATE":
+	case "INVITE", "UPDATE", "REFER":
 		if t.code() == 0 || t.code()/100 == 2 {
 			need = append(need, "Contact")
 		}

@@ -22,6 +22,9 @@ func (s *Stage) Record() string {
 		for _, reason := range r.Reason {
 			fmt.Fprintf(&b, "    reason %s\n", reason)
 		}
+		for _, x := range r.Transfers {
+			fmt.Fprintf(&b, "    %s %s by %s %s to %s%s%s\n", x.How, "transfer", x.By, x.Name, x.To, s.times("at", x.At), number(" status", x.Status))
+		}
 		for i, a := range r.Attempts {
 			fmt.Fprintf(&b, "  %d %s %s: %s%s%s", i+1, a.Carrier, a.Number, a.Cause, number(" code", a.Code), number(" q850", a.Q850))
 			b.WriteString(s.times("began", a.Began, "trying", a.Trying, "ringing", a.Ringing, "final", a.Final))

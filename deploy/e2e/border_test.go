@@ -121,6 +121,8 @@ func (b *border) config() string {
 		fmt.Sprintf("  tc1: {realm: peering, gateways: [{address: %q, transport: %s}]%s}", b.at(tc1), or(b.plan.carrier, "udp"), more(b.plan.tc1)),
 		fmt.Sprintf("  tc2: {realm: peering, gateways: [{address: %q, transport: %s}]%s}", b.at(tc2), or(b.plan.carrier, "udp"), more(b.plan.tc2)),
 		"routes:",
+		"  - match: {number: \"+33987*\"}", // who tc1 refers to
+		"    targets: [{carrier: tc2}]",
 		"  - match: {number: \"*\"}",
 		fmt.Sprintf("    targets: [{carrier: tc1}, {carrier: tc2, number: %q}]", secondNumber),
 		"timers: " + or(b.plan.timers, "{t1: 50ms, t2: 400ms, t4: 500ms}"),

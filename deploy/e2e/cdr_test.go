@@ -21,6 +21,14 @@ type record struct {
 	EndedBy  string    `json:"ended_by"`
 	Duration float64   `json:"duration"`
 	Attempts []attempt `json:"attempts"`
+
+	Transfers []struct {
+		By     string `json:"by"`
+		Name   string `json:"name"`
+		To     string `json:"to"`
+		How    string `json:"how"`
+		Status int    `json:"status"`
+	} `json:"transfers"`
 }
 
 type attempt struct {

@@ -59,6 +59,34 @@ func TestRedirectionIsFollowed(t *testing.T) {
 	}
 }
 
+// The caller refers the carrier to another number; the REFER crosses, and what the
+// carrier says of it comes back (RFC 3515).
+func TestReferCrosses(t *testing.T) {
+	t.Parallel()
+	b := open(t, 244, plan{trunk: "refer: relay", tc1: "refer: relay"})
+	played(t, b, "uac_refer.xml", "uas_refer.xml")
+}
+
+// A carrier refers the caller to another number: we call it at another carrier, join the
+// two, and end the leg of who has asked (RFC 5589 §6.1).
+func TestReferIsFollowed(t *testing.T) {
+	t.Parallel()
+	b := open(t, 245, plan{tc1: "refer: follow"})
+	transferor := b.carrierAt(tc1, "uas_transfer.xml", nil)
+	target := b.carrierAt(tc2, "uas_bye.xml", nil, "-d", "200")
+	call := b.callerTo(number, "uac_changed.xml", nil)
+	transferor.finish(patience)
+	target.finish(patience)
+	call.finish(patience)
+	r := b.record()
+	if r.Result != "answered" || r.EndedBy != "carrier" || r.Cause != "hung_up" || len(r.Attempts) != 2 || r.Attempts[0].Cause != "transferred" || r.Attempts[1].Number != "+33987654321" {
+		t.Errorf("record: %+v", r)
+	}
+	if len(r.Transfers) != 1 || r.Transfers[0].By != "carrier" || r.Transfers[0].Name != "tc1" || r.Transfers[0].How != "follow" || r.Transfers[0].Status != 200 {
+		t.Errorf("transfers: %+v", r.Transfers)
+	}
+}
+
 // played makes one call by scenarios of its own, which the caller ends.
 func played(t *testing.T, b *border, caller, carrier string) {
 	t.Helper()

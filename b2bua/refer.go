@@ -1,0 +1,133 @@
+package b2bua
+
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
+
+// Transfer is a transfer that a peer has asked for (RFC 3515).
+type Transfer struct {
+	Leg  uint8  // whose peer has
+	Ref  uint16 // dialog.Refer.Ref
+	To   string
+	Call dialog.CallID // of whose dialog it takes the place; zero: of none of ours
+	At   time.Time
+	How  dialog.Transfers
+	Code int // the last that was heard of it
+}
+
+// maxTransfers is how many the record of a call tells of.
+const maxTransfers = 16
+
+func (t *Transfer) fields(r *dialog.Coder) {
+	dialog.Int(r, &t.Leg)
+	dialog.Int(r, &t.Ref)
+	r.String(&t.To)
+	call := t.Call[:]
+	r.Bytes(&call)
+	if r.Reading() && copy(t.Call[:], call) != len(t.Call) {
+		r.Fail()
+	}
+	r.Time(&t.At)
+	dialog.Int(r, &t.How)
+	dialog.Int(r, &t.Code)
+}
+
+// refer is a leg whose peer wants the other side to call somebody else: a matter of the
+// two of them, or of ours where the peer's profile says so. The record tells of it.
+func (c *Call) refer(now time.Time, from *dialog.Leg, sig dialog.Refer) {
+	to := sig.URI
+	if to == "" {
+		to = sig.User
+	}
+	if len(c.Transfers) < maxTransfers {
+		c.Transfers = append(c.Transfers, Transfer{Leg: from.ID.Leg, Ref: sig.Ref, To: to, Call: sig.Call, At: now, How: from.Policy.Transfers})
+	}
+	if from.Policy.Transfers == dialog.FollowTransfers {
+		c.follow(now, from, sig)
+	} else if other := c.other(from); other != nil {
+		c.step(now, other, sig)
+	}
+}
+
+// transferred notes what was heard of the transfer that a leg's peer has asked for.
+func (c *Call) transferred(by *dialog.Leg, ref uint16, code int) {
+	for i := range c.Transfers {
+		if t := &c.Transfers[i]; t.Leg == by.ID.Leg && t.Ref == ref {
+			t.Code = code
+		}
+	}
+}
+
+func (c *Call) transferRecord(t Transfer) TransferRecord {
+	r := TransferRecord{By: "trunk", Name: c.Setup.Trunk, To: t.To, How: t.How.String(), At: t.At, Status: t.Code}
+	if t.Leg > 0 {
+		r.By, r.Name = "carrier", c.leg(t.Leg).Target.Carrier
+	}
+	if t.Call != (dialog.CallID{}) {
+		r.Call = t.Call.String()
+	}
+	return r
+}
+
+// replaced is the dialog that is joined to the one that a Replaces names; nil: no such
+// call is up.
+func (c *Call) replaced(leg uint8, r dialog.Replaces) *dialog.Replaced {
+	named := c.leg(leg)
+	if named == nil || !named.Named(r) {
+		return nil
+	}
+	if other := c.other(named); other != nil {
+		if d, ok := other.Naming(); ok {
+			return &d
+		}
+	}
+	return nil
+}
+
+// referral is where a REFER leads that we are to carry out: by the routes of the call's
+// trunk. None: it leads nowhere, or is none of ours.
+func (e *Engine) referral(now time.Time, s *strand, it *item) []Target {
+	leg := s.call.leg(it.leg)
+	if it.message.Method != "REFER" || it.message.Code != 0 || leg == nil || leg.Policy.Transfers != dialog.FollowTransfers {
+		return nil
+	}
+	r, _, ok := it.message.Reference()
+	if !ok {
+		return nil
+	}
+	setup := s.call.Setup
+	setup.Number, setup.Domain = r.User, r.Host
+	list, _ := e.targets(now, setup)
+	return list
+}
+
+// naming finds the call of ours that a REFER's Replaces names, in its own strand, and
+// goes on. Only who is in that call may name it (RFC 3891 §4).
+func (e *Engine) naming(it *item, then func()) {
+	reference, _, ok := it.message.Reference()
+	a, ours := e.seal.OpenTag(reference.Replaces.ToTag)
+	if !ok || !ours || a.Leg == dialog.Stateless {
+		then()
+		return
+	}
+	look := item{state: func(s *strand) {
+		if s.call != nil && e.belongs(s, &item{leg: a.Leg, path: it.path}) {
+			it.replaced = s.call.replaced(a.Leg, reference.Replaces)
+		}
+		then()
+	}}
+	if e.give(a.Call, look) {
+		return
+	}
+	if l := e.loading.Load(); l != nil { // just taken over, and perhaps not restored yet
+		l.load(e, a.Call, func(bool) {
+			if !e.give(a.Call, look) {
+				then()
+			}
+		})
+		return
+	}
+	then()
+}
