@@ -144,6 +144,7 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 		say(x.texts.get(tr.Told).request("INFO", 0, 7, "more", ""))
 	}
 	list = x.infoMoves(list, 0, 0, tr.Info)
+	list = x.auditMoves(list, 0, 0, tr.Audit)
 	if x.changes && tr.Told != 0 {
 		t := x.texts.get(tr.Told)
 		say(t.request("INVITE", 0, 3, "re", "1003"))
@@ -205,6 +206,7 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		}
 	}
 	list = x.infoMoves(list, leg, 1, l.Info)
+	list = x.auditMoves(list, leg, 1, l.Audit)
 	if x.changes || x.timers {
 		if l.Change.Final != 0 {
 			f := x.texts.get(l.Change.Final)

@@ -33,6 +33,7 @@ type trunkSeen struct {
 	Ends   uint8  // timers that ended a state of the INVITE's transaction, after the final
 	Change changeSeen
 	Info   uint32 // text of our last INFO
+	Audit  uint32 // text of our last OPTIONS
 	Origin originSeen
 
 	Reliable uint32 // text of the last reliable provisional
@@ -56,6 +57,7 @@ type legSeen struct {
 	Dialogs        [len(tags)]dialogSeen
 	Change         changeSeen
 	Info           uint32 // text of our last INFO
+	Audit          uint32 // text of our last OPTIONS
 	Origin         originSeen
 
 	Prack  uint32                // text of our last PRACK
@@ -150,6 +152,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.reasoned(s); v != "" {
+		return v
+	}
+	if v := o.audited(s); v != "" {
 		return v
 	}
 	if v := o.limited(s); v != "" {
@@ -293,6 +298,8 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		l.Invite = t.id
 	case "INFO":
 		l.Info = t.id
+	case "OPTIONS":
+		l.Audit = t.id
 	case "PRACK":
 		return l.pracks(t)
 	case "CANCEL":
@@ -368,6 +375,8 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 		return along(t, contactOf(0), routesOf(0), false)
 	case a.Code == 0 && a.Method == "INFO":
 		tr.Info = t.id
+	case a.Code == 0 && a.Method == "OPTIONS":
+		tr.Audit = t.id
 	case a.Code == 0:
 		tr.Change.Ours, tr.Change.OurAck = t.id, 0
 		if a.Method == "ACK" {

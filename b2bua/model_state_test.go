@@ -186,6 +186,8 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.num(uint64(i.Min))
 	h.num(maphash.Comparable(seed, i.Wish))
 	h.bytes(i.Body.Data)
+	h.armed(l.Audit.Next)
+	h.num(uint64(l.Audit.Lost))
 	h.num(uint64(l.Change.Seq))
 	h.flag(l.Change.Ours)
 	return h.h
@@ -219,13 +221,14 @@ func TestModelKnowsTheState(t *testing.T) {
 	}{
 		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Ended EndedBy EndedAt Written Version By Skips rerouters redirects watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval MinSE Again Change tail heard"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Interval](), "Length Us Refresh Expires Min Wish Body"},
 		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed"},
 		{reflect.TypeFor[dialog.Change](), "Seq Ours"},
+		{reflect.TypeFor[dialog.Audit](), "Next Lost"},
 	} {
 		got := ""
 		for i := range known.of.NumField() {
@@ -279,6 +282,9 @@ func timers(c *Call) (list []timer) {
 		}
 		if !leg.Interval.Expires.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "session expires", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Interval.Expires }})
+		}
+		if !leg.Audit.Next.IsZero() {
+			list = append(list, timer{leg: uint8(n), name: "audit", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Audit.Next }})
 		}
 		if !leg.Again.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "again", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Again }})

@@ -19,9 +19,10 @@ type Carrier struct {
 	Relay    []string      // methods that pass within a dialog
 
 	SessionTimer dialog.SessionTimer
-	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
-	Stay         bool // once it has sent early media, no other is tried
-	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
+	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
+	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Stay         bool          // once it has sent early media, no other is tried
+	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -43,7 +44,7 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
-	k.EarlyMedia, k.Stay = c.EarlyMedia, c.AfterMedia == "stop"
+	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

@@ -20,11 +20,12 @@ type Trunk struct {
 	Relay       []string      // methods that pass within a dialog
 
 	SessionTimer dialog.SessionTimer
-	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
+	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
+	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia}
+	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit}
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay = c.Methods

@@ -41,6 +41,8 @@ func (l *Leg) Fields(c *Coder) {
 		Int(c, &l.MinSE)
 		c.String(&l.Reliable.Progress.EarlyMedia)
 		c.Time(&l.Marks.Media)
+		c.Time(&l.Audit.Next)
+		Int(c, &l.Audit.Lost)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

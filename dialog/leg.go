@@ -63,6 +63,7 @@ type Leg struct {
 	Session   Session
 	Reliable  Reliable // inbound
 	Interval  Interval
+	Audit     Audit
 	MinSE     time.Duration // outbound: what the 422 to its INVITE would have granted
 	Again     time.Time     // when a change of our own is asked for again after a 491
 	Change    Change        // a re-INVITE or UPDATE under way
@@ -163,6 +164,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 // Deadline is when Step wants Due; the zero time: never.
 func (l *Leg) Deadline() time.Time {
 	d := earlier(earlier(l.Refresh, l.Again), earlier(l.Interval.Refresh, l.Interval.Expires))
+	d = earlier(d, l.Audit.Next)
 	for _, t := range l.Patience {
 		d = earlier(d, t)
 	}
@@ -211,7 +213,7 @@ func (s *step) finish(c Cause, tell bool) {
 	s.State, s.Cause, s.Marks.Ended = Leaving, c, s.now
 	s.Patience, s.Refresh, s.Again, s.Change = [3]time.Time{}, never, never, Change{}
 	s.Reliable.Progress, s.Reliable.Answer, s.Reliable.Owed = Progress{}, Answer{}, Body{}
-	s.Interval = Interval{}
+	s.Interval, s.Audit = Interval{}, Audit{}
 	s.acknowledgeAll()
 	if tell {
 		s.tell(End{Cause: c})
@@ -236,6 +238,7 @@ func (s *step) due() {
 	s.rejectUnpracked()
 	s.tryAgain()
 	s.passIntervals()
+	s.passAudit()
 	s.loosePatience()
 }
 
@@ -272,6 +275,7 @@ func (s *step) sweep() {
 	if s.State == Confirmed && s.Side == Out {
 		s.settle()
 	}
+	s.audit()
 }
 
 // settle drops what a confirmed outbound leg no longer needs: early dialogs that

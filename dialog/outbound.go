@@ -333,6 +333,8 @@ func (s *step) finished(t *Tx, m *Message) {
 	switch {
 	case t.Method == "UPDATE":
 		s.changed(t, m)
+	case t.Method == "OPTIONS":
+		s.audited(m)
 	case t.For != 0:
 		s.informedBy(t, m)
 	}
@@ -357,6 +359,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeLost(Cause{Why: PeerLost, Code: 408, Q850: 102})
+	case t.Method == "OPTIONS":
+		s.unaudited()
 	case t.For != 0:
 		s.uninformed(t, 504)
 	}
@@ -369,6 +373,8 @@ func (s *step) notSent(t *Tx, _ *Message) {
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeLost(Cause{Why: PeerLost, Code: 503, Q850: 38})
+	case t.Method == "OPTIONS":
+		s.unaudited()
 	case t.For != 0:
 		s.uninformed(t, 503)
 	}

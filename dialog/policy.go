@@ -57,10 +57,11 @@ type Policy struct {
 	Linger       time.Duration // how long after Timer D repeats are still ACKed
 	Contact      Path          // inbound: where our requests go when the dialog names nothing better
 	SessionTimer SessionTimer
-	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
-	EarlyMedia   bool     // P-Early-Media passes (RFC 5009)
-	Stay         bool     // outbound: early media is the end of the hunt
-	Agent        string   // Server and User-Agent; empty: none
+	Relay        []string      // methods that pass within a dialog, besides those that we serve ourselves
+	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
+	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Stay         bool          // outbound: early media is the end of the hunt
+	Agent        string        // Server and User-Agent; empty: none
 }
 
 // Target is where an outbound leg is to go, all names resolved.

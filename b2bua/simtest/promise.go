@@ -153,7 +153,7 @@ func (c *court) toTrunk(m *crossing) {
 	c.leak(m, "198.51.100.")
 	if t.code() == 0 {
 		switch t.method() {
-		case "BYE", "INVITE", "UPDATE", "ACK", "INFO", "MESSAGE":
+		case "BYE", "INVITE", "UPDATE", "ACK", "INFO", "MESSAGE", "NOTIFY", "OPTIONS":
 			if tag, called := c.tags[t.callID()]; !called || t.toTag() != tag {
 				c.fault(m, "a request to the trunk outside a dialog")
 			}
