@@ -221,8 +221,11 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 	}
 	switch d := s.dialogOf(t); {
 	case s.State != Leaving && d != nil && !change.Again && s.tooShort(m):
-		s.ask(d, t.Method, change.Offer).Own = t.Own
-		s.Change.Again = true
+		again := s.ask(d, t.Method, change.Offer)
+		again.Own, s.Change.Again = t.Own, true
+		if s.Join.Seq == t.Seq {
+			s.Join.Seq = again.Seq
+		}
 	case t.Own:
 		s.ownDone(t, change, m)
 	case s.State != Leaving && m.Code == 422:

@@ -32,17 +32,13 @@ func (l *Leg) busy() bool {
 
 // joined is the final response to it.
 func (s *step) joined(m *Message) {
-	switch least := delta(m.minSE); {
-	case m.Code == 422 && least > s.Interval.Min:
-		s.Interval.Min = least
-		fallthrough
-	case m.Code == 491:
+	if m.Code == 491 {
 		s.Join.Seq = 0
 		s.Again = s.now.Add(s.glare())
-	default:
-		s.Join = Join{}
-		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body, RetryAfter: m.RetryAfter, Reasons: m.Reasons, Join: true})
+		return
 	}
+	s.Join = Join{}
+	s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body, RetryAfter: m.RetryAfter, Reasons: m.Reasons, Join: true})
 }
 
 // alone answers what the peer has asked of the other side, and what it has answered to it:
