@@ -131,6 +131,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		t := book.TrunkNamed(name)
 		p := e.policy(t.Realm)
 		p.Contact, p.Relay, p.SessionTimer, p.EarlyMedia, p.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
+		p.Audit = t.Audit
 		e.trunks[name] = p
 	}
 	for _, name := range book.Carriers() {
@@ -139,6 +140,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 		p.Linger, p.Relay, p.SessionTimer, p.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 		p.EarlyMedia, p.Stay = c.EarlyMedia, c.Stay
+		p.Audit = c.Audit
 		e.carriers[name] = p
 	}
 	return e

@@ -150,6 +150,7 @@ func (x *explorer) trunkMoves(n *node, list []move) []move {
 	if x.refers && tr.Told != 0 {
 		list = x.referMoves(list, 0, 0, x.texts.get(tr.Told), &tr.Referrals)
 	}
+	list = x.auditMoves(list, 0, 0, tr.Audit)
 	if x.changes && tr.Told != 0 {
 		t := x.texts.get(tr.Told)
 		say(t.request("INVITE", 0, 3, "re", "1003"))
@@ -218,6 +219,7 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 		}
 	}
 	list = x.infoMoves(list, leg, 1, l.Info)
+	list = x.auditMoves(list, leg, 1, l.Audit)
 	if (x.refers || x.follows) && l.Dialogs[1].Answered {
 		list = x.referMoves(list, leg, 1, invite, &l.Referrals)
 	}

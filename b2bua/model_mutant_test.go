@@ -506,6 +506,26 @@ var mutants = []mutant{
 		"P9", "transfers",
 	},
 	{
+		"an audit's 481 ends nothing", "dialog/audit.go",
+		"case 481:\n\t\ts.changeLost(", "case 481:\n\t\t_ = append([]Cause(nil), ",
+		"RFC 5057 §5.1: an audit ends a call that is there, or none that is not", "audits",
+	},
+	{
+		"silence to audits is not counted", "dialog/audit.go",
+		"if s.Audit.Lost++; s.Audit.Lost >= maxLost {", "if s.Audit.Lost >= maxLost {",
+		"RFC 5057 §5.1: an audit ends a call that is there, or none that is not", "audits",
+	},
+	{
+		"nobody is audited twice", "dialog/audit.go",
+		"case s.Audit.Next.IsZero() && !s.auditing():", "case s.Audit.Next.IsZero() && !s.auditing() && s.Seq < 3:",
+		"a leg is not audited", "audits",
+	},
+	{
+		"the record forgets the next audit", "dialog/encode.go",
+		"\t\tc.Time(&l.Audit.Next)\n", "",
+		"P9", "audits",
+	},
+	{
 		"responses to a carrier name no dialog", "dialog/response.go",
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",

@@ -33,6 +33,7 @@ type trunkSeen struct {
 	Ends   uint8  // timers that ended a state of the INVITE's transaction, after the final
 	Change changeSeen
 	Info   uint32 // text of our last INFO
+	Audit  uint32 // text of our last OPTIONS
 	Origin originSeen
 
 	Referrals referralsSeen
@@ -61,6 +62,7 @@ type legSeen struct {
 	Dialogs        [len(tags)]dialogSeen
 	Change         changeSeen
 	Info           uint32 // text of our last INFO
+	Audit          uint32 // text of our last OPTIONS
 	Origin         originSeen
 	Referrals      referralsSeen
 
@@ -175,6 +177,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.reasoned(s); v != "" {
+		return v
+	}
+	if v := o.audited(s); v != "" {
 		return v
 	}
 	if v := o.limited(s); v != "" {
@@ -329,6 +334,8 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		l.Info = t.id
 	case "REFER", "NOTIFY":
 		return l.Referrals.sent(s, a, t)
+	case "OPTIONS":
+		l.Audit = t.id
 	case "PRACK":
 		return l.pracks(s, t)
 	case "CANCEL":
@@ -414,6 +421,8 @@ func (o *observer) sentToTrunk(s *seen, a dialog.Send, t *text) string {
 		return tr.Referrals.sent(s, a, t)
 	case a.Method == "REFER":
 		tr.Referrals.answered(a)
+	case a.Code == 0 && a.Method == "OPTIONS":
+		tr.Audit = t.id
 	case a.Code == 0:
 		if v := tr.updates(s, a); v != "" {
 			return v

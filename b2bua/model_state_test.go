@@ -188,6 +188,8 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.num(uint64(i.Min))
 	h.num(maphash.Comparable(seed, i.Wish))
 	h.bytes(i.Body.Data)
+	h.armed(l.Audit.Next)
+	h.num(uint64(l.Audit.Lost))
 	h.num(uint64(l.Change.Seq))
 	h.flag(l.Change.Ours)
 	h.flag(l.Change.Early)
@@ -239,7 +241,7 @@ func TestModelKnowsTheState(t *testing.T) {
 	}{
 		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving chosen rerouters redirects watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval MinSE Again Change Referred Refers Join tail heard"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq Sub tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
@@ -250,6 +252,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[Transfer](), "Leg Ref To Call At How Code"},
 		{reflect.TypeFor[Moving](), "By Ref Who Until"},
 		{reflect.TypeFor[dialog.Join](), "Offer Seq"},
+		{reflect.TypeFor[dialog.Audit](), "Next Lost"},
 	} {
 		got := ""
 		for i := range known.of.NumField() {
@@ -312,6 +315,9 @@ func timers(c *Call) (list []timer) {
 		}
 		if !leg.Refers.Until.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "refers", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Refers.Until }})
+		}
+		if !leg.Audit.Next.IsZero() {
+			list = append(list, timer{leg: uint8(n), name: "audit", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Audit.Next }})
 		}
 		if !leg.Again.IsZero() {
 			list = append(list, timer{leg: uint8(n), name: "again", at: func(c *Call) *time.Time { return &c.leg(uint8(n)).Again }})

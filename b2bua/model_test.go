@@ -52,6 +52,7 @@ type config struct {
 	refers    bool     // REFER by both sides, relayed
 	follows   bool     // REFER by carriers, carried out
 	timers    bool     // session timers are asked for on both sides
+	audits    bool     // both sides are audited
 	stays     bool     // early media is the end of the hunt
 	contacts  int      // of redirections that are tried
 	says      string   // more header fields of the trunk's INVITE
@@ -140,6 +141,11 @@ func newExplorer(c config) *explorer {
 		}
 	}
 	x.policy[1].Stay = c.stays
+	for i := range x.policy {
+		if c.audits {
+			x.policy[i].Audit = auditEvery
+		}
+	}
 	x.trunk = []*dialog.Message{parse(inviteText(c, "t")), parse(cancelText("t"))}
 	if c.merged {
 		x.trunk = append(x.trunk, parse(inviteText(c, "m")), parse(cancelText("m")))
@@ -558,6 +564,8 @@ var configs = []config{
 	{name: "early updates, far", targets: 3, offer: true, carrier: append(forked[:len(forked):len(forked)], sure...), early: true, changes: true, says: "Require: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 4000},
 	{name: "session timers", targets: 1, offer: true, carrier: timed, timers: true, says: timing, hangs: true, states: 40000, depth: 100, after: confirmed},
 	{name: "session timers and changes, far", targets: 2, offer: true, carrier: append(timed[:1:1], plain...), timers: true, says: timing, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 3000},
+	{name: "audits", targets: 1, offer: true, carrier: civil, audits: true, terse: true, fails: true, falls: true, states: 40000, depth: 100, after: confirmed},
+	{name: "audits, timers and changes, far", targets: 1, offer: true, carrier: timed[:1:1], audits: true, timers: true, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 50, walks: 2000},
 	{name: "forks that end", targets: 2, offer: true, carrier: heard, terse: true, states: 30000, depth: 100},
 	{name: "early media and a takeover", targets: 2, stays: true, offer: true, carrier: heard, terse: true, falls: true, states: 30000, depth: 100},
 	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},

@@ -20,9 +20,10 @@ type Carrier struct {
 
 	Transfers    dialog.Transfers
 	SessionTimer dialog.SessionTimer
-	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
-	Stay         bool // once it has sent early media, no other is tried
-	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
+	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
+	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Stay         bool          // once it has sent early media, no other is tried
+	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -45,7 +46,7 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
-	k.EarlyMedia, k.Stay = c.EarlyMedia, c.AfterMedia == "stop"
+	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

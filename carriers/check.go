@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 const nameLength = 64
@@ -110,6 +111,15 @@ func (v *validator) sessionTimer(path string, s *SessionTimerConfig) {
 	v.oneOf(path+".refresher", s.Refresher, "us", "them")
 	if s.Expires < s.Min {
 		v.fault(path+".expires", "%s is less than min, %s", s.Expires, s.Min)
+	}
+}
+
+// leastAudit is more often than anybody needs to know, and no flood.
+const leastAudit = 5 * time.Second
+
+func (v *validator) audit(path string, every time.Duration) {
+	if every != 0 && every < leastAudit {
+		v.fault(path, "%s is less than %s", every, leastAudit)
 	}
 }
 

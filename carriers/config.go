@@ -29,6 +29,7 @@ type TrunkConfig struct {
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
+	Audit        time.Duration       `yaml:"audit,omitempty"`         // between two OPTIONS within a dialog that has no session timer; zero: none
 	Methods      []string            `yaml:"methods"`                 // that pass within a dialog; empty: none
 	EarlyMedia   bool                `yaml:"p_early_media,omitempty"` // P-Early-Media passes (RFC 5009)
 	Refer        string              `yaml:"refer,omitempty"`         // refuse (zero), relay
@@ -44,6 +45,7 @@ type CarrierConfig struct {
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
 	Health       *HealthConfig       `yaml:"health,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
+	Audit        time.Duration       `yaml:"audit,omitempty"` // between two OPTIONS within a dialog that has no session timer; zero: none
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Register     *RegisterConfig     `yaml:"register,omitempty"`
 	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none

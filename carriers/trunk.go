@@ -21,11 +21,12 @@ type Trunk struct {
 	Transfers   dialog.Transfers
 
 	SessionTimer dialog.SessionTimer
-	EarlyMedia   bool // P-Early-Media passes (RFC 5009)
+	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
+	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia}
+	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit}
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)

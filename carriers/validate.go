@@ -76,6 +76,7 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.headers(path+".headers", t.Headers)
 	v.auth(path+".auth", t.Auth)
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
+	v.audit(path+".audit", t.Audit)
 	v.methods(path+".methods", t.Methods)
 	v.oneOf(path+".refer", t.Refer, "refuse", "relay")
 }
@@ -115,6 +116,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	}
 	v.limits(path+".limits", c.Limits)
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
+	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)
 	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
 	v.auth(path+".auth", c.Auth)

@@ -105,6 +105,8 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"method that is ours":       {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
 		"method that subscribes":    {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
 		"early media of a kind":     {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
+		"audits without a pause":    {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
+		"audits backwards":          {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
 		"redirects too far":         {carrier(func(x *carriers.CarrierConfig) { x.Redirect = &carriers.RedirectConfig{Contacts: 21} }), "carriers.tc1.redirect.contacts: 1 to 20"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},

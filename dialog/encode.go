@@ -51,6 +51,8 @@ func (l *Leg) Fields(c *Coder) {
 		l.Refers.fields(c)
 		l.Join.Offer.Fields(c)
 		Int(c, &l.Join.Seq)
+		c.Time(&l.Audit.Next)
+		Int(c, &l.Audit.Lost)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

@@ -63,6 +63,7 @@ type Leg struct {
 	Session   Session
 	Reliable  Reliable // inbound
 	Interval  Interval
+	Audit     Audit
 	MinSE     time.Duration // outbound: what the 422 to its INVITE would have granted
 	Again     time.Time     // when a change of our own is asked for again after a 491
 	Change    Change        // a re-INVITE or UPDATE under way
@@ -174,6 +175,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 func (l *Leg) Deadline() time.Time {
 	d := earlier(earlier(l.Refresh, l.Again), earlier(l.Interval.Refresh, l.Interval.Expires))
 	d = earlier(d, earlier(l.Referred.Until, l.Refers.Until))
+	d = earlier(d, l.Audit.Next)
 	for _, t := range l.Patience {
 		d = earlier(d, t)
 	}
@@ -224,7 +226,7 @@ func (s *step) finish(c Cause, tell bool) {
 	s.State, s.Cause, s.Marks.Ended = Leaving, c, s.now
 	s.Patience, s.Refresh, s.Again, s.Change = [3]time.Time{}, never, never, Change{}
 	s.Reliable.Progress, s.Reliable.Answer, s.Reliable.Owed = Progress{}, Answer{}, Body{}
-	s.Interval, s.Join = Interval{}, Join{}
+	s.Interval, s.Join, s.Audit = Interval{}, Join{}, Audit{}
 	s.Referred.over()
 	s.Refers.over()
 	s.acknowledgeAll()
@@ -252,6 +254,7 @@ func (s *step) due() {
 	s.tryAgain()
 	s.passIntervals()
 	s.passReferrals()
+	s.passAudit()
 	s.loosePatience()
 }
 
@@ -291,6 +294,7 @@ func (s *step) sweep() {
 	if s.State == Confirmed && s.Side == Out {
 		s.settle()
 	}
+	s.audit()
 }
 
 // settle drops what a confirmed outbound leg no longer needs: early dialogs that

@@ -342,6 +342,8 @@ func (s *step) finished(t *Tx, m *Message) {
 		s.prackAnswered(t, m)
 	case t.Sub:
 		s.notifyAnswered(t, m.Code, m.Phrase)
+	case t.Method == "OPTIONS":
+		s.audited(m)
 	case t.For != 0:
 		s.informedBy(t, m)
 	}
@@ -370,6 +372,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.prackAnswered(t, nil)
 	case t.Sub:
 		s.notifyAnswered(t, 408, "")
+	case t.Method == "OPTIONS":
+		s.unaudited()
 	case t.For != 0:
 		s.uninformed(t, 504)
 	}
@@ -386,6 +390,8 @@ func (s *step) notSent(t *Tx, _ *Message) {
 		s.prackAnswered(t, nil)
 	case t.Sub:
 		s.notifyAnswered(t, 503, "")
+	case t.Method == "OPTIONS":
+		s.unaudited()
 	case t.For != 0:
 		s.uninformed(t, 503)
 	}

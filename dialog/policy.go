@@ -62,6 +62,7 @@ type Policy struct {
 	Stay         bool     // outbound: early media is the end of the hunt
 	Agent        string   // Server and User-Agent; empty: none
 	Transfers    Transfers
+	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
 }
 
 // Target is where an outbound leg is to go, all names resolved.

@@ -71,6 +71,8 @@ func (s *Stage) trunk(o options) error {
 			t.MaxSetup, err = time.ParseDuration(value)
 		case "contact":
 			t.Contact = value
+		case "audit":
+			t.Audit, err = time.ParseDuration(value)
 		case "session_timer":
 			t.SessionTimer, err = sessionTimer(value)
 		case "relay":
@@ -112,6 +114,8 @@ func (s *Stage) carrier(o options) error {
 			gateways, err = strconv.Atoi(value)
 		case "transport":
 			kind = value
+		case "audit":
+			c.Audit, err = time.ParseDuration(value)
 		case "session_timer":
 			c.SessionTimer, err = sessionTimer(value)
 		case "relay":

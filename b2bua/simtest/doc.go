@@ -17,9 +17,9 @@
 //
 //	carrier NAME [no_response=4s] [no_ringing=0] [no_answer=3m] [linger=3m]
 //	             [transport=tcp] [gateways=2] [stop=486,503] [continue=486,q850:34]
-//	             [redirect=3] [p_early_media=true] [after_early_media=stop]
+//	             [audit=5m] [redirect=3] [p_early_media=true] [after_early_media=stop]
 //	             [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
-//	trunk [max_duration=1h] [max_setup=5m] [p_early_media=true] [transport=tcp] [contact=udp://192.0.2.10:5060]
+//	trunk [max_duration=1h] [max_setup=5m] [audit=5m] [p_early_media=true] [transport=tcp] [contact=udp://192.0.2.10:5060]
 //	      [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number

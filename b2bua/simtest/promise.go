@@ -154,7 +154,7 @@ func (c *court) toTrunk(m *crossing) {
 	c.leak(m, "198.51.100.")
 	if t.code() == 0 {
 		switch t.method() {
-		case "BYE", "INVITE", "UPDATE", "ACK", "INFO", "MESSAGE", "REFER", "NOTIFY":
+		case "BYE", "INVITE", "UPDATE", "ACK", "INFO", "MESSAGE", "REFER", "NOTIFY", "OPTIONS":
 			if tag, called := c.tags[t.callID()]; !called || t.toTag() != tag {
 				c.fault(m, "a request to the trunk outside a dialog")
 			}

@@ -38,6 +38,20 @@ func TestSessionTimers(t *testing.T) {
 	played(t, b, "uac_timer.xml", "uas_timer.xml")
 }
 
+// A carrier that has lost the call answers the audit with 481: both sides get their BYE.
+func TestAuditEndsALostCall(t *testing.T) {
+	t.Parallel()
+	b := open(t, 244, plan{tc1: "audit: 5s"})
+	callee := b.carrierAt(tc1, "uas_audit.xml", nil)
+	call := b.callerTo(number, "uac_hungup.xml", nil)
+	call.finish(patience)
+	callee.finish(patience)
+	answered(t, b, "bulkhead")
+	if r := b.record(); r.Cause != "peer_lost" || r.Q850 != 102 || r.Duration < 5 {
+		t.Errorf("record: %+v", r)
+	}
+}
+
 // A carrier redirects to a gateway of another one, and to nobody's: the first is called,
 // with the number of the contact (RFC 3261 §8.1.3.4).
 func TestRedirectionIsFollowed(t *testing.T) {
