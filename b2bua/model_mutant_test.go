@@ -452,8 +452,9 @@ var mutants = []mutant{
 	},
 	{
 		"a transfer that fails ends the call", "b2bua/follow.go",
-		"\tif by.State == dialog.Leaving {\n\t\tc.close(", "\tif by.State != dialog.Trying {\n\t\tc.close(",
-		"P7: neither done nor a deadline", "transfers",
+		"\tby := c.leg(c.Moving.By)\n\tc.Targets, c.Moving = nil, Moving{}\n",
+		"\tby := c.leg(c.Moving.By)\n\tc.hangup(now, dialog.Cause{Why: dialog.Operator, Code: 480, Q850: 16})\n",
+		"RFC 5589 §6.3: the call is not as it was", "transfers",
 	},
 	{
 		"a caller for whom nobody is left waits", "b2bua/follow.go",
