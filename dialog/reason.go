@@ -73,18 +73,18 @@ func StatusOf(cause int) int {
 }
 
 // q850 is what a cause says in Q.850 to whoever is to hear of it.
-func (c Cause) q850() int {
+func (a Cause) q850() int {
 	switch {
-	case c.Q850 != 0:
-		return c.Q850
-	case c.Why == HungUp || c.Why == Cancelled:
-		code := causeIn(c.Reasons, "SIP", 699)
+	case a.Q850 != 0:
+		return a.Q850
+	case a.Why == HungUp || a.Why == Cancelled:
+		code := causeIn(a.Reasons, "SIP", 699)
 		if code == 200 {
 			return 26 // completed elsewhere
 		}
 		return cmp.Or(CauseOf(code), 16)
 	}
-	return CauseOf(c.Code)
+	return CauseOf(a.Code)
 }
 
 // reasons are the Reason header fields of a cause (RFC 3326): those received, and where

@@ -27,7 +27,12 @@ func TestAnEndThatTheStoreWasNotToldOf(t *testing.T) {
 		scans := store.scans.Load()
 		go func() { ended <- u.run(ctx) }()
 		storagetest.Eventually(t, "a serves", func() bool { return store.scans.Load() > scans })
-		return func() { cancel(); <-ended }
+		return func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
 	}
 	live := func() (n int) {
 		_ = store.Memory.Scan(t.Context(), func(storage.Item) error { n++; return nil })
