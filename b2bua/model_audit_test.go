@@ -24,6 +24,10 @@ func (o *observer) audited(s *seen) string {
 	if m.leg == 0xff || s.before.leg(m.leg).State != dialog.Confirmed {
 		return ""
 	}
+	if m.kind == fails && alive(s.before.leg(m.leg), m.tx) && slices.ContainsFunc(s.before.leg(m.leg).Tx, func(t *dialog.Tx) bool { return t.Seq == m.tx && t.Method == "OPTIONS" && byteAt(t, txState) == 1 }) {
+		o.Silent[m.leg]++
+		return ""
+	}
 	before, after := s.before.leg(m.leg), s.after.leg(m.leg)
 	lost := false
 	switch {
@@ -33,12 +37,18 @@ func (o *observer) audited(s *seen) string {
 		}
 		return o.contained(s)
 	case m.kind == fires && m.timer.name == "OPTIONS end" && alive(before, m.timer.tx):
-		lost = before.Audit.Lost > 0
+		o.Silent[m.leg]++
+		lost = o.Silent[m.leg] > 1
 	case m.kind == says && m.change && m.msg.Method == "OPTIONS" && m.msg.Code >= 200:
 		if !alive(before, seqOf(before, m.msg.CSeq)) {
 			return ""
 		}
-		lost = m.msg.Code == 481 || m.msg.Code == 408 && before.Audit.Lost > 0
+		if m.msg.Code == 408 {
+			o.Silent[m.leg]++
+		} else {
+			o.Silent[m.leg] = 0
+		}
+		lost = m.msg.Code == 481 || o.Silent[m.leg] > 1
 	default:
 		return ""
 	}

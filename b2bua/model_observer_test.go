@@ -16,9 +16,10 @@ type observer struct {
 	Trunk  trunkSeen
 	Out    [3]legSeen
 	Writes uint8
-	Closed bool  // the trunk's CANCEL or BYE, or an operator's word, was accepted
-	Winner uint8 // leg whose 2xx was passed to the trunk; 0: none
-	Tag    uint8 // and the tag of its dialog
+	Silent [4]uint8 // audits in a row that had no answer, by leg
+	Closed bool     // the trunk's CANCEL or BYE, or an operator's word, was accepted
+	Winner uint8    // leg whose 2xx was passed to the trunk; 0: none
+	Tag    uint8    // and the tag of its dialog
 }
 
 // trunkSeen is what was seen on the trunk's leg.

@@ -62,7 +62,10 @@ func (s *step) audited(m *Message) {
 	case 408:
 		s.unaudited()
 	default:
-		s.Audit.Lost = 0
+		if s.Audit.Lost > 0 {
+			s.Audit.Lost = 0
+			s.heard++
+		}
 	}
 }
 
@@ -76,4 +79,5 @@ func (s *step) unaudited() {
 		return
 	}
 	s.Audit.Next = s.now.Add(s.Policy.Timers.T2) // soon again
+	s.heard++
 }

@@ -72,11 +72,11 @@ type Leg struct {
 	Join      Join
 
 	tail  []byte // of a record that a newer version wrote
-	heard uint32 // how often a provisional has changed the leg in silence: not part of a record
+	heard uint32 // how often the leg has changed in silence: not part of a record
 }
 
-// Heard rises whenever a provisional has changed what the leg waits for, or what it
-// goes by: nothing is sent or told then, and yet a stored state is old.
+// Heard rises whenever a provisional or an audit has changed what the leg waits for, or
+// what it goes by: nothing is sent or told then, and yet a stored state is old.
 func (l *Leg) Heard() uint32 { return l.heard }
 
 // Marks are the facts of a leg that its record tells.
