@@ -337,12 +337,12 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	return nil
 }
 
-// Stop waits until every strand is idle, with the sockets closed and the clock
-// stopped: what has come in has been stepped, and is on its way to the store.
+// Stop waits until what has come in has been stepped, and has gone out or is on its way
+// to the store; with the sockets closed and the clock stopped, nothing comes after it.
 func (e *Engine) Stop(ctx context.Context) {
 	stepped := make(chan struct{})
 	go func() {
-		e.Live(func(storage.Item) {})
+		e.visit(func(storage.Item) {}, nil)
 		close(stepped)
 	}()
 	select {
@@ -351,7 +351,8 @@ func (e *Engine) Stop(ctx context.Context) {
 	}
 }
 
-// wait waits until no call is active.
+// wait waits until no call is active, and the last words of those that were have been
+// said.
 func (e *Engine) wait(ctx context.Context) bool {
 	for e.Active() > 0 {
 		select {
@@ -360,7 +361,17 @@ func (e *Engine) wait(ctx context.Context) bool {
 			return e.Active() == 0
 		}
 	}
+	e.Stop(ctx)
 	return true
+}
+
+// settle counts a call that is not active any more.
+func (e *Engine) settle() {
+	e.active.Add(-1)
+	select {
+	case e.settled <- struct{}{}:
+	default:
+	}
 }
 
 // pathOf and hopOf are the same place in the words of the core and of the wire.

@@ -31,7 +31,7 @@ func (e *Engine) RestoreEveryStep(failed func(error)) {
 func (e *Engine) Packed() (n int) {
 	for _, s := range e.strands() {
 		s.mu.Lock()
-		if !s.running && s.packed != nil {
+		if !s.running && s.packed.data != nil {
 			n++
 		}
 		s.mu.Unlock()
@@ -43,8 +43,8 @@ func (e *Engine) Packed() (n int) {
 func (e *Engine) Spoil(record []byte) {
 	for _, s := range e.strands() {
 		s.mu.Lock()
-		if s.packed != nil {
-			s.packed = record
+		if s.packed.data != nil {
+			s.packed.data = record
 		}
 		s.mu.Unlock()
 	}

@@ -15,6 +15,13 @@ import (
 // of the memory, nothing in it for the garbage collector to look at, and it is what a
 // takeover reads. Whatever comes for the call, a message or its deadline, unpacks it.
 
+// packed is the record of a call, and what the store says with it.
+type packed struct {
+	data    []byte // nil: the call is not packed
+	version uint64
+	expires time.Time
+}
+
 // packFrom is how far the deadline has to be for a call to be packed.
 const packFrom = 20 * time.Second
 
@@ -34,17 +41,40 @@ func (s *strand) pack() {
 	if keeper != nil {
 		keeper.Put(it, nil)
 	}
-	s.call, s.packed = nil, it.Data
+	s.call, s.packed = nil, packed{it.Data, it.Version, it.Expires}
+}
+
+// look gives a packed call to whoever only looks at it.
+func (s *strand) look(at func(*strand)) {
+	was := s.packed
+	s.unpack()
+	at(s)
+	if was.data != nil && s.call != nil {
+		s.call, s.packed = nil, was
+	}
+}
+
+// rests says whether nobody works on the call, and gives its record if it is packed.
+func (s *strand) rests() (it storage.Item, idle bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running || s.gone {
+		return it, s.gone
+	}
+	if p := s.packed; p.data != nil {
+		it = storage.Item{ID: s.id.String(), Version: p.version, Data: p.data, Expires: p.expires}
+	}
+	return it, true
 }
 
 // unpack makes the call out of its record. One that cannot be read is left alone: its
 // record stays where it is, and what is said to it is answered as after a defect.
 func (s *strand) unpack() {
-	if s.packed == nil {
+	data := s.packed.data
+	if data == nil {
 		return
 	}
-	data := s.packed
-	s.packed = nil
+	s.packed = packed{}
 	err := dialog.ErrRecord
 	s.guard("panic while unpacking a call", func() {
 		var call *Call
@@ -56,7 +86,7 @@ func (s *strand) unpack() {
 	})
 	if s.call == nil {
 		s.engine.log.Error("call not unpacked", zap.Stringer("call", s.id), zap.Error(err))
-		s.engine.active.Add(-1)
+		s.engine.settle()
 		s.grave = time.Now().Add(64 * s.engine.config.Timers.T1)
 	}
 }
@@ -77,7 +107,7 @@ func (e *Engine) lay(it storage.Item) bool {
 	if sh.strands[id] != nil {
 		return true
 	}
-	s := &strand{engine: e, id: id, packed: it.Data, size: len(it.Data), armed: until}
+	s := &strand{engine: e, id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
 	sh.strands[id] = s
 	e.active.Add(1)
 	e.clock.at(until, s)

@@ -136,3 +136,69 @@ func TestATakeoverLaysDownWhatRests(t *testing.T) {
 		}
 	})
 }
+
+// TestLookingUnpacksNothing: neither whoever writes all calls again nor who stops.
+func TestLookingUnpacksNothing(t *testing.T) {
+	k := &shelf{}
+	running(t, b2bua.Config{Keeper: k}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		const calls = 5
+		for n := range calls {
+			talking(t, e, s, n)
+		}
+		<-time.After(40 * time.Second)
+		synctest.Wait()
+		talking(t, e, s, calls)
+		stored := map[string]storage.Item{}
+		for _, it := range k.states {
+			stored[it.ID] = it
+		}
+		live := 0
+		e.Live(func(it storage.Item) {
+			live++
+			if was := stored[it.ID]; it.Version != was.Version || string(it.Data) != string(was.Data) || it.Expires.Before(was.Expires) {
+				t.Errorf("call %s: version %d, stored %d", it.ID, it.Version, was.Version)
+			}
+		})
+		e.Stop(t.Context())
+		if got := e.Packed(); got != calls || live != calls+1 {
+			t.Errorf("%d of %d packed, %d live", got, calls, live)
+		}
+	})
+}
+
+// slowly is a store that answers a moment later.
+type slowly struct{ shelf }
+
+func (k *slowly) Put(it storage.Item, done func(error)) { k.shelf.Put(it, later(done)) }
+
+func (k *slowly) End(it storage.Item, detail []byte, done func(error)) {
+	k.shelf.End(it, detail, later(done))
+}
+
+func later(done func(error)) func(error) {
+	if done == nil {
+		return nil
+	}
+	return func(err error) { time.AfterFunc(10*time.Millisecond, func() { done(err) }) }
+}
+
+// TestADrainWaitsForTheLastWord: the record is given out before the refusal that rests
+// on it goes out.
+func TestADrainWaitsForTheLastWord(t *testing.T) {
+	running(t, b2bua.Config{Keeper: &slowly{}}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		say(t, e, "core", trunkSays("INVITE", 1, 1, "<sip:123@127.0.10.1>"))
+		<-time.After(20 * time.Millisecond)
+		synctest.Wait()
+		invite := sentFirst(s.take(), "INVITE")
+		drained := make(chan error)
+		go func() { drained <- e.Drain(t.Context(), t.Context()) }()
+		say(t, e, "peering", respond(invite, "486 Busy Here", "carrier"))
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		e.Mute()
+		if sentFirst(s.take(), "SIP/2.0 486") == nil {
+			t.Error("the trunk has not heard how its call ended")
+		}
+	})
+}

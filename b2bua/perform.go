@@ -103,11 +103,7 @@ func (s *strand) write(r Record, wait bool) bool {
 		zap.String("ended_by", r.EndedBy), zap.Float64("duration", r.Duration))
 	s.absorbing = true
 	e.absorbed.Add(1)
-	e.active.Add(-1)
-	select {
-	case e.settled <- struct{}{}:
-	default:
-	}
+	e.settle()
 	return s.record(r, wait)
 }
 

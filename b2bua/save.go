@@ -145,17 +145,36 @@ func (e *Engine) speaks() bool {
 // store that has lost them.
 func (e *Engine) Live(each func(storage.Item)) {
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, s := range e.strands() {
-		wg.Add(1)
-		if !s.put(item{state: func(s *strand) {
-			defer wg.Done()
-			if s.call == nil || s.absorbing {
-				return
-			}
+	e.visit(func(it storage.Item) {
+		if it.ID != "" {
+			mu.Lock()
+			defer mu.Unlock()
+			each(it)
+		}
+	}, func(s *strand) {
+		if s.call != nil && !s.absorbing {
 			mu.Lock()
 			defer mu.Unlock()
 			each(s.item())
+		}
+	})
+}
+
+// visit shows every call: a packed one at once, as its record, any other when what has
+// come for it so far has been stepped.
+func (e *Engine) visit(record func(storage.Item), call func(*strand)) {
+	var wg sync.WaitGroup
+	for _, s := range e.strands() {
+		if it, idle := s.rests(); idle && (it.ID != "" || call == nil) {
+			record(it)
+			continue
+		}
+		wg.Add(1)
+		if !s.put(item{state: func(s *strand) {
+			defer wg.Done()
+			if call != nil {
+				call(s)
+			}
 		}}) {
 			wg.Done()
 		}

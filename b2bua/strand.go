@@ -27,7 +27,7 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed []byte // the call's record, instead of the call
+	packed packed // instead of the call
 	woken  bool   // by the clock, just now
 	trunk  string
 	last   [8]event // the last events, for the log where a defect shows
@@ -228,7 +228,7 @@ func (s *strand) performed(actions []Action) (done bool) {
 // answered without it, what the trunk repeats is not.
 func (s *strand) over() bool {
 	switch {
-	case s.packed != nil:
+	case s.packed.data != nil:
 		return false
 	case s.call == nil:
 		return !s.grave.After(time.Now())
@@ -277,16 +277,16 @@ func (s *strand) step(it *item) (done bool) {
 			done = true
 		}
 	}()
+	if it.state != nil {
+		s.look(it.state)
+		return true
+	}
 	s.unpack()
 	s.remember(now, it)
 	_, s.woken = it.command.(Due)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
 		return s.perform(now, actions)
-	}
-	if it.state != nil {
-		it.state(s)
-		return true
 	}
 	if s.woken {
 		s.armed = time.Time{} // the clock has let go of it
@@ -342,7 +342,7 @@ func method(name string) string {
 
 // arm sees to it that the clock wakes the call at its deadline.
 func (s *strand) arm() {
-	if s.packed != nil {
+	if s.packed.data != nil {
 		return
 	}
 	d := s.grave

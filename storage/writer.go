@@ -33,16 +33,22 @@ type WriterOptions struct {
 	// when the unit is lost or the writer closed. Nil: they are gone.
 	Spool func(id string, detail []byte)
 
-	// Keep takes the ends, when the writer is closed, of calls that the store still
-	// takes for live: who owns the unit next makes a record of them, unless it is
+	// Keep takes the ends, when the writer is closed, of calls that the store may still
+	// take for live: who owns the unit next makes a record of them, unless it is
 	// told the end before. Nil: Spool takes their details.
-	Keep func(Ending)
+	Keep func([]Kept)
 
 	// Backlog is how many ended calls that the store has never heard of are kept
 	// for it; 50,000 if zero. All else that is kept is bounded by the live calls.
 	Backlog int
 
 	Watch Watch
+}
+
+// Kept is an end that the store was not told of, as far as is known.
+type Kept struct {
+	Ending
+	Sure bool // the store has had the call
 }
 
 // Watch is told what a Writer meets. Its functions must not block; any may be nil.
@@ -126,9 +132,13 @@ func (w *Writer) Put(it Item, done func(error)) {
 // End writes the end of a call and its detail. done is as for Put.
 func (w *Writer) End(tombstone Item, detail []byte, done func(error)) {
 	w.mu.Lock()
-	sure := w.b.stored[tombstone.ID]
+	sure, known := w.b.stored[tombstone.ID]
+	fenced := w.fenced
 	if !w.takes(done) {
-		if !sure { // the next owner has never heard of it
+		switch {
+		case !fenced && known && w.o.Keep != nil:
+			w.o.Keep([]Kept{{Ending{tombstone, detail}, sure}})
+		case !sure: // the next owner has never heard of it
 			w.spool(&entry{item: tombstone, detail: detail})
 		}
 		return
@@ -332,9 +342,9 @@ func (w *Writer) Unprotected() int {
 // an error if calls remain unstored; the details among them were spooled.
 func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
-	w.closing = true
+	w.closing, w.due = true, true
 	w.mu.Unlock()
-	w.hurry()
+	w.rouse()
 	select {
 	case <-w.stopped:
 	case <-ctx.Done():
@@ -344,6 +354,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	left := w.b
 	w.b = newBacklog()
+	w.b.stored = left.stored
 	waiters := left.waiters()
 	for _, timer := range []*time.Timer{w.budget, w.lazy} {
 		if timer != nil {
@@ -352,15 +363,19 @@ func (w *Writer) Close(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	tell(waiters, ErrUnprotected)
+	var kept []Kept
 	for id, e := range left.dirty {
-		_, known := left.stored[id]
+		sure, known := left.stored[id]
 		switch {
 		case !e.ends:
 		case known && w.o.Keep != nil:
-			w.o.Keep(Ending{e.item, e.detail})
+			kept = append(kept, Kept{Ending{e.item, e.detail}, sure})
 		default:
 			w.spool(e)
 		}
+	}
+	if len(kept) > 0 {
+		w.o.Keep(kept)
 	}
 	if n := len(left.dirty); n > 0 {
 		return fmt.Errorf("storage: closed with %d calls not stored: %w", n, ErrUnprotected)

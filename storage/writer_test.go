@@ -425,6 +425,39 @@ func TestWriterDoesNotHurryForNobody(t *testing.T) {
 	})
 }
 
+// An end that comes while the writer is being closed, or after it, of a call that the
+// store has: it is kept, and makes no record of its own.
+func TestWriterKeepsEndsWhenClosed(t *testing.T) {
+	var spooled, kept []string
+	o := storage.WriterOptions{Wait: budget,
+		Spool: func(id string, _ []byte) { spooled = append(spooled, id) },
+		Keep: func(all []storage.Kept) {
+			for _, e := range all {
+				kept = append(kept, fmt.Sprint(e.Tombstone.ID, e.Sure))
+			}
+		}}
+	with(t, o, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
+		for _, id := range []string{"a", "b"} {
+			if err := w.Save(state(id, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.set(func() { l.err = errDown })
+		w.End(state("a", 2), []byte("d"), nil)
+		w.End(state("new", 1), []byte("d"), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.Close(ctx); !errors.Is(err, storage.ErrUnprotected) {
+			t.Errorf("Close: %v", err)
+		}
+		w.End(state("b", 2), []byte("d"), nil)
+		w.End(state("late", 1), []byte("d"), nil)
+	})
+	if !slices.Equal(kept, []string{"atrue", "btrue"}) || !slices.Equal(spooled, []string{"new", "late"}) {
+		t.Errorf("kept %q, spooled %q", kept, spooled)
+	}
+}
+
 func TestWriterWriteBehind(t *testing.T) {
 	with(t, storage.WriterOptions{}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		frozen := make(chan struct{})

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,9 +22,13 @@ import (
 // store when this node has the unit again, before it reads what is live. Should another
 // have been the owner meanwhile, the call's one record is that one's.
 
+// tellFor is the longest that telling them may take: the unit serves nobody meanwhile.
+const tellFor = 5 * time.Second
+
 // end is a line of that file.
 type end struct {
 	Call      string          `json:"call"`
+	Stored    bool            `json:"stored"` // the store has surely had the call
 	Version   uint64          `json:"version"`
 	Expires   time.Time       `json:"expires"` // the tombstone
 	Tombstone []byte          `json:"tombstone"`
@@ -41,77 +45,110 @@ func (u *unit) endsFile() string {
 	return dir + "ends-" + u.config.unitName() + "-" + base
 }
 
-// keep notes the end of a call that the store was not told of.
-func (u *unit) keep(e storage.Ending) {
-	if err := u.keepIn(u.endsFile(), e); err != nil {
-		u.log.Error("end of a call not kept: it is live for the store", zap.String("call", e.Tombstone.ID), zap.Error(err))
-		u.spool(e.Tombstone.ID, e.Detail)
+// keep notes ends of calls that the store was not told of.
+func (u *unit) keep(kept []storage.Kept) {
+	if err := keepIn(u.endsFile(), kept); err != nil {
+		u.log.Error("ends of calls not kept: they are live for the store", zap.Int("calls", len(kept)), zap.Error(err))
+		for _, e := range kept {
+			u.spool(e.Tombstone.ID, e.Detail)
+		}
 	}
 }
 
-func (u *unit) keepIn(name string, e storage.Ending) error {
+func keepIn(name string, kept []storage.Kept) error {
 	if name == "" {
-		return errors.New("there is no cdr.file to keep it beside")
+		return errors.New("there is no cdr.file to keep them beside")
 	}
-	line, err := json.Marshal(end{e.Tombstone.ID, e.Tombstone.Version, e.Tombstone.Expires, e.Tombstone.Data, e.Detail})
-	if err != nil {
-		return err
+	var lines []byte
+	for _, e := range kept {
+		line, err := json.Marshal(end{e.Tombstone.ID, e.Sure, e.Tombstone.Version, e.Tombstone.Expires, e.Tombstone.Data, e.Detail})
+		if err != nil {
+			return err
+		}
+		lines = append(append(append(lines, '\n'), line...), '\n') // the first behind what may be half a line
 	}
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(line, '\n'))
+	_, err = f.Write(lines)
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// tellEnds tells the store the ends that were kept.
+// tellEnds tells the store the ends that were kept, of the calls that are live for it:
+// the others have had their record from another owner.
 func (u *unit) tellEnds(ctx context.Context, epoch uint64) {
 	name := u.endsFile()
-	ends, err := readEnds(name)
-	if len(ends) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, closeFor)
-		defer cancel()
-		if failed := u.store.Write(ctx, epoch, storage.Batch{Ends: ends}); failed != nil {
-			err = errors.Join(err, failed)
-		} else {
-			u.log.Info("ends of calls told to the store", zap.Int("calls", len(ends)))
-			err = errors.Join(err, os.Remove(name))
-		}
+	kept, unread := readEnds(name)
+	if len(kept) == 0 && unread == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tellFor)
+	defer cancel()
+	ends, err := u.untold(ctx, kept)
+	if err == nil {
+		err = u.store.Write(ctx, epoch, storage.Batch{Ends: ends})
+	}
+	switch {
+	case err != nil: // told next time
+	case unread != nil:
+		err = errors.Join(unread, os.Rename(name, name+".unread"))
+	default:
+		err = os.Remove(name)
 	}
 	if err != nil {
 		u.log.Error("ends of calls that the store takes for live", zap.String("file", name), zap.Error(err))
 	}
+	u.log.Info("ends of calls that the store was not told of", zap.Int("kept", len(kept)), zap.Int("live", len(ends)))
 }
 
-// readEnds reads the file. A line that cannot be read is one that was being written
-// when the node died.
-func readEnds(name string) (ends []storage.Ending, err error) {
-	f, err := os.Open(name)
+// untold are the ends of calls that the store does not know to be over.
+func (u *unit) untold(ctx context.Context, kept []end) (ends []storage.Ending, err error) {
+	for _, e := range kept {
+		_, err := u.store.Get(ctx, e.Call)
+		switch {
+		case errors.Is(err, storage.ErrEnded):
+			continue
+		case errors.Is(err, storage.ErrNotFound) && e.Stored: // a tombstone is forgotten after minutes
+			u.log.Warn("end of a call not told: it is over for the store, or lost there",
+				zap.String("call", e.Call), zap.ByteString("record", e.Record))
+			continue
+		case err != nil && !errors.Is(err, storage.ErrNotFound):
+			return nil, fmt.Errorf("call %s: %w", e.Call, err)
+		}
+		// Its peers may repeat themselves for a while, counted from now.
+		expires := time.Now().Add(max(time.Until(e.Expires), time.Minute))
+		ends = append(ends, storage.Ending{
+			Tombstone: storage.Item{ID: e.Call, Version: e.Version, Data: e.Tombstone, Expires: expires}, Detail: e.Record,
+		})
+	}
+	return ends, nil
+}
+
+// readEnds reads the file: each call once, and what is wrong with lines that are not
+// whole, as one is that was being written when the node died.
+func readEnds(name string) (kept []end, err error) {
+	text, err := os.ReadFile(name)
 	if name == "" || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	read := map[string]bool{}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, longest)
-	for n := 1; lines.Scan(); n++ {
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
 		var e end
-		if fault := json.Unmarshal(lines.Bytes(), &e); fault != nil {
-			err = errors.Join(err, fmt.Errorf("line %d: %w", n, fault))
+		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		if !read[e.Call] {
+		if fault := json.Unmarshal(line, &e); fault != nil {
+			err = errors.Join(err, fmt.Errorf("line %d: %w", n, fault))
+		} else if !read[e.Call] {
 			read[e.Call] = true
-			// Its peers may repeat themselves for a while, counted from now.
-			expires := time.Now().Add(max(time.Until(e.Expires), time.Minute))
-			ends = append(ends, storage.Ending{
-				Tombstone: storage.Item{ID: e.Call, Version: e.Version, Data: e.Tombstone, Expires: expires}, Detail: e.Record,
-			})
+			kept = append(kept, e)
 		}
 	}
-	return ends, errors.Join(err, lines.Err())
+	return kept, err
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,5 +76,48 @@ func TestAnEndThatTheStoreWasNotToldOf(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(records), "ends-*")); err != nil || len(left) != 0 {
 		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
+// Only what is live for the store is told: another owner may have made the record since,
+// and its tombstone may be forgotten. A line that cannot be read is kept apart.
+func TestEndsThatOthersHaveRecorded(t *testing.T) {
+	store := newFailing()
+	u := unitAt(t, "a", somewhere(t), store)
+	epoch, err := store.Own(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := func(id string) storage.Item {
+		return storage.Item{ID: id, Version: 1, Data: []byte("x"), Expires: time.Now().Add(time.Minute)}
+	}
+	if err := store.Write(t.Context(), epoch, storage.Batch{
+		Puts: []storage.Item{state("live")}, Ends: []storage.Ending{{Tombstone: state("ended"), Detail: []byte(`{"call":"ended"}`)}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var kept []storage.Kept
+	for _, id := range []string{"live", "ended", "forgotten", "unsure"} {
+		kept = append(kept, storage.Kept{Ending: storage.Ending{Tombstone: state(id), Detail: []byte(`{"call":"` + id + `","by":"a"}`)}, Sure: id != "unsure"})
+	}
+	if err := os.WriteFile(u.endsFile(), []byte(`{"call":"ha`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u.keep(kept)
+	u.tellEnds(t.Context(), epoch)
+	u.tellEnds(t.Context(), epoch) // there is nothing more to tell
+	var told []string
+	if err := store.Details(t.Context(), func(_ string, detail []byte) error {
+		told = append(told, string(detail))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`{"call":"ended"}`, `{"call":"live","by":"a"}`, `{"call":"unsure","by":"a"}`}
+	if !slices.Equal(told, want) {
+		t.Errorf("records %q, want %q", told, want)
+	}
+	if _, err := os.Stat(u.endsFile() + ".unread"); err != nil {
+		t.Error(err)
 	}
 }
