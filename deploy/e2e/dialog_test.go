@@ -77,7 +77,7 @@ func TestRedirectionIsFollowed(t *testing.T) {
 // carrier says of it comes back (RFC 3515).
 func TestReferCrosses(t *testing.T) {
 	t.Parallel()
-	b := open(t, 244, plan{trunk: "refer: relay", tc1: "refer: relay"})
+	b := open(t, 246, plan{trunk: "refer: relay", tc1: "refer: relay"})
 	played(t, b, "uac_refer.xml", "uas_refer.xml")
 }
 

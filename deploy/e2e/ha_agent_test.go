@@ -198,14 +198,14 @@ func target(m message) string {
 
 // ask sends a request within the dialog of which m is the other side's last word:
 // the INVITE at the callee, the 200 at the caller.
-func (a *agent) ask(m message, method string, cseq int) {
+func (a *agent) ask(m message, method string, cseq int, more ...string) {
 	from, to := m.header("From"), m.header("To")
 	if m.code() == 0 {
 		from, to = to+";tag=tag"+a.addr, from
 	}
 	number := fmt.Sprintf("%d %s", cseq, method)
-	a.until(number, a.request(method, target(m), fmt.Sprint(method, cseq),
-		"From: "+from, "To: "+to, "Call-ID: "+m.header("Call-ID"), "CSeq: "+number, "Contact: <sip:"+a.addr+">"))
+	a.until(number, a.request(method, target(m), fmt.Sprint(method, cseq), append([]string{
+		"From: " + from, "To: " + to, "Call-ID: " + m.header("Call-ID"), "CSeq: " + number, "Contact: <sip:" + a.addr + ">"}, more...)...))
 }
 
 // at says what the agent is at, and what went wrong with it.

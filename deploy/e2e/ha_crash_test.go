@@ -31,7 +31,7 @@ func carrierThat(answers, hangsUp bool) func(*agent, message) {
 					}
 				})
 			}
-		case what == "INVITE":
+		case what == "INVITE", what == "INFO":
 			a.answer(m, "200 OK")
 		case what == "CANCEL":
 			a.answer(m, "200 OK")
@@ -51,13 +51,22 @@ func carrierThat(answers, hangsUp bool) func(*agent, message) {
 	}
 }
 
-// callerThat is a caller's script, from the INVITE that it has sent.
-func callerThat(hangsUp, cancels, changes bool) func(*agent, message) {
+// callerThat is a caller's script, from the INVITE that it has sent; asks is a method
+// that it uses when the call is up.
+func callerThat(hangsUp, cancels bool, asks string) func(*agent, message) {
+	pracked := false
 	return func(a *agent, m message) {
 		switch what, code := m.method(), m.code(); {
+		case code == 180 && m.header("RSeq") != "":
+			if !pracked {
+				pracked = true
+				a.ask(m, "PRACK", 2, "RAck: "+m.header("RSeq")+" 1 INVITE")
+			}
+		case what == "PRACK" && code != 200:
+			a.wrong = append(a.wrong, m.text)
 		case code == 180 && cancels && a.state == "invited":
 			a.state = "cancelling"
-			a.until("1 CANCEL", a.inviting("CANCEL"))
+			a.until("1 CANCEL", a.inviting("CANCEL", "User-Agent: e2e"))
 		case code > 200 && what == "INVITE":
 			if !cancels || code != 487 {
 				a.wrong = append(a.wrong, m.text)
@@ -66,13 +75,13 @@ func callerThat(hangsUp, cancels, changes bool) func(*agent, message) {
 		case code == 200 && what == "INVITE" && a.state != "up":
 			a.state, a.invite = "up", m
 			switch {
-			case changes:
-				a.then(func() { a.ask(m, "INVITE", 2) })
+			case asks != "":
+				a.then(func() { a.ask(m, asks, 3) })
 			case hangsUp, cancels: // who has cancelled in vain, too
-				a.then(func() { a.ask(m, "BYE", 2) })
+				a.then(func() { a.ask(m, "BYE", 3) })
 			}
-		case code == 200 && what == "INVITE": // of the change
-			a.then(func() { a.ask(a.invite, "BYE", 3) })
+		case code == 200 && what != "BYE" && what == asks:
+			a.then(func() { a.ask(a.invite, "BYE", 4) })
 		case what == "BYE":
 			if code == 0 {
 				a.answer(m, "200 OK")
@@ -85,18 +94,20 @@ func callerThat(hangsUp, cancels, changes bool) func(*agent, message) {
 }
 
 // inviting is the INVITE of the call, or its CANCEL.
-func (a *agent) inviting(method string) string {
+func (a *agent) inviting(method, more string) string {
 	return a.request(method, "sip:"+number+"@"+a.border.String(), "invite", "From: <sip:+41215550100@"+a.addr+">;tag=caller",
-		"To: <sip:"+number+"@"+a.border.String()+">", "Call-ID: crash@"+a.addr, "CSeq: 1 "+method, "Contact: <sip:"+a.addr+">")
+		"To: <sip:"+number+"@"+a.border.String()+">", "Call-ID: crash@"+a.addr, "CSeq: 1 "+method, "Contact: <sip:"+a.addr+">", more)
 }
 
 // life is what the peers want to do, and where in it the node dies.
 type life struct {
-	name                        string
-	tc1Answers, tc1Ends         bool
-	callerEnds, cancels, change bool
-	result                      string
-	points                      []string
+	name                string
+	tc1Answers, tc1Ends bool
+	callerEnds, cancels bool
+	asks                string // of the caller, when the call is up
+	more                string // a header field of its INVITE
+	result              string
+	points              []string
 }
 
 var lives = []life{
@@ -113,8 +124,14 @@ var lives = []life{
 		"in CANCEL 0:1", "stored:2", "out 200 CANCEL 0:1", "out 487 INVITE 0:1", "out CANCEL 1:1", "in 487 INVITE 1:1",
 		"in ACK 0:1", "ended:1",
 	}},
-	{name: "caller re-INVITEs", tc1Answers: true, callerEnds: true, change: true, result: "answered", points: []string{
+	{name: "caller re-INVITEs", tc1Answers: true, callerEnds: true, asks: "INVITE", result: "answered", points: []string{
 		"in INVITE 0:2", "stored:3", "out INVITE 1:2", "in 200 INVITE 1:2", "out 200 INVITE 0:2", "in ACK 0:2", "out ACK 1:2",
+	}},
+	{name: "caller requires 100rel", tc1Answers: true, callerEnds: true, more: "Require: 100rel", result: "answered", points: []string{
+		"stored:2", "out 180 INVITE 0:1", "in PRACK 0:1", "out 200 PRACK 0:1",
+	}},
+	{name: "caller sends INFO", tc1Answers: true, callerEnds: true, asks: "INFO", result: "answered", points: []string{
+		"in INFO 0:1", "stored:3", "out INFO 1:1", "in 200 INFO 1:1", "out 200 INFO 0:1",
 	}},
 }
 
@@ -147,12 +164,16 @@ func crashAt(t *testing.T, redis *storagetest.Server, network int, l life, point
 	agents := []*agent{
 		b.agent(tc1, carrierThat(l.tc1Answers, l.tc1Ends)),
 		b.agent(tc2, carrierThat(true, false)),
-		b.agent(caller, callerThat(l.callerEnds, l.cancels, l.change)),
+		b.agent(caller, callerThat(l.callerEnds, l.cancels, l.asks)),
 	}
 	a := agents[2]
 	a.mu.Lock()
 	a.state = "invited"
-	a.until("1 INVITE", a.inviting("INVITE"))
+	more := l.more
+	if more == "" {
+		more = "User-Agent: e2e"
+	}
+	a.until("1 INVITE", a.inviting("INVITE", more))
 	a.mu.Unlock()
 
 	select {
