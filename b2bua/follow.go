@@ -22,7 +22,7 @@ type Moving struct {
 }
 
 // maxLegs is how many attempts a call may make in all, with those of its transfers: one
-// byte numbers them, and the highest number means none.
+// byte numbers them, and the highest number means none. Beyond that nothing is left to try.
 const maxLegs = 250
 
 func (m *Moving) fields(r *dialog.Coder) {
@@ -34,7 +34,7 @@ func (m *Moving) fields(r *dialog.Coder) {
 
 // follow begins a transfer that we are to carry out. The targets have come with the REFER.
 func (c *Call) follow(now time.Time, from *dialog.Leg, sig dialog.Refer) {
-	if len(c.chosen) == 0 || c.Moving.By != 0 || len(c.Out)+len(c.chosen) > maxLegs || c.other(from) != c.In {
+	if len(c.chosen) == 0 || c.Moving.By != 0 || len(c.Out) >= maxLegs || c.transfer(from, sig.Ref) == nil || c.other(from) != c.In {
 		c.transferred(from, sig.Ref, 603)
 		c.step(now, from, dialog.Informed{Ref: sig.Ref, Code: 603})
 		return

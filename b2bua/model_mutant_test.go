@@ -367,7 +367,7 @@ var mutants = []mutant{
 	},
 	{
 		"a carrier that is to be stayed with is left", "b2bua/hunt.go",
-		"if tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() ||", "if",
+		"tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || ", "",
 		"R21: a carrier is left after its early media", "early media and a takeover",
 	},
 	{
