@@ -84,9 +84,12 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 			c.step(now, c.In, dialog.Alone{}) // what it was asked for, and its answer
 		case !sig.Join:
 			return false
-		case sig.Code < 300:
+		case sig.Code < 300 && !sig.Body.Empty():
 			c.moved(now, sig.Body)
 		default:
+			if sig.Code < 300 { // it has agreed to nothing
+				sig.Code, sig.Phrase = 488, ""
+			}
 			joining := c.Out[len(c.Out)-1]
 			c.step(now, joining, dialog.End{Cause: dialog.Cause{Why: dialog.Rejected, Code: sig.Code, Q850: 31}})
 			c.stays(now, dialog.Cause{Code: sig.Code, Phrase: sig.Phrase})
