@@ -98,6 +98,9 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 	case dialog.End:
 		return c.leaves(now, from, by, target, sig)
 	case dialog.Modify:
+		if sig.Unasked > 0 {
+			return target // of a session that the caller is not in
+		}
 		// While the caller is asked for another change, or there is nobody to ask.
 		if target || from == by && c.Moving.Until.IsZero() || by.State == dialog.Leaving {
 			c.step(now, from, dialog.Modified{Code: 491})

@@ -42,10 +42,11 @@ func (s *step) joined(m *Message) {
 }
 
 // alone answers what the peer has asked of the other side, and what it has answered to it:
-// nobody else will. What it is still to answer is told to nobody: the numbers of requests are
+// nobody else will. What it was still to be shown, nobody describes any more. What it is still to answer is told to nobody: the numbers of requests are
 // those of who was there.
 func (s *step) alone() {
 	s.modified(Modified{Code: 491})
+	s.Reliable.Owed, s.Reliable.Unasked = Body{}, 0
 	for _, t := range s.Tx {
 		if t.machine == server && t.state == trying {
 			s.informed(Informed{Ref: t.Seq, Code: 500, RetryAfter: 1})
