@@ -18,7 +18,7 @@ type Moving struct {
 	By    uint8     // leg whose peer has asked; 0: none is
 	Ref   uint16    // dialog.Refer.Ref
 	Who   string    // dialog.Refer.By
-	Until time.Time // when it is given up; zero: the target has answered, and the caller is being asked
+	Until time.Time // when it is given up, or the caller is asked no more; zero: its last answer is awaited
 }
 
 // maxLegs is how many attempts a call may make in all, with those of its transfers: one
@@ -70,8 +70,8 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 		c.tell(now, sig.Code, sig.Phrase, false)
 		return true
 	case dialog.Answer:
-		c.Moving.Until = time.Time{}
-		if sig.Body.Empty() { // nothing that the caller could be asked
+		c.Moving.Until = now.Add(64 * c.In.Policy.Timers.T1) // beyond that no 491 is an answer
+		if sig.Body.Empty() {                                // nothing that the caller could be asked
 			c.step(now, from, dialog.End{Cause: dialog.Cause{Why: dialog.Rejected, Code: 488, Q850: 65}})
 			c.stays(now, dialog.Cause{Code: 488})
 			return true
@@ -102,7 +102,7 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 			return target // of a session that the caller is not in
 		}
 		// While the caller is asked for another change, or there is nobody to ask.
-		if target || from == by && c.Moving.Until.IsZero() || by.State == dialog.Leaving {
+		if target || from == by && c.joining() || by.State == dialog.Leaving {
 			c.step(now, from, dialog.Modified{Code: 491})
 			return true
 		}
@@ -115,6 +115,12 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 	case dialog.Setup, dialog.Confirm, dialog.Informed, dialog.Alone:
 	}
 	return false
+}
+
+// joining says that the target has answered, and the caller is being asked.
+func (c *Call) joining() bool {
+	n := len(c.Out)
+	return c.Moving.By != 0 && n > c.Begun && c.Out[n-1].Marks.Code/100 == 2
 }
 
 // unheard answers what has nobody on the other side: a target that is not joined yet, a
@@ -171,9 +177,14 @@ func (c *Call) stays(now time.Time, last dialog.Cause) {
 	}
 }
 
-// giveUp ends a transfer that has taken too long.
+// giveUp ends a transfer that has taken too long. A caller that is being asked has yet to
+// answer for the last time.
 func (c *Call) giveUp(now time.Time) {
 	c.Moving.Until, c.Targets = time.Time{}, nil
+	if c.joining() {
+		c.step(now, c.In, dialog.Modify{Join: true})
+		return
+	}
 	cause := dialog.Cause{Why: dialog.NoAnswer, Code: 408, Q850: 19}
 	if len(c.Out) > c.Begun {
 		c.step(now, c.Out[len(c.Out)-1], dialog.End{Cause: cause})

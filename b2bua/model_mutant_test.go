@@ -482,6 +482,11 @@ var mutants = []mutant{
 		"P7: a transfer without an end", "transfers",
 	},
 	{
+		"a caller that is always busy is asked for ever", "b2bua/follow.go",
+		"c.Moving.Until = now.Add(64 * c.In.Policy.Timers.T1)", "c.Moving.Until = time.Time{}",
+		"P7: a transfer without an end", "transfers",
+	},
+	{
 		"a caller that was busy is not asked again", "dialog/join.go",
 		"\t\ts.Again = s.now.Add(s.glare())\n", "",
 		"RFC 3261 §14.1: nothing follows a 491", "transfers",
