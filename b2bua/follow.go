@@ -18,11 +18,11 @@ type Moving struct {
 	By    uint8     // leg whose peer has asked; 0: none is
 	Ref   uint16    // dialog.Refer.Ref
 	Who   string    // dialog.Refer.By
-	Until time.Time // when it is given up; zero: the target has answered, and the caller is being asked
+	Until time.Time // when it is given up, or the caller is asked no more; zero: its last answer is awaited
 }
 
 // maxLegs is how many attempts a call may make in all, with those of its transfers: one
-// byte numbers them, and the highest number means none.
+// byte numbers them, and the highest number means none. Beyond that nothing is left to try.
 const maxLegs = 250
 
 func (m *Moving) fields(r *dialog.Coder) {
@@ -34,7 +34,7 @@ func (m *Moving) fields(r *dialog.Coder) {
 
 // follow begins a transfer that we are to carry out. The targets have come with the REFER.
 func (c *Call) follow(now time.Time, from *dialog.Leg, sig dialog.Refer) {
-	if len(c.chosen) == 0 || c.Moving.By != 0 || len(c.Out)+len(c.chosen) > maxLegs || c.other(from) != c.In {
+	if len(c.chosen) == 0 || c.Moving.By != 0 || len(c.Out) >= maxLegs || c.transfer(from, sig.Ref) == nil || c.other(from) != c.In {
 		c.transferred(from, sig.Ref, 603)
 		c.step(now, from, dialog.Informed{Ref: sig.Ref, Code: 603})
 		return
@@ -70,8 +70,8 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 		c.tell(now, sig.Code, sig.Phrase, false)
 		return true
 	case dialog.Answer:
-		c.Moving.Until = time.Time{}
-		if sig.Body.Empty() { // nothing that the caller could be asked
+		c.Moving.Until = now.Add(64 * c.In.Policy.Timers.T1) // beyond that no 491 is an answer
+		if sig.Body.Empty() {                                // nothing that the caller could be asked
 			c.step(now, from, dialog.End{Cause: dialog.Cause{Why: dialog.Rejected, Code: 488, Q850: 65}})
 			c.stays(now, dialog.Cause{Code: 488})
 			return true
@@ -84,9 +84,12 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 			c.step(now, c.In, dialog.Alone{}) // what it was asked for, and its answer
 		case !sig.Join:
 			return false
-		case sig.Code < 300:
+		case sig.Code < 300 && !sig.Body.Empty():
 			c.moved(now, sig.Body)
 		default:
+			if sig.Code < 300 { // it has agreed to nothing
+				sig.Code, sig.Phrase = 488, ""
+			}
 			joining := c.Out[len(c.Out)-1]
 			c.step(now, joining, dialog.End{Cause: dialog.Cause{Why: dialog.Rejected, Code: sig.Code, Q850: 31}})
 			c.stays(now, dialog.Cause{Code: sig.Code, Phrase: sig.Phrase})
@@ -95,8 +98,11 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 	case dialog.End:
 		return c.leaves(now, from, by, target, sig)
 	case dialog.Modify:
+		if sig.Unasked > 0 {
+			return target // of a session that the caller is not in
+		}
 		// While the caller is asked for another change, or there is nobody to ask.
-		if target || from == by && c.Moving.Until.IsZero() || by.State == dialog.Leaving {
+		if target || from == by && c.joining() || by.State == dialog.Leaving {
 			c.step(now, from, dialog.Modified{Code: 491})
 			return true
 		}
@@ -109,6 +115,12 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 	case dialog.Setup, dialog.Confirm, dialog.Informed, dialog.Alone:
 	}
 	return false
+}
+
+// joining says that the target has answered, and the caller is being asked.
+func (c *Call) joining() bool {
+	n := len(c.Out)
+	return c.Moving.By != 0 && n > c.Begun && c.Out[n-1].Marks.Code/100 == 2
 }
 
 // unheard answers what has nobody on the other side: a target that is not joined yet, a
@@ -165,9 +177,14 @@ func (c *Call) stays(now time.Time, last dialog.Cause) {
 	}
 }
 
-// giveUp ends a transfer that has taken too long.
+// giveUp ends a transfer that has taken too long. A caller that is being asked has yet to
+// answer for the last time.
 func (c *Call) giveUp(now time.Time) {
 	c.Moving.Until, c.Targets = time.Time{}, nil
+	if c.joining() {
+		c.step(now, c.In, dialog.Modify{Join: true})
+		return
+	}
 	cause := dialog.Cause{Why: dialog.NoAnswer, Code: 408, Q850: 19}
 	if len(c.Out) > c.Begun {
 		c.step(now, c.Out[len(c.Out)-1], dialog.End{Cause: cause})

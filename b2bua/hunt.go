@@ -16,7 +16,7 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 		c.next(c.by(n), Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[n-1]})
 		least = again.MinSE
 	}
-	if tried > 0 && c.Out[len(c.Out)-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
+	if len(c.Out) >= maxLegs || tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
 		c.Targets = nil
 	}
 	if tried > 0 {

@@ -26,11 +26,11 @@ func (o *observer) forked(s *seen) string {
 }
 
 // heard holds a hunt to what the profile says of early media (R21): the carrier that the
-// caller has heard is not left for another.
+// caller has heard is not left for another; a transfer is another hunt, which it does not hear.
 func (o *observer) heard(s *seen) string {
 	for n := 1; n < len(s.after.Out); n++ {
 		l := s.after.Out[n-1]
-		if l.Policy.Stay && o.Out[n-1].Media && n >= len(s.before.Out) {
+		if l.Policy.Stay && o.Out[n-1].Media && n >= len(s.before.Out) && s.before.Winner < 0 {
 			return "R21: a carrier is left after its early media"
 		}
 	}

@@ -367,7 +367,7 @@ var mutants = []mutant{
 	},
 	{
 		"a carrier that is to be stayed with is left", "b2bua/hunt.go",
-		"if tried > 0 && c.Out[tried-1].Stays() ||", "if",
+		"tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || ", "",
 		"R21: a carrier is left after its early media", "early media and a takeover",
 	},
 	{
@@ -479,6 +479,11 @@ var mutants = []mutant{
 	{
 		"a transfer is given up by nobody", "b2bua/follow.go",
 		"Until: now.Add(from.Policy.Referral())}", "Until: time.Time{}}",
+		"P7: a transfer without an end", "transfers",
+	},
+	{
+		"a caller that is always busy is asked for ever", "b2bua/follow.go",
+		"c.Moving.Until = now.Add(64 * c.In.Policy.Timers.T1)", "c.Moving.Until = time.Time{}",
 		"P7: a transfer without an end", "transfers",
 	},
 	{

@@ -160,7 +160,7 @@ func target(c *Call) uint8 {
 // asked hears of it.
 func (o *observer) moved(s *seen) string {
 	m, before, after := s.move, s.before, s.after
-	if after.Moving.By != 0 && after.Moving.Until.IsZero() && after.In.Join.Offer.Empty() {
+	if after.Moving.By != 0 && after.Moving.Until.IsZero() && after.In.Join.Seq == 0 {
 		return "P7: a transfer without an end"
 	}
 	if before.Moving.By == 0 {

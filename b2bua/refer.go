@@ -17,7 +17,7 @@ type Transfer struct {
 	Code int // the last that was heard of it
 }
 
-// maxTransfers is how many the record of a call tells of.
+// maxTransfers is how many the record of a call tells of: of others none is carried out.
 const maxTransfers = 16
 
 func (t *Transfer) fields(r *dialog.Coder) {
@@ -53,11 +53,19 @@ func (c *Call) refer(now time.Time, from *dialog.Leg, sig dialog.Refer) {
 
 // transferred notes what was heard of the transfer that a leg's peer has asked for.
 func (c *Call) transferred(by *dialog.Leg, ref uint16, code int) {
+	if t := c.transfer(by, ref); t != nil {
+		t.Code = code
+	}
+}
+
+// transfer is the one that a leg's peer has asked for; nil: the record does not tell of it.
+func (c *Call) transfer(by *dialog.Leg, ref uint16) *Transfer {
 	for i := range c.Transfers {
 		if t := &c.Transfers[i]; t.Leg == by.ID.Leg && t.Ref == ref {
-			t.Code = code
+			return t
 		}
 	}
+	return nil
 }
 
 func (c *Call) transferRecord(t Transfer) TransferRecord {

@@ -120,7 +120,7 @@ func (s *step) modify(ev Modify) {
 		return // the other side hears of the End
 	}
 	if ev.Join {
-		s.Join = Join{Offer: ev.Body} // asked at the end of a step, of this one if it can be
+		s.joins(ev.Body)
 		return
 	}
 	if s.State < Answered {

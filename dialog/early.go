@@ -58,7 +58,7 @@ func (s *step) exchanged(d *Dialog) bool {
 func (l *Leg) agreed() (one *Dialog) {
 	for _, d := range l.Dialogs {
 		switch {
-		case d.Answer.Empty():
+		case d.Answer.Empty() || d.Left:
 		case one != nil:
 			return nil
 		default:

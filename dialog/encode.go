@@ -53,6 +53,8 @@ func (l *Leg) Fields(c *Coder) {
 		Int(c, &l.Join.Seq)
 		c.Time(&l.Audit.Next)
 		Int(c, &l.Audit.Lost)
+		Int(c, &l.Referred.Code)
+		c.String(&l.Referred.Phrase)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

@@ -3,8 +3,16 @@ package dialog
 // Join is the description of who takes the other side's place in the call, until the
 // peer has answered it.
 type Join struct {
-	Offer Body
+	Offer Body   // empty: it is not asked again
 	Seq   uint16 // of the re-INVITE that asks for it; 0: it waits for another change to end
+}
+
+// joins takes the offer, which is asked at the end of a step, of this one if it can be. None:
+// an answer that is still to come is the last, and 491 one like any other.
+func (s *step) joins(offer Body) {
+	if s.Join.Offer = offer; offer.Empty() && s.Join.Seq == 0 {
+		s.tell(Modified{Code: 491, Join: true})
+	}
 }
 
 // join asks the peer, by a re-INVITE of our own, which it may refuse like any other: once
@@ -32,7 +40,7 @@ func (l *Leg) busy() bool {
 
 // joined is the final response to it.
 func (s *step) joined(m *Message) {
-	if m.Code == 491 {
+	if m.Code == 491 && !s.Join.Offer.Empty() {
 		s.Join.Seq = 0
 		s.Again = s.now.Add(s.glare())
 		return
@@ -42,10 +50,11 @@ func (s *step) joined(m *Message) {
 }
 
 // alone answers what the peer has asked of the other side, and what it has answered to it:
-// nobody else will. What it is still to answer is told to nobody: the numbers of requests are
+// nobody else will. What it was still to be shown, nobody describes any more. What it is still to answer is told to nobody: the numbers of requests are
 // those of who was there.
 func (s *step) alone() {
 	s.modified(Modified{Code: 491})
+	s.Reliable.Owed, s.Reliable.Unasked = Body{}, 0
 	for _, t := range s.Tx {
 		if t.machine == server && t.state == trying {
 			s.informed(Informed{Ref: t.Seq, Code: 500, RetryAfter: 1})

@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,10 @@ type Referral struct {
 	CSeq  uint32    // of the REFER on this leg: the id of its event
 	Count uint16    // REFERs of this side so far
 	Until time.Time // when the subscription ends; zero: the REFER has no answer yet
+
+	// The status that waits for the answer to the last NOTIFY; Code 0: none does.
+	Code   int
+	Phrase string
 }
 
 // over forgets it; how many there were stays.
@@ -85,6 +90,10 @@ func (s *step) notify(ev Notify) {
 		}
 		return
 	}
+	if !ev.Over && ev.Ref == 0 && ev.Code > 100 && s.notifying(nil) {
+		s.Referred.Code, s.Referred.Phrase = ev.Code, ev.Phrase // in the place of an older one
+		return
+	}
 	state := "terminated;reason=noresource"
 	if !ev.Over {
 		left := s.Policy.Referral()
@@ -97,6 +106,11 @@ func (s *step) notify(ev Notify) {
 	if ev.Over {
 		s.Referred.over()
 	}
+}
+
+// notifying says that a NOTIFY of ours, another than the given one, has no answer yet.
+func (l *Leg) notifying(but *Tx) bool {
+	return slices.ContainsFunc(l.Tx, func(t *Tx) bool { return t.Sub && t != but && t.state < completed })
 }
 
 // notifies sends a NOTIFY of the subscription.
@@ -121,6 +135,11 @@ func (s *step) notifyAnswered(t *Tx, code int, phrase string) {
 	}
 	if t.For != 0 {
 		s.tell(Informed{Ref: t.For, Code: code, Phrase: phrase})
+	}
+	if held := s.Referred; held.Code != 0 && !s.notifying(t) {
+		s.Referred.Code, s.Referred.Phrase = 0, ""
+		t.Sub = false
+		s.notify(Notify{Of: held.Ref, Code: held.Code, Phrase: held.Phrase})
 	}
 }
 

@@ -10,9 +10,15 @@ import (
 // The Reason header field (RFC 3326, RFC 6432): what a peer gives is passed on, and where
 // it gives no cause of Q.850, ours follows the tables of RFC 3398.
 
-// DropReason is a value of a Reason header field that is none: the message counts, the
-// value is not passed on.
+// DropReason is a value of a Reason header field that is none, or one too many: the message
+// counts, the value is not passed on.
 const DropReason = "malformed_reason"
+
+// Bounds of what is kept of a message's reasons.
+const (
+	maxReasons    = 8
+	maxReasonText = 1024 // bytes of all
+)
 
 // causes are the Q.850 causes of status codes (RFC 3398 §8.2.6.1). 487 has none; 488 and
 // 606 have theirs by Warning, which we do not read; 603 is not touched: what it says more
@@ -119,10 +125,18 @@ func causeIn(list []string, protocol string, most int) int {
 }
 
 // wellFormed adds the values of a Reason header field that are such (RFC 3326 §2) to a
-// list in which SIP and Q.850 stand once each, Q.850 with a cause that there is, and
-// counts the others.
+// list in which SIP and Q.850 stand once each, Q.850 with a cause that there is, as far as
+// there is room, and counts the others.
 func wellFormed(list []string, value string) (_ []string, others int) {
+	size := 0
+	for _, v := range list {
+		size += len(v)
+	}
 	for _, v := range appendList(nil, value) {
+		if len(list) >= maxReasons || size+len(v) > maxReasonText {
+			others++
+			continue
+		}
 		name, params, _ := strings.Cut(v, ";")
 		name = strings.TrimSpace(name)
 		same := func(other string) bool {
@@ -137,6 +151,7 @@ func wellFormed(list []string, value string) (_ []string, others int) {
 			continue
 		}
 		list = append(list, v)
+		size += len(v)
 	}
 	return list, others
 }

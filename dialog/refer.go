@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -54,9 +55,10 @@ func (s *step) refer(d *Dialog, m *Message, from Path) {
 	case !sound:
 		s.respond(t, refusal.Code, "", reply{})
 	default:
-		ev, ok := s.crossing(reference)
+		here := s.here(reference.Host, from, d.Target, m.target())
+		ev, ok := s.crossing(reference, here)
 		if s.Policy.Transfers == FollowTransfers {
-			ev, ok = s.followed(reference)
+			ev, ok = followed(reference, here)
 		}
 		if !ok {
 			s.respond(t, 603, "", reply{})
@@ -70,22 +72,19 @@ func (s *step) refer(d *Dialog, m *Message, from Path) {
 	}
 }
 
-// crossing is the reference as the other side is to be told it. Our own address says
-// nothing there; a dialog of ours has another name there, and if it is none of ours any
-// more, no name at all.
-func (s *step) crossing(r Reference) (Refer, bool) {
+// crossing is the reference as the other side is to be told it. Addresses of this side
+// say nothing there; a dialog of ours has another name there, and any other dialog no name
+// at all (P2).
+func (s *step) crossing(r Reference, here bool) (Refer, bool) {
 	ev := Refer{User: strings.Clone(r.User), URI: strings.Clone(r.URI)}
-	if s.Policy.at(r.Host) {
+	if here {
 		ev.URI = ""
 	}
 	if r.Replaces != (Replaces{}) {
-		ev.Replaces = Replaces{strings.Clone(r.Replaces.CallID), strings.Clone(r.Replaces.ToTag), strings.Clone(r.Replaces.FromTag)}
-		if _, ours := s.Policy.Seal.OpenTag(r.Replaces.ToTag); ours {
-			if s.replaced == nil {
-				return ev, false
-			}
-			ev.Replaces, ev.URI, ev.Call = s.replaced.Replaces, s.replaced.Target, s.replaced.Call
+		if s.replaced == nil {
+			return ev, false
 		}
+		ev.Replaces, ev.URI, ev.Call = s.replaced.Replaces, s.replaced.Target, s.replaced.Call
 	}
 	return ev, ev.URI != "" || ev.User != ""
 }
@@ -93,21 +92,29 @@ func (s *step) crossing(r Reference) (Refer, bool) {
 // followed is the reference as we call it ourselves: a number at our own address, at the
 // peer's or at none, and nothing but that. To anywhere else, or in place of another call,
 // nobody is called.
-func (s *step) followed(r Reference) (Refer, bool) {
+func followed(r Reference, here bool) (Refer, bool) {
 	scheme, _, _ := strings.Cut(r.URI, ":")
-	theirs := strings.EqualFold(strings.Trim(r.Host, "[]"), hostOf(s.theirs()))
-	ours := r.Host == "" || theirs || s.Policy.at(r.Host)
-	return Refer{User: strings.Clone(r.User)}, ours && r.User != "" && r.Replaces == Replaces{} && !strings.EqualFold(scheme, "sips")
+	return Refer{User: strings.Clone(r.User)}, (here || r.Host == "") && r.User != "" && r.Replaces == Replaces{} && !strings.EqualFold(scheme, "sips")
 }
 
-// at says that a host is one of ours, as the peer knows us.
-func (p *Policy) at(host string) bool {
-	for _, local := range p.Local {
-		if host != "" && local != "" && strings.EqualFold(strings.Trim(host, "[]"), hostOf(local)) {
-			return true
+// here says that a host is of this side of the border: ours, as the peer knows us, or the
+// peer's own, whose Contacts are given.
+func (s *step) here(host string, from Path, contacts ...string) bool {
+	known := append([]string{s.Path.Remote.String(), from.Remote.String(), s.Target.Host}, s.Policy.Local[:]...)
+	for _, contact := range contacts {
+		var uri sip.Uri
+		if contact != "" && sip.ParseUri(contact, &uri) == nil {
+			known = append(known, uri.Host)
 		}
 	}
-	return false
+	return host != "" && slices.ContainsFunc(known, func(k string) bool { return sameHost(strings.Trim(host, "[]"), hostOf(k)) })
+}
+
+// sameHost says that two hosts are one name, or one address in whatever form (RFC 5952 §2).
+func sameHost(a, b string) bool {
+	one, err := netip.ParseAddr(a)
+	other, none := netip.ParseAddr(b)
+	return strings.EqualFold(a, b) || err == nil && none == nil && one.Unmap() == other.Unmap()
 }
 
 // referredBy is the user part of Referred-By (RFC 3892): who refers. The rest of it is

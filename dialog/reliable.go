@@ -77,8 +77,12 @@ func (m *Message) rseq() uint32 {
 }
 
 // DropGap is a reliable provisional that follows one which has not come, or whose
-// PRACK waits for the caller's: it will be repeated (RFC 3262 §4).
+// PRACK waits for the caller's, or too many whose PRACKs have no answer: it will be repeated
+// (RFC 3262 §4).
 const DropGap = "rseq_gap"
+
+// maxPRACKs is how many PRACKs of ours may have no answer in one early dialog.
+const maxPRACKs = 4
 
 // heardReliably acknowledges a reliable provisional (RFC 3262 §4) and says what of its
 // body the caller is to be shown. False: it is a repeat, or came out of order, and
@@ -97,7 +101,7 @@ func (s *step) heardReliably(t *Tx, m *Message, n uint32) (shown Body, ok bool) 
 	case d.RSeq != 0 && n <= d.RSeq:
 		s.drop(DropAbsorbed, m)
 		return Body{}, false
-	case d.RSeq != 0 && n != d.RSeq+1, d.Unacked != 0:
+	case d.RSeq != 0 && n != d.RSeq+1, d.Unacked != 0, s.pracks(d) >= maxPRACKs:
 		s.drop(DropGap, m)
 		return Body{}, false
 	}
@@ -122,6 +126,16 @@ func (s *step) heardReliably(t *Tx, m *Message, n uint32) (shown Body, ok bool) 
 		d.Offer, d.Unacked = m.Body, n // the caller's PRACK has the answer
 	}
 	return shown, true
+}
+
+// pracks is how many PRACKs of ours in an early dialog have no final response yet.
+func (l *Leg) pracks(d *Dialog) (n int) {
+	for _, t := range l.Tx {
+		if t.Method == "PRACK" && t.ours() && t.Of == d.Tag && t.state < completed {
+			n++
+		}
+	}
+	return n
 }
 
 // proposed says that a reliable provisional has brought an offer before.

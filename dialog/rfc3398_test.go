@@ -2,6 +2,7 @@ package dialog
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -100,7 +101,9 @@ func TestRFC3326_2_WhatIsAReason(t *testing.T) {
 		`Q 850;cause=16, SIP;cause=487`:                                     {[]string{"SIP;cause=487"}, 1},
 		`<Q.850>;cause=16`:                                                  {nil, 1},
 		`Q.850;cause=16;=x`:                                                 {nil, 1},
-		"":                                                                  {nil, 0},
+		`A,B,C,D,E,F,G,H,I,SIP`:                                             {[]string{"A", "B", "C", "D", "E", "F", "G", "H"}, 2},
+		strings.Repeat("A", 1000) + ",B;cause=123456789012345678901234,SIP": {[]string{strings.Repeat("A", 1000), "SIP"}, 1},
+		"": {nil, 0},
 	} {
 		list, others := wellFormed(nil, value)
 		if !slices.Equal(list, want.list) || others != want.others {

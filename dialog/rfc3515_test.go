@@ -32,7 +32,9 @@ func TestRFC3515_2_4_2_References(t *testing.T) {
 		"<sips:bob@example.com;method=invite>":                              "Refer sips:bob@example.com;method=invite bob",
 		"<tel:+4930;phone-context=x>":                                       "Refer tel:+4930;phone-context=x +4930",
 		"<sip:example.com>":                                                 "Refer sip:example.com ",
-		"<sip:b@h?Replaces=1%3bTo-Tag%3d2%3bfrom-tag%3D3&require=replaces>": "Refer sip:b@h b",
+		"<sip:b@h?Replaces=1%3bTo-Tag%3d2%3bfrom-tag%3D3&require=replaces>": "603 to REFER",
+		"<sip:4930@192.0.2.1:5070;transport=tcp>":                           "Refer  4930",
+		"<sip:4930@[::ffff:c000:201]>":                                      "Refer  4930",
 		"<sip:203.0.113.7>":                                                 "603 to REFER",
 		"<mailto:bob@example.com>":                                          "603 to REFER",
 		"<sip:b@h;method=SUBSCRIBE>":                                        "603 to REFER",
@@ -137,7 +139,7 @@ func TestRFC3515_2_4_2_UnansweredREFER(t *testing.T) {
 // otherwise not at all (RFC 3891 §6.1).
 func TestRFC3891_6_1_ReplacesOfOurs(t *testing.T) {
 	ours := seal().Tag(dialog.ID{Call: dialog.CallID{4}, Leg: 2})
-	refer := "Refer-To: <sip:b@203.0.113.7?Replaces=1%3Bto-tag%3D" + ours + "%3Bfrom-tag%3D3>"
+	refer := "Refer-To: <sip:b@203.0.113.7?Replaces=1%3bTo-Tag%3d" + ours + "%3bfrom-tag%3D3&require=replaces>"
 	r := inbound(t, referring(), path("192.0.2.1:5060", dialog.UDP), trunkInvite).talks()
 	r.gets(r.trunk("REFER", true, 2, "r", "", refer), "603 to REFER")
 	named := &dialog.Replaced{Call: dialog.CallID{4}, Replaces: dialog.Replaces{CallID: "x", ToTag: "y", FromTag: "z"}, Target: "sip:c@198.51.100.9"}

@@ -83,7 +83,7 @@ type Modify struct {
 	// Unasked says that no request waits for the answer: the peer has described something
 	// new in answer to a change of our own. It counts how often that has gone to and fro.
 	Unasked uint8
-	Join    bool // of somebody who takes the other side's place: asked until it is answered
+	Join    bool // of somebody who takes the other side's place: asked until it is answered; without a body: no more
 }
 
 // Modified is the final answer to a Modify.
