@@ -201,6 +201,7 @@ func hashLeg(l *dialog.Leg) uint64 {
 	for _, r := range [...]*dialog.Referral{&l.Referred, &l.Refers} {
 		h.num(uint64(r.Ref)<<48 | uint64(r.Count)<<32 | uint64(r.CSeq))
 		h.armed(r.Until)
+		h.num(uint64(r.Code))
 	}
 	h.bytes(l.Join.Offer.Data)
 	h.num(uint64(l.Join.Seq))
@@ -248,7 +249,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[dialog.Interval](), "Length Us Refresh Expires Min Wish Body"},
 		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed Changed Said Unasked"},
 		{reflect.TypeFor[dialog.Change](), "Seq Ours Early Offer Again"},
-		{reflect.TypeFor[dialog.Referral](), "Ref CSeq Count Until"},
+		{reflect.TypeFor[dialog.Referral](), "Ref CSeq Count Until Code Phrase"},
 		{reflect.TypeFor[Transfer](), "Leg Ref To Call At How Code"},
 		{reflect.TypeFor[Moving](), "By Ref Who Until"},
 		{reflect.TypeFor[dialog.Join](), "Offer Seq"},
