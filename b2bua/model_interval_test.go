@@ -36,7 +36,8 @@ func (o *observer) refreshed(s *seen) string {
 	case m.kind == says && m.change && m.msg.Code >= 200 && after.State == dialog.Confirmed:
 		for _, t := range before.Tx {
 			if t.Own && t.CSeq == m.msg.CSeq && t.Method == m.msg.Method {
-				if m.msg.Code == 491 && byteAt(t, txState) < 3 && after.Again.IsZero() {
+				last := before.Join.Seq == t.Seq && before.Join.Offer.Empty() // a caller that is asked to join no more
+				if m.msg.Code == 491 && byteAt(t, txState) < 3 && after.Again.IsZero() && !last {
 					return "RFC 3261 §14.1: nothing follows a 491"
 				}
 				if t.Offer && byteAt(t, txState) < 3 && m.msg.Code == 200 && !m.msg.Body.Empty() {
