@@ -206,7 +206,7 @@ var mutants = []mutant{
 	},
 	{
 		"the first reliable provisional is taken for one out of order", "dialog/reliable.go",
-		"\tcase d.RSeq != 0 && n != d.RSeq+1, d.Unacked != 0:\n", "\tcase n != d.RSeq+1:\n",
+		"\tcase d.RSeq != 0 && n != d.RSeq+1, d.Unacked != 0, ", "\tcase n != d.RSeq+1, ",
 		"RFC 3262 §4: no PRACK", "reliable provisionals",
 	},
 	{
@@ -296,7 +296,7 @@ var mutants = []mutant{
 	},
 	{
 		"an offer that waits for a PRACK without an answer waits for ever", "dialog/outbound.go",
-		"\tcase t.Method == \"PRACK\":\n\t\ts.prackAnswered(t, nil)\n\tcase t.For != 0:\n\t\ts.uninformed(t, 504)", "\tcase t.For != 0:\n\t\ts.uninformed(t, 504)",
+		"\tcase t.Method == \"PRACK\":\n\t\ts.prackAnswered(t, nil)\n\tcase t.Sub:\n\t\ts.notifyAnswered(t, 408, \"\")", "\tcase t.Sub:\n\t\ts.notifyAnswered(t, 408, \"\")",
 		"waits for nobody", "offers in PRACKs",
 	},
 	{
@@ -311,7 +311,7 @@ var mutants = []mutant{
 	},
 	{
 		"an answered call keeps the limit of its setup", "b2bua/control.go",
-		"\t\tc.Expires = now.Add(c.Limit)\n", "",
+		"c.Answered, c.Expires = now, now.Add(c.Limit)\n", "c.Answered = now\n",
 		"P7: the longest duration is not counted from the answer", "one hostile carrier",
 	},
 	{
@@ -357,7 +357,7 @@ var mutants = []mutant{
 	},
 	{
 		"a refusal without a reason leaves none", "dialog/reason.go",
-		"\treturn CauseOf(c.Code)\n", "\treturn 0\n",
+		"\treturn CauseOf(a.Code)\n", "\treturn 0\n",
 		"RFC 6432: 0 causes of Q.850 in INVITE", "one hostile carrier",
 	},
 	{
