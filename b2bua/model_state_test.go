@@ -202,7 +202,6 @@ func hashLeg(l *dialog.Leg) uint64 {
 		h.num(uint64(r.Ref)<<48 | uint64(r.Count)<<32 | uint64(r.CSeq))
 		h.num(uint64(r.Code))
 		h.armed(r.Until)
-		h.num(uint64(r.Code))
 	}
 	h.bytes(l.Join.Offer.Data)
 	h.num(uint64(l.Join.Seq))
