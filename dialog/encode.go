@@ -53,8 +53,10 @@ func (l *Leg) Fields(c *Coder) {
 		Int(c, &l.Join.Seq)
 		c.Time(&l.Audit.Next)
 		Int(c, &l.Audit.Lost)
-		Int(c, &l.Referred.Code)
-		c.String(&l.Referred.Phrase)
+		for _, r := range [...]*Referral{&l.Referred, &l.Refers} {
+			Int(c, &r.Code)
+			c.String(&r.Phrase)
+		}
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
