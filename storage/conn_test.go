@@ -17,15 +17,8 @@ import (
 // safe because Redis, or what is on the way to it, let go of an idle connection.
 func TestConnectionsThatRedisHasClosed(t *testing.T) {
 	server := storagetest.StartRedis(t)
-	r, err := storage.NewRedis(storage.RedisOptions{Addresses: []string{server.Address}, Unit: "u1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	epoch, err := r.Own(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := connect(t, at(server))
+	epoch := own(t, r, "a")
 	other := redis.NewClient(&redis.Options{Addr: server.Address})
 	defer other.Close()
 	for i := range 20 {
@@ -49,15 +42,10 @@ func TestConnectionsThatRedisHasClosed(t *testing.T) {
 // TestLargeBatchOverOneConnection: more than a socket's buffers hold, both ways.
 func TestLargeBatchOverOneConnection(t *testing.T) {
 	server := storagetest.StartRedis(t)
-	r, err := storage.NewRedis(storage.RedisOptions{Addresses: []string{server.Address}, Unit: "u1", Timeout: 10 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	epoch, err := r.Own(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := at(server)
+	o.Timeout = 10 * time.Second
+	r := connect(t, o)
+	epoch := own(t, r, "a")
 	var b storage.Batch
 	for i := range 1000 {
 		b.Puts = append(b.Puts, storage.Item{ID: fmt.Sprint(i), Version: 1, Data: make([]byte, 32<<10), Expires: time.Now().Add(time.Minute)})
