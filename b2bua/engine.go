@@ -96,11 +96,6 @@ type Book interface {
 // Records takes the calls' records. An error means that the record is not safe.
 type Records interface{ Write(Record) error }
 
-// Observer sees what goes over the wire, for ladders. It must not block.
-type Observer interface {
-	Saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string)
-}
-
 type shard struct {
 	mu      sync.Mutex
 	strands map[dialog.CallID]*strand
