@@ -31,7 +31,6 @@ func pending() []pendingKey {
 		{"media", "", "anchoring of media; it flows directly"},
 		{"api", "", "HTTP interface"},
 		{"cdr.stream", "", "stream of call records"},
-		{"trace", "", "traces"},
 	}
 }
 
