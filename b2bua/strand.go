@@ -113,6 +113,7 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 		s := sh.strands[id]
 		if s == nil {
 			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -266,6 +267,7 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
 }
 
 // step gives one item to the call and performs what it wants. False: some of that
