@@ -19,7 +19,7 @@ type Version struct {
 	Revision   string    `json:"revision,omitempty"`
 	Go         string    `json:"go" doc:"Version of Go that it was built with."`
 	Started    time.Time `json:"started"`
-	State      string    `json:"state" enum:"serving,standing by,draining"`
+	State      string    `json:"state" enum:"starting,serving,standing by,draining"`
 	Generation int       `json:"generation" doc:"Of the configuration in force, as Reloaded has it."`
 }
 

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -116,7 +117,7 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 	}
 	d.ladder = &ladder{out: out, parties: []string{"caller", "bulkhead", "tc1", "tc2"}}
 	var key [32]byte
-	b, err := openBorder(config, key, &d.records, zap.NewNop(), d.ladder)
+	b, err := openBorder(config, key, &d.records, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), d.ladder)
 	if err != nil {
 		return err
 	}
