@@ -70,13 +70,24 @@ func (p keyPath) swappable() bool {
 	return p[0] == "realms" && len(p) > 2 && p[2] == "tls" || p.String() == "log.level"
 }
 
+// follows says that the default of a key is made of another one.
+func (p keyPath) follows(other keyPath) bool {
+	if p.String() == "api.socket" {
+		return other.String() == "node"
+	}
+	return p[0] == "realms" && len(p) == 3 && (p[2] == "advertise" || p[2] == "media") &&
+		slices.Equal(other, keyPath{p[0], p[1], "listen"})
+}
+
 // keeps wants everything else to be as the node runs with it.
 func (v *validator) keeps(before *Config) {
 	c := *v.config
 	c.Realms = maps.Clone(c.Realms)
 	c.complete()
-	for _, d := range differences(before, &c) {
-		if !d.path.swappable() {
+	all := differences(before, &c)
+	for _, d := range all {
+		follows := slices.ContainsFunc(all, func(other difference) bool { return d.path.follows(other.path) })
+		if !d.path.swappable() && !follows {
 			v.fault(d.path.String(), "is %s, which needs a restart", d.how)
 		}
 	}

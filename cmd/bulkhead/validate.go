@@ -18,6 +18,9 @@ const (
 	mostMessage  = 1 << 20
 )
 
+// mostSocket is how long the path of a Unix socket may be (unix(7)).
+const mostSocket = 107
+
 // validator checks what the decoder cannot: names that lead somewhere, addresses,
 // keys that need each other. Its faults join the decoder's.
 type validator struct {
@@ -201,6 +204,9 @@ func (v *validator) api() {
 		if a.TokensFile == "" {
 			v.fault("api.listen", "needs tokens_file: nobody may come that way without a token")
 		}
+	}
+	if n := len(a.Socket); n > mostSocket {
+		v.fault("api.socket", "its path is %d bytes, and %d are the most", n, mostSocket)
 	}
 	if a.TLS != nil && a.Listen == "" {
 		v.fault("api.tls", "goes with listen")
