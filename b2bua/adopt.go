@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"bulkhead/dialog"
 )
 
@@ -22,6 +24,8 @@ type snapshots struct {
 
 	turn    sync.Mutex // one Adopt at a time
 	adopted []func(Book)
+
+	kept prometheus.Gauge // how many there are
 }
 
 // Adopt takes another book for the calls that begin from now on. Those that are there
@@ -89,8 +93,7 @@ func (s *snapshots) release(p *profiles) {
 	}
 	past := s.earlier()
 	if i := slices.Index(past, p); i >= 0 {
-		rest := slices.Delete(slices.Clone(past), i, i+1)
-		s.past.Store(&rest)
+		s.write(slices.Delete(slices.Clone(past), i, i+1))
 	}
 }
 
@@ -99,9 +102,14 @@ func (s *snapshots) keep(p *profiles) {
 	past := s.earlier()
 	i, there := slices.BinarySearchFunc(past, p, func(a, b *profiles) int { return cmp.Compare(b.number, a.number) })
 	if !there {
-		more := slices.Insert(slices.Clone(past), i, p)
-		s.past.Store(&more)
+		s.write(slices.Insert(slices.Clone(past), i, p))
 	}
+}
+
+// write puts a past in the place of the one that there is. The lock is held.
+func (s *snapshots) write(past []*profiles) {
+	s.past.Store(&past)
+	s.kept.Set(float64(1 + len(past)))
 }
 
 // heard says that an address is, or was to a call that is still there, a trunk's or a

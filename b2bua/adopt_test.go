@@ -12,6 +12,9 @@ import (
 	"time"
 	"weak"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"bulkhead/b2bua"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -43,6 +46,16 @@ func strangers(t testing.TB) *carriers.Book {
 // as is bench's book, but for its trunk's name.
 func as(t testing.TB, trunk string) *carriers.Book {
 	return bookWith(t, trunk, "127.0.11.0/24", "tc1", "127.0.21.1:5060")
+}
+
+// metric is the value of a gauge.
+func metric(t *testing.T, g prometheus.Metric) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
 }
 
 // known says who of the two peers of bench is let in.
@@ -153,7 +166,11 @@ func TestR27_TheLateAnswerOfACarrierThatLeft(t *testing.T) {
 // TestR27_SnapshotsAreLetGo: of a thousand books none is kept but the last, once the
 // calls that began with them have gone.
 func TestR27_SnapshotsAreLetGo(t *testing.T) {
-	running(t, b2bua.Config{}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+	synctest.Test(t, func(t *testing.T) {
+		e, s, m := bench(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go e.Run(ctx)
 		const reloads = 1000
 		var books []weak.Pointer[carriers.Book]
 		var answers []string
@@ -171,6 +188,8 @@ func TestR27_SnapshotsAreLetGo(t *testing.T) {
 		}
 		if n := e.Snapshots(); n < reloads/4 || n > reloads {
 			t.Errorf("%d snapshots while calls have them", n)
+		} else if said := metric(t, m.Snapshots); said != float64(n) {
+			t.Errorf("%d snapshots, and the metric says %v", n, said)
 		}
 		e.Hangup(dialog.Cause{Why: dialog.Operator, Code: 480, Q850: 16})
 		synctest.Wait()
@@ -182,6 +201,9 @@ func TestR27_SnapshotsAreLetGo(t *testing.T) {
 		<-time.After(10 * time.Minute)
 		synctest.Wait()
 		s.take()
+		if n := metric(t, m.Snapshots); n != 1 {
+			t.Errorf("the metric says %v", n)
+		}
 		if e.Strands() != 0 || e.Snapshots() != 1 {
 			t.Errorf("%d calls, %d snapshots", e.Strands(), e.Snapshots())
 		}

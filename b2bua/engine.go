@@ -96,11 +96,6 @@ type Book interface {
 // Records takes the calls' records. An error means that the record is not safe.
 type Records interface{ Write(Record) error }
 
-// Observer sees what goes over the wire, for ladders. It must not block.
-type Observer interface {
-	Saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string)
-}
-
 type shard struct {
 	mu      sync.Mutex
 	strands map[dialog.CallID]*strand
@@ -123,6 +118,8 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
+	e.snapshots.kept = m.Snapshots
+	e.snapshots.write(nil)
 	e.Adopt(book)
 	return e
 }

@@ -30,7 +30,9 @@ type node struct {
 	refuses error
 }
 
-func (n *node) Version() ops.Version  { return ops.Version{Node: "sbc-a", Version: "1.2.3", State: n.state} }
+func (n *node) Version() ops.Version {
+	return ops.Version{Node: "sbc-a", Version: "1.2.3", State: n.state}
+}
 func (n *node) State() (string, bool) { return n.state, n.ready }
 
 func (n *node) Reload() (ops.Reloaded, error) {

@@ -23,8 +23,9 @@ import (
 
 // border is a running Bulkhead: its sockets and its engine.
 type border struct {
-	edge   *wire.Edge
-	engine *b2bua.Engine
+	edge    *wire.Edge
+	engine  *b2bua.Engine
+	journal *b2bua.Journal
 }
 
 // sockets are bound before there is an engine to take what comes in by them: so
@@ -89,8 +90,13 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
 		network = c.around(s.edge)
 	}
-	s.Engine = b2bua.New(config, book, network, records, log, metrics, o)
-	return &border{edge: s.edge, engine: s.Engine}, nil
+	journal := &b2bua.Journal{Keep: c.keep()}
+	observers := b2bua.Observers{journal}
+	if o != nil {
+		observers = append(observers, o)
+	}
+	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
+	return &border{edge: s.edge, engine: s.Engine, journal: journal}, nil
 }
 
 // loopback is how a node reaches a socket of its own that listens on all addresses

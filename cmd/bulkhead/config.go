@@ -147,6 +147,16 @@ func (r *RelayConfig) Default() {
 // Default sets what holds where the section says nothing.
 func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }
 
+// keep is how long a call that has ended stays readable.
+func (c *Config) keep() time.Duration {
+	t := c.Trace
+	if t == nil {
+		t = &TraceConfig{}
+		t.Default()
+	}
+	return t.Keep
+}
+
 // complete fills in what follows from other keys. Each realm whose listeners
 // share one address advertises it; where they differ, each listener advertises
 // its own.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
 	"bulkhead/b2bua"
@@ -71,6 +72,7 @@ func newFigures(r prometheus.Registerer) figures {
 func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) *process {
 	p := &process{name: name, log: log, level: level, began: time.Now(), config: c, generation: 1, registry: prometheus.NewRegistry()}
 	p.pair = c.State != nil && c.State.Redis != nil
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
 	p.figures.generation.Set(1)
 	p.figures.loaded.SetToCurrentTime()
