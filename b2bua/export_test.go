@@ -3,6 +3,7 @@ package b2bua
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -59,3 +60,30 @@ func (e *Engine) Waiting() int {
 
 // UnderRace says that the race detector is built in.
 func UnderRace() bool { return underRace }
+
+// Snapshots is how many profiles are kept, those in force among them.
+func (e *Engine) Snapshots() int { return 1 + len(e.earlier()) }
+
+// Unheld is how many calls have profiles that are not kept.
+func (e *Engine) Unheld() (n int) {
+	kept := append(slices.Clone(e.earlier()), e.profiles())
+	for _, s := range e.strands() {
+		if !slices.Contains(kept, s.profiles) {
+			n++
+		}
+	}
+	return n
+}
+
+// Forget lets go of every call, as if each had ended.
+func (e *Engine) Forget() {
+	for e.Strands() > 0 {
+		for _, s := range e.strands() {
+			s.mu.Lock()
+			if !s.running && !s.gone {
+				s.leave()
+			}
+			s.mu.Unlock()
+		}
+	}
+}

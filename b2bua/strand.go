@@ -118,6 +118,7 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 		s := sh.strands[id]
 		if s == nil {
 			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -271,6 +272,7 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
 	if s.engine.observer != nil {
 		s.engine.observer.Left(s.id)
 	}

@@ -83,8 +83,18 @@ func (e *Engine) late(m *dialog.Message, from dialog.Path, a dialog.Address) {
 	}
 }
 
-// owner names the carrier or trunk that a message came from; empty: nobody.
-func (e *Engine) owner(from dialog.Path) string { return e.profiles().owner(from) }
+// owner names the carrier or trunk that a message came from, or came from when a call
+// began that is still there; empty: nobody.
+func (e *Engine) owner(from dialog.Path) string {
+	name := e.profiles().owner(from)
+	for _, p := range e.earlier() {
+		if name != "" {
+			break
+		}
+		name = p.owner(from)
+	}
+	return name
+}
 
 func (p *profiles) owner(from dialog.Path) string {
 	ip := from.Remote.Addr().Unmap()

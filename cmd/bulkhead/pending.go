@@ -29,7 +29,6 @@ func pending() []pendingKey {
 		{"carriers.*.codecs", "", "codec filter"},
 		{"carriers.*.headers", "", "header rules"},
 		{"media", "", "anchoring of media; it flows directly"},
-		{"api", "", "HTTP interface"},
 		{"cdr.stream", "", "stream of call records"},
 	}
 }

@@ -29,7 +29,7 @@ func TestHEPIsReadByOthers(t *testing.T) {
 	sngrep := start(t, dir, "sngrep", "sngrep", "-N", "-q", "-F", "-L", "udp:"+at, "-O", capture)
 	sngrep.until("sngrep to listen", patience, func() bool { return bound("udp", at) })
 
-	b := open(t, network, plan{more: []string{"trace: {hep: \"udp://" + at + "\"}"}})
+	b := open(t, network, plan{more: "trace: {hep: \"udp://" + at + "\"}"})
 	first := b.carrierAt(tc1, "uas_refuse.xml", nil)
 	second := b.carrierAt(tc2, "uas.xml", nil)
 	call := b.callerTo(number, "uac.xml", nil, "-d", "200")
