@@ -131,7 +131,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		t := book.TrunkNamed(name)
 		p := e.policy(t.Realm)
 		p.Contact, p.Relay, p.SessionTimer, p.EarlyMedia, p.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-		p.Audit = t.Audit
+		p.Audit, p.Codecs = t.Audit, t.Codecs
 		e.trunks[name] = p
 	}
 	for _, name := range book.Carriers() {
@@ -139,7 +139,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		p := e.policy(c.Realm)
 		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 		p.Linger, p.Relay, p.SessionTimer, p.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
-		p.EarlyMedia, p.Stay, p.Audit = c.EarlyMedia, c.Stay, c.Audit
+		p.EarlyMedia, p.Stay, p.Audit, p.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
 		e.carriers[name] = p
 	}
 	return e

@@ -9,6 +9,7 @@ import (
 
 // Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1).
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
+	setup.Body, _ = p.Codecs.offer(setup.Body)
 	l := &Leg{
 		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
 		CallID: p.Seal.CallID(id), Tag: p.Seal.Tag(id),
