@@ -21,6 +21,7 @@ const (
 	NoRoute                // no target is left or there was none
 	Elsewhere              // another leg was chosen
 	Transferred            // its peer has had the call moved to another
+	NoCodec                // the profile leaves no codec of the offer
 )
 
 // String is the name that records, logs and metrics use.
@@ -28,7 +29,7 @@ func (w Why) String() string {
 	return [...]string{
 		"rejected", "no_response", "no_ringing", "no_answer", "not_sent",
 		"cancelled", "hung_up", "no_ack", "expired", "operator", "drained",
-		"fault", "peer_lost", "no_route", "elsewhere", "transferred",
+		"fault", "peer_lost", "no_route", "elsewhere", "transferred", "no_codec",
 	}[w]
 }
 

@@ -211,7 +211,7 @@ func (a *Cause) Fields(c *Coder) {
 	Int(c, &a.Q850)
 	c.Strings(&a.Reasons)
 	Int(c, &a.RetryAfter)
-	if c.Reading() && a.Why > Transferred {
+	if c.Reading() && a.Why > NoCodec {
 		c.Fail()
 	}
 }

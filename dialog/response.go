@@ -52,7 +52,7 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 			b = b.line("Record-Route", route)
 		}
 	}
-	from, to := s.named(t, code > 100)
+	from, to := s.named(t, code > 100 || t.Seq != First) // a 100 within a dialog has the tag of its request
 	b = b.line("From", from)
 	b = b.line("To", to)
 	b = b.line("Call-ID", s.CallID)
