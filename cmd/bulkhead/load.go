@@ -37,6 +37,7 @@ func parse(name string, data []byte, host string) (*Config, []Warning, error) {
 	c := defaults(host)
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
+	d.tables(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
