@@ -26,6 +26,8 @@ type Carrier struct {
 	Stay         bool // once it has sent early media, no other is tried
 	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
 
+	Rates *Rates // nil: it has none
+
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
 

@@ -69,6 +69,7 @@ func read(name string, data []byte, host string, before *Config) (*file, error) 
 	c := defaults(host)
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
+	d.tables(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
 	if before != nil {

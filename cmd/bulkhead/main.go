@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	_ "time/tzdata" // a container has no zones of its own
 
 	"github.com/spf13/cobra"
 )
