@@ -139,7 +139,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		p := e.policy(c.Realm)
 		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 		p.Linger, p.Relay, p.SessionTimer, p.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
-		p.EarlyMedia, p.Stay, p.Audit = c.EarlyMedia, c.Stay, c.Audit
+		p.EarlyMedia, p.Stay, p.Audit, p.Login = c.EarlyMedia, c.Stay, c.Audit, c.Login
 		e.carriers[name] = p
 	}
 	return e

@@ -24,6 +24,7 @@ type Carrier struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
+	Login        *dialog.Login // for its challenges; nil: none is met
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -47,6 +48,7 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.Login = c.Auth.login()
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}
