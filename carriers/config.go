@@ -1,6 +1,10 @@
 package carriers
 
-import "time"
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
 
 // Config is what an operator writes about trunks, carriers and routes. The
 // zero value of every field has a meaning of its own or stands for the default
@@ -151,6 +155,8 @@ type LimitsConfig struct {
 type AuthConfig struct {
 	Username     string `yaml:"username"`
 	PasswordFile File   `yaml:"password_file"`
+
+	Password dialog.Password `yaml:"-"` // what the file holds: who loads the configuration reads it
 }
 
 // RegisterConfig is a registration of ours at a carrier (RFC 3261 §10).

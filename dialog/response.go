@@ -90,7 +90,7 @@ func (l *Leg) named(t *Tx, tag bool) (from, to string) {
 
 // dialogOf is the dialog whose peer a response goes to; nil: the first.
 func (l *Leg) dialogOf(t *Tx) *Dialog {
-	if t.ours() && t.Seq == First {
+	if l.makes(t) {
 		return nil // the INVITE made it
 	}
 	return l.dialog(t.Of)
