@@ -247,6 +247,16 @@ func (p *process) State() (state string, ready bool) {
 	return "starting", false
 }
 
+// Engine is ops.Node.
+func (p *process) Engine() *b2bua.Engine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.border == nil {
+		return nil
+	}
+	return p.border.engine
+}
+
 // Version is ops.Node.
 func (p *process) Version() ops.Version {
 	state, _ := p.State()
