@@ -15,7 +15,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), pingCommand(), handoverCommand(), reloadCommand(), callCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), pingCommand(), handoverCommand(), reloadCommand(), callsCommand(), callCommand(), versionCommand())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)
 		os.Exit(1)

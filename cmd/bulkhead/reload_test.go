@@ -342,8 +342,8 @@ func TestReloadCommandSaysWhatItNeeds(t *testing.T) {
 		args     []string
 		err, say string
 	}{
-		{nil, "want the node's configuration file, or --socket", ""},
-		{[]string{"a", "--socket", "b"}, "want the node's configuration file, or --socket", ""},
+		{nil, "want reload [FILE], with the node's configuration file or --socket", ""},
+		{[]string{"a", "--socket", "b"}, "want reload [FILE], with", ""},
 		{[]string{write("bad.yaml", realm+"unit: 7\n")}, errRefused.Error(), "bad.yaml:2:1: unit: "},
 		{[]string{write("no-api.yaml", realm)}, "has no api: the node cannot be asked", ""},
 		{[]string{write("dead.yaml", realm+"api: {socket: dead.sock}\n")}, filepath.Join(dir, "dead.sock") + ": dial unix", ""},
