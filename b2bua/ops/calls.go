@@ -42,8 +42,8 @@ type Calls struct {
 	Missing int    `json:"missing,omitempty" doc:"Calls that wait for the store and could not be looked at."`
 }
 
-// filters are what a list is narrowed by; those that are not said let everything through.
-type filters struct {
+// Filters are what a list is narrowed by; those that are not said let everything through.
+type Filters struct {
 	State      []string `query:"state" enum:"hunting,ringing,up,ending,settling"`
 	Trunk      string   `query:"trunk"`
 	Carrier    string   `query:"carrier" doc:"As Call.carrier."`
@@ -56,7 +56,7 @@ type filters struct {
 }
 
 // Resolve reads what is not a plain value.
-func (f *filters) Resolve(huma.Context) (faults []error) {
+func (f *Filters) Resolve(huma.Context) (faults []error) {
 	if f.LongerThan != "" {
 		var err error
 		if f.longer, err = time.ParseDuration(f.LongerThan); err != nil || f.longer < 0 {
@@ -67,15 +67,15 @@ func (f *filters) Resolve(huma.Context) (faults []error) {
 }
 
 // match says that a call is let through.
-func (f *filters) match(o *b2bua.Overview, now time.Time) bool {
+func (f *Filters) match(o *b2bua.Overview, now time.Time) bool {
 	return (len(f.State) == 0 || slices.Contains(f.State, o.State.String())) &&
 		(f.Trunk == "" || f.Trunk == o.Trunk) && (f.Carrier == "" || f.Carrier == o.Carrier) &&
 		(strings.HasPrefix(o.To, f.Number) || strings.HasPrefix(o.Number, f.Number)) && strings.HasPrefix(o.From, f.From) &&
 		now.Sub(o.Began) >= f.longer && o.Attempts >= f.Attempts
 }
 
-// page says which part of a list is wanted, and what of each call.
-type page struct {
+// Page says which part of a list is wanted, and what of each call.
+type Page struct {
 	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many calls a page has at most."`
 	Cursor string   `query:"cursor" doc:"Next of the page before."`
 	Fields []string `query:"fields" doc:"Of each call; the id is always there. Not said: all."`
@@ -93,7 +93,7 @@ var callFields = func() (names []string) {
 }()
 
 // Resolve reads what is not a plain value.
-func (p *page) Resolve(huma.Context) (faults []error) {
+func (p *Page) Resolve(huma.Context) (faults []error) {
 	for _, f := range p.Fields {
 		if !slices.Contains(callFields, f) {
 			faults = append(faults, &huma.ErrorDetail{Message: "known fields: " + strings.Join(callFields, ", "), Location: "query.fields", Value: f})
@@ -136,7 +136,7 @@ func (c cursor) compare(d cursor) int {
 func placeOf(o b2bua.Overview) cursor { return cursor{o.Began.Round(0), o.ID} }
 
 // pick makes the page of a list.
-func (p *page) pick(all []b2bua.Overview, f *filters, now time.Time) Calls {
+func (p *Page) pick(all []b2bua.Overview, f *Filters, now time.Time) Calls {
 	l := Calls{Calls: []Call{}}
 	fit := all[:0]
 	for _, o := range all {
@@ -175,7 +175,7 @@ func utc(t time.Time) time.Time {
 }
 
 // only leaves out the fields that are not wanted.
-func (p *page) only(c Call) Call {
+func (p *Page) only(c Call) Call {
 	if len(p.Fields) == 0 {
 		return c
 	}
@@ -191,8 +191,8 @@ func (p *page) only(c Call) Call {
 // lookFor is how long a list may wait for calls that wait for the store.
 const lookFor = time.Second
 
-// wantedID is a call that is named by a path.
-type wantedID struct {
+// Wanted is a call that is named by a path.
+type Wanted struct {
 	ID string `path:"id"`
 }
 
@@ -225,8 +225,8 @@ func (s *Server) calls(api huma.API) {
 		OperationID: "calls", Method: http.MethodGet, Path: "/v1/calls", Tags: []string{"calls"}, Summary: "List the calls of this node",
 		Errors: []int{http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *struct {
-		filters
-		page
+		Filters
+		Page
 	}) (*body[Calls], error) {
 		e, err := s.engine()
 		if err != nil {
@@ -235,14 +235,14 @@ func (s *Server) calls(api huma.API) {
 		ctx, cancel := context.WithTimeout(ctx, lookFor)
 		defer cancel()
 		all, missing := e.Overviews(ctx)
-		l := in.pick(all, &in.filters, time.Now())
+		l := in.pick(all, &in.Filters, time.Now())
 		l.Missing = missing
 		return &body[Calls]{l}, nil
 	})
 	register(api, Viewer, huma.Operation{
 		OperationID: "call", Method: http.MethodGet, Path: "/v1/calls/{id}", Tags: []string{"calls"}, Summary: "All of one call",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable},
-	}, func(ctx context.Context, in *wantedID) (*body[CallDetail], error) {
+	}, func(ctx context.Context, in *Wanted) (*body[CallDetail], error) {
 		_, d, err := s.find(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -255,7 +255,7 @@ func (s *Server) calls(api huma.API) {
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *struct {
-		wantedID
+		Wanted
 		Cause int `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
 	}) (*body[Call], error) {
 		e, d, err := s.find(ctx, in.ID)

@@ -56,7 +56,7 @@ func (r *remoteFlags) find(cmd *cobra.Command, args []string) (node *remote, res
 	if r.socket != "" {
 		return newRemote(r.socket), args, nil
 	}
-	c, _, err := Load(args[0])
+	c, err := glance(args[0])
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), err)
 		return nil, nil, errRefused
