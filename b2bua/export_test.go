@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"bulkhead/dialog"
 )
 
 // RestoreEveryStep makes the engine write and read every call's record between
@@ -85,5 +87,22 @@ func (e *Engine) Forget() {
 			}
 			s.mu.Unlock()
 		}
+	}
+}
+
+// IDs are the calls that there are.
+func (e *Engine) IDs() (all []dialog.CallID) {
+	for _, s := range e.strands() {
+		all = append(all, s.id)
+	}
+	return all
+}
+
+// ForgetOverviews forgets what is remembered of packed calls.
+func (e *Engine) ForgetOverviews() {
+	for _, s := range e.strands() {
+		s.mu.Lock()
+		s.short = nil
+		s.mu.Unlock()
 	}
 }

@@ -74,7 +74,7 @@ func (s *strand) unpack() {
 	if data == nil {
 		return
 	}
-	s.packed = packed{}
+	s.packed, s.short = packed{}, nil
 	err := dialog.ErrRecord
 	s.guard("panic while unpacking a call", func() {
 		var call *Call

@@ -28,8 +28,9 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed packed // instead of the call
-	woken  bool   // by the clock, just now
+	packed packed    // instead of the call
+	short  *Overview // of the packed call, where somebody has asked for it
+	woken  bool      // by the clock, just now
 	trunk  string
 	last   [8]event // the last events, for the log where a defect shows
 	count  int

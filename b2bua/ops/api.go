@@ -31,6 +31,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	api := humago.New(mux, c)
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { s.guard(api, ctx, next) })
 	s.operations(api)
+	s.calls(api)
 
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {

@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"bulkhead/b2bua"
 )
 
 // Config is where a node is operated. Names of files are absolute or relative to the
@@ -44,6 +46,8 @@ type Node interface {
 	// Reload puts the configuration of the file in force. The error is *Refused where
 	// the file cannot be used; then nothing has changed.
 	Reload() (Reloaded, error)
+	// Engine has the calls; nil: they are another node's.
+	Engine() *b2bua.Engine
 }
 
 // Server serves the API.

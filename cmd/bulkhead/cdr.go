@@ -119,7 +119,7 @@ var callColumns = []string{
 // callRow is a call, with its last attempt, which is the one that answered if any did.
 func callRow(r b2bua.Record) [][]string {
 	row := []string{
-		r.Call, r.Trunk, r.From, r.To, stamp(r.Began), stamp(r.Ringing), stamp(r.Answered), stamp(r.Ended), seconds(r.Duration),
+		r.Call, r.Trunk, r.From, r.To, utc(r.Began), utc(r.Ringing), utc(r.Answered), utc(r.Ended), seconds(r.Duration),
 		r.Result, positive(r.Code), r.Cause, positive(r.Status), positive(r.Q850), r.EndedBy, strconv.Itoa(len(r.Attempts)),
 	}
 	var a b2bua.Attempt
@@ -137,16 +137,16 @@ var attemptColumns = []string{
 func attemptRows(r b2bua.Record) (rows [][]string) {
 	for i, a := range r.Attempts {
 		rows = append(rows, []string{
-			r.Call, strconv.Itoa(i + 1), a.Carrier, a.Gateway, a.Number, stamp(a.Began), stamp(a.Trying), stamp(a.Ringing),
-			stamp(a.Final), positive(a.Code), a.Phrase, positive(a.Q850), a.Cause, strconv.FormatBool(a.NotSent),
+			r.Call, strconv.Itoa(i + 1), a.Carrier, a.Gateway, a.Number, utc(a.Began), utc(a.Trying), utc(a.Ringing),
+			utc(a.Final), positive(a.Code), a.Phrase, positive(a.Q850), a.Cause, strconv.FormatBool(a.NotSent),
 			strconv.Itoa(a.Absorbed), strconv.FormatBool(a.Late), a.CallID,
 		})
 	}
 	return rows
 }
 
-// stamp is a time to the millisecond; empty: there is none.
-func stamp(t time.Time) string {
+// utc is a time to the millisecond; empty: there is none.
+func utc(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

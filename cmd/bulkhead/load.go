@@ -58,6 +58,28 @@ func load(name string, before *Config) (*file, error) {
 	return read(name, data, host, before)
 }
 
+// glance reads as much of a configuration as can be, for who only wants to know how a
+// node is reached: it says itself what is wrong with its file.
+func glance(name string) (*Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("asking for the host's name: %w", err)
+	}
+	body, fault := tree(data)
+	if fault != nil {
+		fault.File = name
+		return nil, Faults{*fault}
+	}
+	c := defaults(host)
+	newDecoder(name).value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
+	c.complete()
+	return &c, nil
+}
+
 // read is load of what has been read. Names of files in it are relative to the
 // directory of name.
 func read(name string, data []byte, host string, before *Config) (*file, error) {

@@ -168,11 +168,11 @@ func (p *process) prepare(f *file) (apply []func(), err error) {
 	}
 	book, err := f.config.Book()
 	if err != nil {
-		return nil, errors.Join(faults.orNil(), err)
+		faults = append(faults, Fault{File: p.name, Line: 1, Column: 1, Message: err.Error()})
 	}
 	level, err := zap.ParseAtomicLevel(f.config.Log.Level)
 	if err != nil {
-		return nil, err
+		faults = append(faults, f.fault("log.level", err))
 	}
 	if err := faults.sorted().orNil(); err != nil {
 		return nil, err
@@ -245,6 +245,16 @@ func (p *process) State() (state string, ready bool) {
 		return "standing by", true
 	}
 	return "starting", false
+}
+
+// Engine is ops.Node.
+func (p *process) Engine() *b2bua.Engine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.border == nil {
+		return nil
+	}
+	return p.border.engine
 }
 
 // Version is ops.Node.

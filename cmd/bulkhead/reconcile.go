@@ -258,16 +258,16 @@ func (d discrepancies) print(w io.Writer) bool {
 	line := func(b billedCall) string { return strconv.Itoa(b.line) }
 	row("WHAT", "LINE", "CALL", "NUMBER", "TIME", "BILLED", "OURS")
 	for _, b := range d.unknown {
-		row("billed, not ours", line(b), "", b.number, stamp(b.at), seconds(b.seconds), "")
+		row("billed, not ours", line(b), "", b.number, utc(b.at), seconds(b.seconds), "")
 	}
 	for _, j := range d.late {
-		row("billed, given up before", line(j.line), j.call.call, j.line.number, stamp(j.line.at), seconds(j.line.seconds), seconds(0))
+		row("billed, given up before", line(j.line), j.call.call, j.line.number, utc(j.line.at), seconds(j.line.seconds), seconds(0))
 	}
 	for _, j := range d.other {
-		row("duration differs", line(j.line), j.call.call, j.line.number, stamp(j.line.at), seconds(j.line.seconds), seconds(j.call.seconds))
+		row("duration differs", line(j.line), j.call.call, j.line.number, utc(j.line.at), seconds(j.line.seconds), seconds(j.call.seconds))
 	}
 	for _, c := range d.missing {
-		row("ours, not billed", "", c.call, c.number, stamp(c.at), "", seconds(c.seconds))
+		row("ours, not billed", "", c.call, c.number, utc(c.at), "", seconds(c.seconds))
 	}
 	_ = t.Flush() // the writer tells at its next use
 	fmt.Fprintf(w, "%d lines with %s s are billed, %d calls with %s s are ours\n", d.billed, seconds(d.seconds[0]), d.ours, seconds(d.seconds[1]))

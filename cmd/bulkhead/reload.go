@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -21,20 +20,13 @@ func reloadCommand() *cobra.Command {
 			"If the file cannot be used, or changes what needs a restart, nothing changes: print\n" +
 			"every fault with its line and column, and fail. Of a pair, each node reads its own file.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			node, err := flags.find(cmd, args)
+			node, _, err := flags.find(cmd, args)
 			if err != nil {
 				return err
 			}
 			var done ops.Reloaded
-			err = node.ask(cmd.Context(), http.MethodPost, "/v1/reload", &done)
-			if p, ok := errors.AsType[*ops.Problem](err); ok {
-				if len(p.Errors) > 0 {
-					fmt.Fprintln(cmd.ErrOrStderr(), details(p))
-				}
-				return errors.New(p.Detail)
-			}
-			if err != nil {
-				return err
+			if err := node.ask(cmd.Context(), http.MethodPost, "/v1/reload", &done); err != nil {
+				return told(cmd, err)
 			}
 			for _, w := range done.Warnings {
 				fmt.Fprintln(cmd.ErrOrStderr(), w)
@@ -49,6 +41,6 @@ func reloadCommand() *cobra.Command {
 			return err
 		},
 	}
-	flags.add(c)
+	flags.add(c, 0)
 	return c
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,30 +36,35 @@ func newRemote(socket string) *remote {
 // configuration, or by its socket.
 type remoteFlags struct{ socket string }
 
-func (r *remoteFlags) add(c *cobra.Command) {
+// add adds them to a command that has so many arguments after FILE.
+func (r *remoteFlags) add(c *cobra.Command, more int) {
 	c.Flags().StringVar(&r.socket, "socket", "", "socket of the node's API, instead of FILE")
-	c.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) > 1 || (len(args) == 1) == (r.socket != "") {
-			return errors.New("want the node's configuration file, or --socket")
+	c.Args = func(c *cobra.Command, args []string) error {
+		file := 1
+		if r.socket != "" {
+			file = 0
+		}
+		if len(args) != file+more {
+			return fmt.Errorf("want %s, with the node's configuration file or --socket", c.Use)
 		}
 		return nil
 	}
 }
 
-// find is the node that a command is for.
-func (r *remoteFlags) find(cmd *cobra.Command, args []string) (*remote, error) {
+// find is the node that a command is for, and the arguments after FILE.
+func (r *remoteFlags) find(cmd *cobra.Command, args []string) (node *remote, rest []string, err error) {
 	if r.socket != "" {
-		return newRemote(r.socket), nil
+		return newRemote(r.socket), args, nil
 	}
-	c, _, err := Load(args[0])
+	c, err := glance(args[0])
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), err)
-		return nil, errRefused
+		return nil, nil, errRefused
 	}
 	if c.API == nil {
-		return nil, fmt.Errorf("%s has no api: the node cannot be asked (SIGHUP reloads it all the same)", args[0])
+		return nil, nil, fmt.Errorf("%s has no api: the node cannot be asked (SIGHUP reloads it all the same)", args[0])
 	}
-	return newRemote(string(c.API.Socket)), nil
+	return newRemote(string(c.API.Socket)), args[1:], nil
 }
 
 // ask sends a request and reads the answer into a value. What the node refuses is a
@@ -92,11 +96,15 @@ func (r *remote) ask(ctx context.Context, method, path string, into any) error {
 	return nil
 }
 
-// details are the lines of a problem's parts.
-func details(p *ops.Problem) string {
-	lines := make([]string, 0, len(p.Errors))
-	for _, e := range p.Errors {
-		lines = append(lines, e.Location+": "+e.Message)
+// told prints the parts of a problem, a line each, and leaves the problem as a whole as
+// the error of the command.
+func told(cmd *cobra.Command, err error) error {
+	p, ok := errors.AsType[*ops.Problem](err)
+	if !ok {
+		return err
 	}
-	return strings.Join(lines, "\n")
+	for _, e := range p.Errors {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", e.Location, e.Message)
+	}
+	return errors.New(p.Detail)
 }
