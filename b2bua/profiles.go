@@ -43,7 +43,7 @@ func (e *Engine) Profiles() Profiles { return e.profiles() }
 func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
 	d := p.ofRealm(t.Realm)
 	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-	d.Audit = t.Audit
+	d.Audit, d.Codecs = t.Audit, t.Codecs
 	return d
 }
 
@@ -51,7 +51,8 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d := p.ofRealm(c.Realm)
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
-	d.EarlyMedia, d.Stay, d.Audit = c.EarlyMedia, c.Stay, c.Audit
+	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
+	d.Login = c.Login
 	return d
 }
 

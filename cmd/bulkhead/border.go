@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/ops"
 	"bulkhead/b2bua/wire"
 	"bulkhead/dialog"
 )
@@ -26,6 +27,7 @@ type border struct {
 	edge    *wire.Edge
 	engine  *b2bua.Engine
 	journal *b2bua.Journal
+	hep     *ops.HEP // nil: no mirror
 }
 
 // sockets are bound before there is an engine to take what comes in by them: so
@@ -95,8 +97,25 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	if o != nil {
 		observers = append(observers, o)
 	}
+	var hep *ops.HEP
+	if c.Trace != nil && c.Trace.HEP != "" {
+		if hep, err = ops.DialHEP(strings.TrimPrefix(c.Trace.HEP, "udp://"), c.Node, s.localOf); err != nil {
+			return nil, err
+		}
+		observers = append(observers, hep)
+	}
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, journal: journal}, nil
+	return &border{edge: s.edge, engine: s.Engine, journal: journal, hep: hep}, nil
+}
+
+// localOf is the socket that a message goes by where its path leaves it to the realm.
+func (s *sockets) localOf(p dialog.Path) netip.AddrPort {
+	for _, l := range s.edge.Addrs(p.Realm) {
+		if l.Transport == wire.Transport(p.Transport) && l.Addr.Addr().Is4() == p.Remote.Addr().Unmap().Is4() {
+			return l.Addr
+		}
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 }
 
 // loopback is how a node reaches a socket of its own that listens on all addresses
@@ -130,7 +149,15 @@ func (c *Config) wire() wire.Config {
 // run serves until the context ends.
 func (b *border) run(ctx context.Context) error {
 	go b.engine.Run(ctx)
-	return b.edge.Serve(ctx)
+	if b.hep == nil {
+		return b.edge.Serve(ctx)
+	}
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() { b.hep.Run(done); close(over) }()
+	err := b.edge.Serve(ctx)
+	close(done)
+	<-over
+	return err
 }
 
 // loopbackOnly says that an ip:port can be reached from this machine only.
