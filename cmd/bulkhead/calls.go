@@ -114,7 +114,7 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "began", "answered", "ended"}) // Error has it
 		for _, o := range all {
 			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts),
-				stamp(o.Began), stamp(o.Answered), stamp(o.Ended)})
+				instant(o.Began), instant(o.Answered), instant(o.Ended)})
 		}
 		c.Flush()
 		return c.Error()
@@ -131,15 +131,15 @@ func table(out io.Writer, all []ops.Call, now time.Time, wide bool) error {
 	for _, c := range all {
 		row := []string{c.ID, c.State, now.Sub(c.Began).Round(time.Second).String(), c.Trunk, c.From, c.To, c.Carrier, strconv.Itoa(c.Attempts)}
 		if wide {
-			row = append(row, c.Gateway, c.Number, stamp(c.Began), stamp(c.Answered))
+			row = append(row, c.Gateway, c.Number, instant(c.Began), instant(c.Answered))
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
 }
 
-// stamp is an instant as a machine reads it; empty: it has not come.
-func stamp(t time.Time) string {
+// instant is an instant as a machine reads it; empty: it has not come.
+func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

@@ -96,6 +96,11 @@ func read(name string, data []byte, host string, before *Config) (*file, error) 
 	v.validate()
 	if before != nil {
 		v.keeps(before)
+		for file, rates := range c.Tables { // a large one that has not changed is in memory once
+			if was := before.Tables[file]; was != nil && reflect.DeepEqual(was, rates) {
+				c.Tables[file] = was
+			}
+		}
 	}
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
 		return nil, faults
