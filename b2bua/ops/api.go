@@ -32,6 +32,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { s.guard(api, ctx, next) })
 	s.operations(api)
 	s.calls(api)
+	s.stories(api)
 
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -70,7 +71,7 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	who := s.caller(r)
 	code, detail := objection(who, needs)
 	if code == 0 {
-		next(huma.WithValue(ctx, callerKey{}, who))
+		next(ctx)
 		code = ctx.Status()
 	} else {
 		if code == http.StatusUnauthorized {

@@ -48,6 +48,8 @@ type Node interface {
 	Reload() (Reloaded, error)
 	// Engine has the calls; nil: they are another node's.
 	Engine() *b2bua.Engine
+	// Journal is what the engine's calls are remembered by; nil where Engine is.
+	Journal() *b2bua.Journal
 }
 
 // Server serves the API.

@@ -257,6 +257,16 @@ func (p *process) Engine() *b2bua.Engine {
 	return p.border.engine
 }
 
+// Journal is ops.Node.
+func (p *process) Journal() *b2bua.Journal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.border == nil {
+		return nil
+	}
+	return p.border.journal
+}
+
 // Version is ops.Node.
 func (p *process) Version() ops.Version {
 	state, _ := p.State()

@@ -405,7 +405,7 @@ func TestReloadSharesTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(name), "tc2.csv"), []byte("33,0.2\n34,0.4\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(filepath.Dir(name), "rates", "tc2.csv"), []byte("33,0.2\n34,0.4\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	after, err := load(name, before.config)
