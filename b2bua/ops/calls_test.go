@@ -321,7 +321,8 @@ func TestHangup(t *testing.T) {
 // TestLadderAndWhy: in each form, of a call that is on and of one that has ended; of
 // others nothing.
 func TestLadderAndWhy(t *testing.T) {
-	s, _ := busy(t)
+	s, b := busy(t)
+	journal := &b.journal
 	hunting, settling := s.lists("?attempts=2").Calls[0].ID, s.lists("?state=settling").Calls[0].ID
 	a := s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder?format=text")
 	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/plain; charset=utf-8" || !strings.Contains(a.text, "503") || !strings.Contains(a.text, "tc2") {
@@ -356,6 +357,14 @@ func TestLadderAndWhy(t *testing.T) {
 		s.ask("viewer", "GET", "/v1/calls/"+strings.Repeat("a", len(hunting))+"/"+what).problem(t, 404)
 		s.ask("", "GET", "/v1/calls/"+hunting+"/"+what).problem(t, 401)
 	}
+	s.node.journal = &b2bua.Journal{} // as after a takeover
+	if got := why(hunting); !strings.Contains(got, "503") {
+		t.Error(got)
+	}
+	if a := s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder?format=text"); a.StatusCode != 200 || !strings.Contains(a.text, "taken over") {
+		t.Errorf("%s\n%s", a.Status, a.text)
+	}
+	s.node.journal = journal
 	gone := newBorder(t) // the engine has let go of it, the journal has not
 	s.node.engine = gone.engine
 	if got := why(settling); !strings.Contains(got, "486") {

@@ -48,7 +48,7 @@ type Node interface {
 	Reload() (Reloaded, error)
 	// Engine has the calls; nil: they are another node's.
 	Engine() *b2bua.Engine
-	// Journal is what the engine's calls are remembered by; nil where Engine is.
+	// Journal has what crossed the wire here, also of calls that ended not long ago.
 	Journal() *b2bua.Journal
 }
 

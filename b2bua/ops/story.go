@@ -23,24 +23,22 @@ type Reasons struct {
 // story is what crossed the wire of a call, and its record as it stands. Of a call that
 // has gone, for as long as it is kept.
 func (s *Server) story(ctx context.Context, id string) (a b2bua.Account, r b2bua.Record, err error) {
-	e, err := s.engine()
-	if err != nil {
-		return a, r, err
-	}
 	name, ok := dialog.ParseCallID(id)
 	if ok {
-		a, ok = s.node.Journal().Call(name, time.Now())
+		a, _ = s.node.Journal().Call(name, time.Now())
+		ctx, cancel := context.WithTimeout(ctx, lookFor)
+		defer cancel()
+		if e := s.node.Engine(); e != nil && e.Inspect(ctx, name, func(c *b2bua.Call) { r = c.Record(time.Now()) }) {
+			if a.Began.IsZero() { // nothing has been seen of it since it was taken over
+				a.Began = r.Began
+			}
+			return a, r, nil
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
-	defer cancel()
-	switch {
-	case ok && e.Inspect(ctx, name, func(c *b2bua.Call) { r = c.Record(time.Now()) }):
-	case ok && a.Record != nil:
-		r = *a.Record
-	default:
+	if a.Record == nil {
 		return a, r, huma.Error404NotFound(fmt.Sprintf("of a call %q nothing is known here", id))
 	}
-	return a, r, nil
+	return a, *a.Record, nil
 }
 
 // drawn is a ladder in some form.

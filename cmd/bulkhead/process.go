@@ -34,6 +34,7 @@ type process struct {
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
 	figures  figures
+	journal  *b2bua.Journal
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -74,6 +75,7 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.pair = c.State != nil && c.State.Redis != nil
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
+	p.journal = &b2bua.Journal{Keep: c.keep()}
 	p.figures.generation.Set(1)
 	p.figures.loaded.SetToCurrentTime()
 	return p
@@ -257,15 +259,9 @@ func (p *process) Engine() *b2bua.Engine {
 	return p.border.engine
 }
 
-// Journal is ops.Node.
-func (p *process) Journal() *b2bua.Journal {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.border == nil {
-		return nil
-	}
-	return p.border.journal
-}
+// Journal is ops.Node. It outlives the borders: who has handed its calls over still tells of
+// those that ended here.
+func (p *process) Journal() *b2bua.Journal { return p.journal }
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {
