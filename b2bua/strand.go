@@ -58,8 +58,8 @@ type item struct {
 }
 
 // sight is a message that has come in, as an observer sees it.
-func (it *item) sight(call dialog.CallID) Sight {
-	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
+func (it *item) sight(s *strand) Sight {
+	return Sight{Call: s.id, Leg: it.leg, Peer: s.peer(it.leg), In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -317,7 +317,7 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.stray(it.message, "wrong_source")
 		return true
 	default:
-		s.engine.saw(it.sight(s.id))
+		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
 	}
 	return s.perform(now, s.call.Step(now, ev))

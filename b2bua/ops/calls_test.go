@@ -26,9 +26,15 @@ type border struct {
 	t       *testing.T
 	engine  *b2bua.Engine
 	journal b2bua.Journal
+	watch   watchers
 	mu      sync.Mutex
 	sent    []string
 }
+
+// watchers are observers that are added later.
+type watchers struct{ b2bua.Observers }
+
+func (w *watchers) add(o b2bua.Observer) { w.Observers = append(w.Observers, o) }
 
 // Send is b2bua.Wire.
 func (b *border) Send(_, _ wire.Hop, data []byte, _ func(error)) {
@@ -67,7 +73,7 @@ func newBorder(t *testing.T) *border {
 		t.Fatal(err)
 	}
 	timers := dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second}
-	b.engine = b2bua.New(b2bua.Config{Timers: timers}, book, b, b, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), &b.journal)
+	b.engine = b2bua.New(b2bua.Config{Timers: timers}, book, b, b, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), b2bua.Observers{&b.journal, &b.watch})
 	return b
 }
 

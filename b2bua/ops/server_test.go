@@ -31,6 +31,7 @@ type node struct {
 	refuses error
 	engine  *b2bua.Engine
 	journal *b2bua.Journal
+	feed    ops.Feed
 }
 
 func (n *node) Version() ops.Version {
@@ -38,6 +39,7 @@ func (n *node) Version() ops.Version {
 }
 func (n *node) Engine() *b2bua.Engine   { return n.engine }
 func (n *node) Journal() *b2bua.Journal { return n.journal }
+func (n *node) Feed() *ops.Feed         { return &n.feed }
 func (n *node) State() (string, bool)   { return n.state, n.ready }
 
 func (n *node) Reload() (ops.Reloaded, error) {

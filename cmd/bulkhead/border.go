@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,12 +51,12 @@ func (c *Config) bind(log *zap.Logger) (*sockets, error) {
 }
 
 // openBorder is a border whose calls live and die with it.
-func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, metrics *b2bua.Metrics, journal *b2bua.Journal, o b2bua.Observer) (*border, error) {
+func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, metrics *b2bua.Metrics, watch b2bua.Observers, o b2bua.Observer) (*border, error) {
 	s, err := c.bind(log)
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBorder(c, s, key, records, nil, nil, nil, log, metrics, journal, o)
+	b, err := newBorder(c, s, key, records, nil, nil, nil, log, metrics, watch, o)
 	if err != nil {
 		return nil, errors.Join(err, s.edge.Close())
 	}
@@ -63,7 +64,7 @@ func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger,
 }
 
 // newBorder puts an engine behind sockets. Nothing is read before run.
-func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, metrics *b2bua.Metrics, journal *b2bua.Journal, o b2bua.Observer) (*border, error) {
+func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, metrics *b2bua.Metrics, watch b2bua.Observers, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
 		network = c.around(s.edge)
 	}
-	observers := b2bua.Observers{journal}
+	observers := slices.Clone(watch)
 	if o != nil {
 		observers = append(observers, o)
 	}

@@ -35,6 +35,7 @@ type process struct {
 	metrics  *b2bua.Metrics
 	figures  figures
 	journal  *b2bua.Journal
+	feed     ops.Feed
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -262,6 +263,12 @@ func (p *process) Engine() *b2bua.Engine {
 // Journal is ops.Node. It outlives the borders: who has handed its calls over still tells of
 // those that ended here.
 func (p *process) Journal() *b2bua.Journal { return p.journal }
+
+// Feed is ops.Node.
+func (p *process) Feed() *ops.Feed { return &p.feed }
+
+// watch are those who see what crosses the wire, whichever border it is.
+func (p *process) watch() b2bua.Observers { return b2bua.Observers{p.journal, &p.feed} }
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {

@@ -85,7 +85,7 @@ func (r *reloading) raised(c *Config) {
 	}
 	r.t.Cleanup(func() { s.edge.Close() })
 	if _, err := r.raise(s, func(c *Config) (*border, error) {
-		return newBorder(c, s, [32]byte{}, discard{}, nil, nil, nil, r.log, r.metrics, r.journal, nil)
+		return newBorder(c, s, [32]byte{}, discard{}, nil, nil, nil, r.log, r.metrics, r.watch(), nil)
 	}); err != nil {
 		r.t.Fatal(err)
 	}
