@@ -90,7 +90,7 @@ func (n *node) fed(realm string, source netip.AddrPort, data []byte) []sunk {
 	if err := feed(n.engine, realm, source, data); err != nil {
 		n.t.Fatal(err)
 	}
-	synctest.Wait()
+	written()
 	return n.net.take()
 }
 
@@ -100,6 +100,13 @@ func (n *node) restores() {
 	if _, err := n.engine.Restoring(n.t.Context(), n.store, n.store.Scan); err != nil {
 		n.t.Fatal(err)
 	}
+	written()
+}
+
+// written lets the writer write what it gathers, and waits until there is nothing to do
+// but wait.
+func written() {
+	<-time.After(time.Millisecond)
 	synctest.Wait()
 }
 
