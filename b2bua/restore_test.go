@@ -23,14 +23,14 @@ import (
 // node is one node of a unit whose calls are in a store.
 type node struct {
 	t      *testing.T
-	store  *storage.Memory
+	store  storage.Store
 	writer *storage.Writer
 	engine *b2bua.Engine
 	net    *sink
 }
 
 // takes lets a node take the unit and serve, with an empty memory.
-func takes(t *testing.T, store *storage.Memory, name string, wrap func(b2bua.Book) b2bua.Book) *node {
+func takes(t *testing.T, store storage.Store, name string, wrap func(b2bua.Book) b2bua.Book) *node {
 	t.Helper()
 	epoch, err := store.Own(t.Context(), name)
 	if err != nil {
