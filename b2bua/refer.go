@@ -130,7 +130,7 @@ func (e *Engine) naming(it *item, then func()) {
 		return
 	}
 	if l := e.loading.Load(); l != nil { // just taken over, and perhaps not restored yet
-		l.load(e, a.Call, func(bool) {
+		l.load(e, a.Call, false, func(bool) {
 			if !e.give(a.Call, look) {
 				then()
 			}

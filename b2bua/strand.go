@@ -81,7 +81,7 @@ func (e *Engine) deliver(id dialog.CallID, it item, without func()) {
 		return
 	}
 	begins := it.message.Method == "INVITE" && it.message.Code == 0 && it.message.ToTag == ""
-	l.load(e, id, func(sure bool) {
+	l.load(e, id, begins, func(sure bool) {
 		switch {
 		case e.give(id, it):
 		case sure || begins:
