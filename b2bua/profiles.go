@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"bulkhead/b2bua/ask"
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -14,16 +15,20 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+	asks     map[*carriers.Ask]*ask.Server
 }
 
 // Adopt takes another book for the calls that begin from now on.
 func (e *Engine) Adopt(book Book) {
-	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}, asks: map[*carriers.Ask]*ask.Server{}}
 	for _, name := range book.Trunks() {
 		p.trunks[name] = p.ofTrunk(book.TrunkNamed(name))
 	}
 	for _, name := range book.Carriers() {
 		p.carriers[name] = p.ofCarrier(book.Carrier(name))
+	}
+	for _, a := range book.Asks() {
+		p.asks[a] = ask.New(a, e.config.Ask)
 	}
 	e.current.Store(p)
 }

@@ -61,6 +61,9 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	s.arm()
 	sh.strands[call.ID] = s
 	e.metrics.Restored.Inc()
+	if !call.Choosing.IsZero() {
+		s.choosing(time.Now())
+	}
 	return nil
 }
 

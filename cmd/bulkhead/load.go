@@ -38,6 +38,7 @@ func parse(name string, data []byte, host string) (*Config, []Warning, error) {
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
 	d.tables(&c)
+	d.authorities(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
