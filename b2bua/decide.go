@@ -31,7 +31,7 @@ func (p *profiles) choose(now time.Time, setup dialog.Setup) carriers.Choice {
 func (s *strand) decide(now time.Time, a *carriers.Ask, setup dialog.Setup, then func(carriers.Choice) item) {
 	p := s.profiles
 	p.asks[a].Ask(a.Question(now, setup), func(answer carriers.Answer, err error) {
-		p.engine.heard(a, answer, err)
+		p.engine.notes(a, answer, err)
 		s.put(item{decided: func(now time.Time) item { return then(p.Decide(now, setup, a, answer, err, nil)) }})
 	})
 }
@@ -50,18 +50,19 @@ func (p *profiles) list(c carriers.Choice) []Target {
 	return list
 }
 
-// choosing goes on with a call that has been taken over before its targets were known.
-func (s *strand) choosing(now time.Time) {
-	c := s.profiles.choose(now, s.call.Setup)
+// choosing goes on with a call that has been taken over before its targets were known. The
+// clock may wake the call meanwhile, so nothing of it is touched.
+func (s *strand) choosing(now time.Time, setup dialog.Setup) {
+	c := s.profiles.choose(now, setup)
 	if c.Ask == nil { // it is known here, or the routes are others
 		s.put(s.profiles.chosen(c))
 		return
 	}
-	s.decide(now, c.Ask, s.call.Setup, s.profiles.chosen)
+	s.decide(now, c.Ask, setup, s.profiles.chosen)
 }
 
-// heard counts a decision, and tells of one that was none.
-func (e *Engine) heard(a *carriers.Ask, answer carriers.Answer, err error) {
+// notes counts a decision, and tells of one that was none.
+func (e *Engine) notes(a *carriers.Ask, answer carriers.Answer, err error) {
 	result := "targets"
 	switch {
 	case errors.Is(err, ask.ErrTimeout):

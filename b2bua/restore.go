@@ -52,17 +52,19 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	}
 	call.Resume(time.Now())
 	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	e.hold(p)
 	if call.Written {
 		s.absorbing = true
 		e.absorbed.Add(1)
 	} else {
 		e.active.Add(1)
 	}
+	choosing, setup := !call.Choosing.IsZero(), call.Setup
 	s.arm()
 	sh.strands[call.ID] = s
 	e.metrics.Restored.Inc()
-	if !call.Choosing.IsZero() {
-		s.choosing(time.Now())
+	if choosing {
+		s.choosing(time.Now(), setup)
 	}
 	return nil
 }

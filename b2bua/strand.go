@@ -28,8 +28,9 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed packed // instead of the call
-	woken  bool   // by the clock, just now
+	packed packed    // instead of the call
+	short  *Overview // of the packed call, where somebody has asked for it
+	woken  bool      // by the clock, just now
 	trunk  string
 	last   [8]event // the last events, for the log where a defect shows
 	count  int
@@ -57,6 +58,11 @@ type item struct {
 	replaced *dialog.Replaced // of a REFER
 	asked    bool             // of a REFER: where it leads has been asked
 	targets  []Target
+}
+
+// sight is a message that has come in, as an observer sees it.
+func (it *item) sight(call dialog.CallID) Sight {
+	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -116,6 +122,7 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 		s := sh.strands[id]
 		if s == nil {
 			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -269,6 +276,10 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
+	if s.engine.observer != nil {
+		s.engine.observer.Left(s.id)
+	}
 }
 
 // step gives one item to the call and performs what it wants. False: some of that
@@ -314,7 +325,7 @@ func (s *strand) step(it *item) (done bool) {
 	case !s.referral(now, it):
 		return true // where it leads is asked, and it comes back
 	default:
-		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
+		s.engine.saw(it.sight(s.id))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
 	return s.perform(now, s.call.Step(now, ev))

@@ -3,6 +3,8 @@ package carriers
 import (
 	"crypto/x509"
 	"time"
+
+	"bulkhead/dialog"
 )
 
 // Config is what an operator writes about trunks, carriers and routes. The
@@ -175,6 +177,8 @@ type LimitsConfig struct {
 type AuthConfig struct {
 	Username     string `yaml:"username"`
 	PasswordFile File   `yaml:"password_file"`
+
+	Password dialog.Password `yaml:"-"` // what the file holds: who loads the configuration reads it
 }
 
 // RegisterConfig is a registration of ours at a carrier (RFC 3261 §10).
@@ -197,9 +201,13 @@ type SessionTimerConfig struct {
 	Refresher string        `yaml:"refresher,omitempty"` // us, them
 }
 
-// CodecsConfig is which codecs may pass. Empty: all.
+// CodecsConfig is which codecs an offer to this trunk or carrier may name. An entry is the
+// encoding name of an rtpmap (RFC 4566 §6), alone or with its clock rate: PCMA,
+// telephone-event, AMR-WB/16000. Empty: all, in the order in which they come.
 type CodecsConfig struct {
-	Allow []string `yaml:"allow,omitempty"`
+	Allow []string `yaml:"allow,omitempty"` // no others; of every medium, digits and comfort noise too
+	Deny  []string `yaml:"deny,omitempty"`
+	Order []string `yaml:"order,omitempty"` // those listed come first, in this order
 }
 
 // HeadersConfig is what becomes of header fields at the border.

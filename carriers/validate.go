@@ -79,6 +79,7 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
 	v.audit(path+".audit", t.Audit)
 	v.methods(path+".methods", t.Methods)
+	v.codecs(path+".codecs", t.Codecs)
 	v.oneOf(path+".refer", t.Refer, "refuse", "relay")
 }
 
@@ -119,6 +120,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)
+	v.codecs(path+".codecs", c.Codecs)
 	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")

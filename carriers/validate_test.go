@@ -102,11 +102,17 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"session shorter than least": {carrier(func(x *carriers.CarrierConfig) {
 			x.SessionTimer = &carriers.SessionTimerConfig{Expires: 1, Min: 2, Refresher: "me"}
 		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: not one of"},
-		"method that is ours":       {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
-		"method that subscribes":    {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
-		"early media of a kind":     {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
-		"audits without a pause":    {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
-		"audits backwards":          {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
+		"method that is ours":    {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
+		"method that subscribes": {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
+		"early media of a kind":  {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
+		"audits without a pause": {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
+		"audits backwards":       {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
+		"codecs that are none": {carrier(func(x *carriers.CarrierConfig) {
+			x.Codecs.Allow = []string{"PCMA", "G 729", "pcma", "/8000", "opus/", "opus/48k", ""}
+		}), "carriers.tc1.codecs.allow[1]: not a codec's name\ncarriers.tc1.codecs.allow[2]: the same as allow[0]\ncarriers.tc1.codecs.allow[3]: not a\ncarriers.tc1.codecs.allow[4]: not a\ncarriers.tc1.codecs.allow[5]: not a\ncarriers.tc1.codecs.allow[6]: not a"},
+		"codecs against each other": {trunk(func(x *carriers.TrunkConfig) {
+			x.Codecs = carriers.CodecsConfig{Allow: []string{"PCMA", "opus/48000", "L16/8000", "GSM"}, Deny: []string{"OPUS", "L16/44100", "gsm"}, Order: []string{"pcma", "L16", "G729", "GSM"}}
+		}), "trunks.pbx.codecs.allow[1]: is denied\ntrunks.pbx.codecs.allow[3]: is denied\ntrunks.pbx.codecs.order[2]: not among those of allow\ntrunks.pbx.codecs.order[3]: is denied"},
 		"redirects too far":         {carrier(func(x *carriers.CarrierConfig) { x.Redirect = &carriers.RedirectConfig{Contacts: 21} }), "carriers.tc1.redirect.contacts: 1 to 20"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},

@@ -61,8 +61,10 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		serve http.HandlerFunc
 		want  error
 	}{
-		"another code":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }, ask.ErrStatus},
-		"a redirection": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", http.StatusTemporaryRedirect) }, ask.ErrStatus},
+		"another code": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }, ask.ErrStatus},
+		"a redirection": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusTemporaryRedirect)
+		}, ask.ErrStatus},
 		"too long": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, strings.Repeat(" ", 64<<10)+`{"reject":{"code":404}}`)
 		}, ask.ErrTooLong},

@@ -67,6 +67,14 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// orNil is no error where there is no fault.
+func (f Faults) orNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
 // sorted puts the faults into the order of the files, and leaves out what is said
 // twice.
 func (f Faults) sorted() Faults {

@@ -16,7 +16,10 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), pingCommand(), handoverCommand(), callCommand(), versionCommand())
+	root.AddCommand(
+		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(),
+		callsCommand(), callCommand(), cdrCommand(), versionCommand(),
+	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)
 		os.Exit(1)
