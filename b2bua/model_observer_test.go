@@ -186,6 +186,9 @@ func (o *observer) check(x *texts, s *seen) string {
 	if v := o.limited(s); v != "" {
 		return v
 	}
+	if v := chosen(s); v != "" {
+		return v
+	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
 		if v := o.contained(s); v != "" {
 			return v
@@ -256,6 +259,8 @@ func (o *observer) note(s *seen) {
 		if m.tx == dialog.First && m.leg > 0 && o.Out[m.leg-1].Final == 0 && !o.Out[m.leg-1].Provisional {
 			o.Out[m.leg-1].Gone = true
 		}
+		return
+	case chooses:
 		return
 	case says, falls:
 	}

@@ -60,9 +60,13 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	} else {
 		e.active.Add(1)
 	}
+	choosing, setup := !call.Choosing.IsZero(), call.Setup
 	s.arm()
 	sh.strands[call.ID] = s
 	e.metrics.Restored.Inc()
+	if choosing {
+		s.choosing(time.Now(), setup)
+	}
 	return nil
 }
 

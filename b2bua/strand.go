@@ -47,7 +47,8 @@ type strand struct {
 type item struct {
 	command Event // Due, Unsent, Hangup; nil: a message
 	admit   func(*strand, time.Time) []Action
-	state   func(*strand) // wants to look at the call
+	decided func(time.Time) item // has waited for a decision, and is this item now
+	state   func(*strand)        // wants to look at the call
 	leg     uint8
 	message *dialog.Message
 	path    dialog.Path
@@ -55,6 +56,8 @@ type item struct {
 	at      time.Time
 
 	replaced *dialog.Replaced // of a REFER
+	asked    bool             // of a REFER: where it leads has been asked
+	targets  []Target
 }
 
 // sight is a message that has come in, as an observer sees it.
@@ -293,6 +296,9 @@ func (s *strand) step(it *item) (done bool) {
 		s.look(it.state)
 		return true
 	}
+	if it.decided != nil {
+		*it = it.decided(now)
+	}
 	s.unpack()
 	s.remember(now, it)
 	_, s.woken = it.command.(Due)
@@ -316,9 +322,11 @@ func (s *strand) step(it *item) (done bool) {
 	case !s.engine.belongs(s, it):
 		s.engine.stray(it.message, "wrong_source")
 		return true
+	case !s.referral(now, it):
+		return true // where it leads is asked, and it comes back
 	default:
 		s.engine.saw(it.sight(s))
-		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
+		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
 	return s.perform(now, s.call.Step(now, ev))
 }
@@ -333,6 +341,8 @@ func (s *strand) remember(now time.Time, it *item) {
 		ev.what, ev.leg = "unsent", c.Leg
 	case Hangup:
 		ev.what = c.Cause.Why.String()
+	case Chosen:
+		ev.what = "chosen"
 	case Arrived, nil:
 		if it.message == nil {
 			ev.what = "state"

@@ -92,6 +92,7 @@ func read(name string, data []byte, host string, before *Config) (*file, error) 
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
 	d.tables(&c)
+	d.authorities(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
 	if before != nil {
