@@ -23,12 +23,18 @@ func Load(name string) (*Config, []Warning, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	return parse(name, data, host)
+	return read(name, data, host, true)
 }
 
-// parse reads a configuration; host is the name of the node where the file names
-// none. Names of files in it are relative to the directory of name.
+// parse is read for who wants to know what the file says, and not what is in others.
 func parse(name string, data []byte, host string) (*Config, []Warning, error) {
+	return read(name, data, host, false)
+}
+
+// read reads a configuration; host is the name of the node where the file names
+// none. Names of files in it are relative to the directory of name. With secrets, the
+// passwords are read that it names.
+func read(name string, data []byte, host string, secrets bool) (*Config, []Warning, error) {
 	body, fault := tree(data)
 	if fault != nil {
 		fault.File = name
@@ -39,11 +45,14 @@ func parse(name string, data []byte, host string) (*Config, []Warning, error) {
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
 	v := validator{config: &c, decoder: d}
 	v.validate()
+	if secrets {
+		v.secrets()
+	}
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
 		return nil, nil, faults
 	}
 	c.complete()
-	return &c, d.warnings(), nil
+	return &c, append(v.warnings, d.warnings()...), nil
 }
 
 // tree is the only document of the file; nil if it is empty.
@@ -102,7 +111,7 @@ func (d *decoder) warnings() []Warning {
 	for _, p := range d.places {
 		for _, k := range keys {
 			if k.covers(p) {
-				list = append(list, Warning{d.file, p.at.line, p.at.column, p.path.String(), k.feature})
+				list = append(list, Warning{File: d.file, Line: p.at.line, Column: p.at.column, Path: p.path.String(), Message: "has no effect yet: " + k.feature})
 			}
 		}
 	}
