@@ -119,7 +119,7 @@ func (c *Call) endedBy(peer string, cause dialog.Cause) string {
 		return peer
 	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoACK,
 		dialog.Expired, dialog.Operator, dialog.Drained, dialog.Fault, dialog.PeerLost,
-		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred:
+		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred, dialog.NoCodec:
 	}
 	return "bulkhead"
 }

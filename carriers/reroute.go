@@ -42,7 +42,7 @@ func (c *Carrier) Reroute(cause dialog.Cause) bool {
 		return c.leadsOn(cause)
 	case dialog.Cancelled, dialog.HungUp, dialog.NoACK, dialog.Expired, dialog.Operator, dialog.Drained,
 		dialog.Fault, dialog.PeerLost, dialog.NoRoute, dialog.Elsewhere,
-		dialog.Transferred:
+		dialog.Transferred, dialog.NoCodec:
 		return false
 	}
 	return false

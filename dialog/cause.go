@@ -21,6 +21,7 @@ const (
 	NoRoute                 // no target is left or there was none
 	Elsewhere               // another leg was chosen
 	Transferred             // its peer has had the call moved to another
+	NoCodec                 // the profile leaves no codec of the offer
 	Unauthorized            // a challenge that was not met
 )
 
@@ -29,7 +30,8 @@ func (w Why) String() string {
 	return [...]string{
 		"rejected", "no_response", "no_ringing", "no_answer", "not_sent",
 		"cancelled", "hung_up", "no_ack", "expired", "operator", "drained",
-		"fault", "peer_lost", "no_route", "elsewhere", "transferred", "unauthorized",
+		"fault", "peer_lost", "no_route", "elsewhere", "transferred", "no_codec",
+		"unauthorized",
 	}[w]
 }
 

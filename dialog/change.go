@@ -20,7 +20,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 	}
 	t := s.accept(m, from, kind)
 	s.number()
-	t.Seq = s.Seq
+	t.Seq, t.Offer = s.Seq, !m.Body.Empty()
 	refusal, refused := inspect(m)
 	if !refused {
 		refusal, refused = s.Policy.TooSmall(m)
@@ -72,6 +72,9 @@ func (s *step) modified(ev Modified) {
 	}
 	change := s.Change
 	s.Change = Change{}
+	if ev.Code < 300 && !t.Offer { // the other side's offer (RFC 3261 §14.1)
+		ev.Body = s.muted(ev.Body)
+	}
 	r := reply{Body: ev.Body}
 	for _, v := range ev.Reasons {
 		r.Extra = append(r.Extra, Header{"Reason", v})
@@ -119,6 +122,13 @@ func (s *step) modify(ev Modify) {
 	if s.State == Leaving {
 		return // the other side hears of the End
 	}
+	body, ok := s.Policy.Codecs.offer(ev.Body)
+	if !ok {
+		s.drop(DropCodec, nil)
+		s.tell(Modified{Code: 488, Join: ev.Join})
+		return
+	}
+	ev.Body = body
 	if ev.Join {
 		s.joins(ev.Body)
 		return

@@ -9,6 +9,7 @@ import (
 
 // Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1).
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
+	setup.Body, _ = p.Codecs.offer(setup.Body)
 	l := &Leg{
 		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
 		CallID: p.Seal.CallID(id), Tag: p.Seal.Tag(id),
@@ -211,6 +212,13 @@ func (s *step) answered(t *Tx, m *Message) {
 	s.Marks.Late = s.Marks.Late || s.State == Leaving && !slices.ContainsFunc(s.Dialogs, func(d *Dialog) bool { return !d.Early })
 	s.establish(d, m)
 	d.InvSeq = t.CSeq
+	if up && s.Offer && m.Body.Empty() && d.Answer.Empty() && s.Marks.Media.IsZero() {
+		// The caller is owed an answer to its offer (RFC 3261 §13.2.1), and this carrier has none.
+		c := Cause{Why: Rejected, Code: 502, Text: "no answer to the offer", Q850: 127}
+		s.finish(c, true)
+		s.bye(d, c)
+		return
+	}
 	if up {
 		s.Patience = [3]time.Time{}
 		s.State = Answered

@@ -279,10 +279,16 @@ func (s *step) hop(uri string) Path {
 }
 
 // admissible says that a peer may have us send to an address: not to this machine,
-// unless it is on it itself, and not to one that means a link or many.
+// unless it is on it itself, not to one that means a link or many, and to a private one
+// only from where it has one itself: what a peer behind a translator writes of its own
+// network leads nowhere from here.
 func (s *step) admissible(ip netip.Addr) bool {
+	peer := s.Path.Remote.Addr().Unmap()
 	if ip.IsLoopback() {
-		return s.Path.Remote.Addr().Unmap().IsLoopback()
+		return peer.IsLoopback()
+	}
+	if ip.IsPrivate() && !peer.IsPrivate() {
+		return false
 	}
 	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	return !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast() && ip != broadcast

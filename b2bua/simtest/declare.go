@@ -80,6 +80,8 @@ func (s *Stage) trunk(o options) error {
 			t.Methods = strings.Split(value, ",")
 		case "refer":
 			t.Refer = value
+		case "allow", "deny", "order":
+			codecs(&t.Codecs, key, value)
 		case "transport":
 			p.transport, err = transport(value)
 		default:
@@ -132,6 +134,8 @@ func (s *Stage) carrier(o options) error {
 			c.Redirect.Contacts, err = strconv.Atoi(value)
 		case "refer":
 			c.Refer = value
+		case "allow", "deny", "order":
+			codecs(&c.Codecs, key, value)
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":
@@ -156,6 +160,10 @@ func (s *Stage) carrier(o options) error {
 	s.config.Carriers[o.bare[0]] = c
 	s.peer(o.bare[0], "core", tr, at...)
 	return nil
+}
+
+func codecs(c *carriers.CodecsConfig, key, value string) {
+	*map[string]*[]string{"allow": &c.Allow, "deny": &c.Deny, "order": &c.Order}[key] = strings.Split(value, ",")
 }
 
 // sessionTimer reads "30m", "30m,90s" or "30m,90s,them".

@@ -12,7 +12,7 @@ import (
 // fault is a sentence. It looks at nothing but what crossed the wire, the
 // records and the counters of violations and panics.
 func (s *Stage) Promises() []string {
-	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}}
+	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}, asked: map[string]string{}}
 	c.faults = append(c.faults, s.Net.faults...)
 	for _, m := range s.Net.crossed {
 		if m.lost && m.in || m.mark == "unknown_source" {
@@ -36,6 +36,7 @@ type court struct {
 	out      map[string]*attempt  // by Call-ID
 	origins  map[string]origin    // by peer and Call-ID
 	tags     map[string]string    // the trunk's, by Call-ID
+	asked    map[string]string    // To-tag of what a peer has asked, by Call-ID, CSeq and branch
 	closed   bool                 // the trunk's CANCEL or BYE has been accepted
 	answered bool                 // the trunk's INVITE has been, so a CANCEL has no effect
 	given    map[string]*reliably // by the trunk's Call-ID
@@ -90,6 +91,9 @@ func key(m message) string {
 
 func (c *court) received(m *crossing) {
 	t := m.text
+	if t.code() == 0 {
+		c.asked[key(t)] = t.toTag()
+	}
 	if m.peer.Name == "trunk" {
 		if r := c.given[t.callID()]; r != nil && t.method() == "PRACK" && t.code() == 0 {
 			rseq, _, _ := strings.Cut(t.first("RAck"), " ")
@@ -149,6 +153,9 @@ func (c *court) sent(m *crossing) {
 		return
 	}
 	c.complete(m)
+	if tag := c.asked[key(m.text)]; m.text.code() != 0 && tag != "" && m.text.toTag() != tag {
+		c.fault(m, "RFC 3261 §8.2.6.2: To is not that of the request")
+	}
 	if m.peer.Name == "trunk" {
 		c.toTrunk(m)
 	} else {
