@@ -137,7 +137,7 @@ func (p *process) Reload() (ops.Reloaded, error) {
 	for _, c := range changes {
 		done.Changes = append(done.Changes, ops.Change{Key: c.path.String(), How: c.how})
 	}
-	for _, w := range f.decoder.warnings() {
+	for _, w := range f.warnings() {
 		done.Warnings = append(done.Warnings, w.String())
 	}
 	p.log.Info("configuration taken", append(summary(changes), zap.String("file", p.name), zap.Int("generation", p.generation),
