@@ -120,9 +120,26 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"route by a regexp":         {route(carriers.RouteConfig{Match: carriers.MatchConfig{Number: `^33\d+`}, Targets: tc1}), "routes[0].match.number: '^' cannot stand"},
 		"dials an asterisk":         {route(carriers.RouteConfig{Targets: []carriers.TargetConfig{{Carrier: "tc1", Number: "+33*"}}}), "routes[0].targets[0].number: no '*'"},
 		"spread to nobody, twice":   {route(carriers.RouteConfig{Spread: []carriers.ShareConfig{{"tc1", 1}, {"tc1", -1}, {"y", 1}}, OnFailure: []string{"z"}}), "routes[0].on_failure[0]: \"z\"\nroutes[0].spread[1].carrier: same as spread[0]\nroutes[0].spread[1].weight: not a weight\nroutes[0].spread[2].carrier: \"y\""},
-		"on_failure of targets":     {route(carriers.RouteConfig{Targets: tc1, OnFailure: []string{"tc2"}}), "routes[0].on_failure: spread only"},
+		"on_failure of targets":     {route(carriers.RouteConfig{Targets: tc1, OnFailure: []string{"tc2"}}), "routes[0].on_failure: least_cost only"},
 		"rejects with success":      {route(carriers.RouteConfig{Reject: &carriers.RejectConfig{Code: 200, Reason: "a\nb"}}), "routes[0].reject.code: 200\nroutes[0].reject.reason: control"},
-		"leads to a crowd":          {route(carriers.RouteConfig{Targets: slices.Repeat(tc1, 34)}), "routes[0]: 102 gateways; a call tries 100"},
+		"matches nothing": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Caller: "a b", Domain: "a\n", Percent: 101, Days: []string{"mon", "Tue", "mon", ""}, Hours: []carriers.Hours{{From: 9, To: 9}}, Zone: "Paris"}, Targets: tc1}),
+			"routes[0].match.caller: ' ' cannot\nroutes[0].match.days[1]: not one of: sun, mon\nroutes[0].match.days[2]: stands already\nroutes[0].match.days[3]: is empty\nroutes[0].match.domain: control\nroutes[0].match.hours[0]: not a part\nroutes[0].match.percent: 1 to 100\nroutes[0].match.zone: no time zone \"Paris\""},
+		"zone of no time":   {route(carriers.RouteConfig{Match: carriers.MatchConfig{Zone: "Europe/Paris"}, Targets: tc1}), "routes[0].match.zone: goes with days"},
+		"zone of this node": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Days: []string{"mon"}, Zone: "Local"}, Targets: tc1}), "routes[0].match.zone: no time zone"},
+		"table not read":    {carrier(func(x *carriers.CarrierConfig) { x.Rates = "tc1.csv" }), "carriers.tc1.rates: not been read"},
+		"costs of nobody":   {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{MaxPrice: -1}}), "routes[0].least_cost.carriers: a carrier is needed\nroutes[0].least_cost.max_price: negative"},
+		"costs without rates": {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{Carriers: []carriers.ShareConfig{{"tc1", 1}, {"y", 1}, {"tc1", 1}}}}),
+			"routes[0].least_cost.carriers[0].carrier: tc1 has no rates\nroutes[0].least_cost.carriers[1].carrier: no carrier \"y\"\nroutes[0].least_cost.carriers[2].carrier: has no rates\nroutes[0].least_cost.carriers[2].carrier: the same as carriers[0]"},
+		"asks nowhere": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{Timeout: time.Minute, Concurrent: -1, Cache: &carriers.CacheConfig{Most: -1}, Fallback: []carriers.TargetConfig{{Carrier: "y"}}}}),
+			"routes[0].ask.cache.by: is needed\nroutes[0].ask.cache.keep: above zero\nroutes[0].ask.cache.most: negative\nroutes[0].ask.concurrent: negative\nroutes[0].ask.fallback[0].carrier: no carrier \"y\"\nroutes[0].ask.timeout: more than 10s\nroutes[0].ask.url: is needed"},
+		"asks somewhere": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{URL: "http://a@b/", CA: "ca.pem", Cache: &carriers.CacheConfig{By: []string{"call", "number", "number"}, Keep: 1}}}),
+			"routes[0].ask.ca: not been read\nroutes[0].ask.cache.by[0]: not one of\nroutes[0].ask.cache.by[2]: stands already\nroutes[0].ask.url: is not where"},
+		"asks in clear": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{URL: "http://b/", CA: "ca.pem"}}), "routes[0].ask.ca: goes with https\nroutes[0].ask.ca: not been read"},
+		"costs in two currencies": {func(c *carriers.Config) {
+			*c = costs(t, carriers.LeastCostConfig{})
+			c.Tables["tc2.csv"] = rates(t, "33,1,EUR\n")
+		}, `routes[0].least_cost.carriers[1].carrier: tc2 are in "EUR", those of tc1 in ""`},
+		"leads to a crowd": {route(carriers.RouteConfig{Targets: slices.Repeat(tc1, 34)}), "routes[0]: 102 gateways; a call tries 100"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := sample()

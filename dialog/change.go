@@ -214,6 +214,18 @@ func (s *step) answeredAgain(t *Tx, m *Message) {
 	}
 }
 
+// answeredTwice is a 2xx under the tag of a dialog that another form of the INVITE has made:
+// its peer has accepted both, before it was shown credentials and after. It gets its ACK,
+// the same for every copy and hence without a description; one of the two is ended as it is.
+func (s *step) answeredTwice(d *Dialog, t *Tx, m *Message) {
+	s.drop(DropAbsorbed, m)
+	ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, Body{})
+	s.send(nil, "ACK", 0, to, s.fallback(to), ack, false)
+	if t.Seq == s.first() && s.State < Answered {
+		s.finish(Cause{Why: Rejected, Code: 481, Text: "answered twice"}, true)
+	}
+}
+
 // changeRefused is a final response of 300 or above to a change of ours. 408 and
 // 481 say that the peer has no such call (RFC 3261 §12.2.1.2).
 func (s *step) changeRefused(t *Tx, m *Message) {
@@ -290,7 +302,7 @@ func (s *step) confirm(ev Confirm) {
 		return
 	}
 	for _, t := range s.Tx {
-		if t.waitsForACK() {
+		if s.waitsForACK(t) {
 			s.acknowledgeChange(d, t, ev.Body)
 			return
 		}

@@ -132,9 +132,9 @@ func (s *step) response(m *Message) {
 			return
 		}
 	}
-	if m.Method == "INVITE" && m.Code/100 == 2 && s.Side == Out && a.Seq == First {
+	if m.Method == "INVITE" && m.Code/100 == 2 && s.Side == Out && a.Seq >= First && a.Seq <= s.first() {
 		// The transaction is gone, the leg is not: a 2xx still wants its ACK (P4).
-		s.answered(&Tx{Seq: First, CSeq: m.CSeq}, m)
+		s.answered(&Tx{Seq: a.Seq, CSeq: m.CSeq}, m)
 		return
 	}
 	s.drop(DropNoTx, m)

@@ -64,6 +64,7 @@ type Policy struct {
 	Agent        string // Server and User-Agent; empty: none
 	Transfers    Transfers
 	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
+	Login        *Login        // outbound: for its challenges; nil: none is met
 }
 
 // Target is where an outbound leg is to go, all names resolved.

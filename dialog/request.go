@@ -214,7 +214,7 @@ func (s *step) toward(to Path, d *Dialog, method string, number uint32, seq uint
 	b = b.line("From", tagged(s.Self, s.Tag))
 	b = b.line("To", d.Peer)
 	b = b.line("Call-ID", s.CallID)
-	b = b.line("CSeq", cseq(number, method))
+	b = b.line("CSeq", cseq(number, method)).authorized(s, method, uri, seq)
 	switch method {
 	case "INVITE", "UPDATE", "NOTIFY", "REFER": // of NOTIFY: RFC 6665; of REFER: RFC 3515 §2.4.1
 		b = b.line("Contact", s.contact(to.Transport))

@@ -9,6 +9,7 @@ import (
 
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
+	"bulkhead/dialog"
 )
 
 // declare takes what stands before the first thing that happens; false: it is
@@ -43,6 +44,8 @@ func (s *Stage) declare(words []string) (bool, error) {
 		}
 		s.config.Routes = append(s.config.Routes, r)
 		return true, nil
+	case "ask":
+		return true, s.asks(o)
 	case "reject":
 		if len(o.bare) < 2 {
 			return true, fmt.Errorf("reject has a pattern and a code")
@@ -126,6 +129,8 @@ func (s *Stage) carrier(o options) error {
 			c.EarlyMedia, err = strconv.ParseBool(value)
 		case "after_early_media":
 			c.AfterMedia = value
+		case "auth":
+			c.Auth, err = credential(value)
 		case "redirect":
 			c.Redirect = &carriers.RedirectConfig{}
 			c.Redirect.Contacts, err = strconv.Atoi(value)
@@ -176,6 +181,15 @@ func sessionTimer(s string) (*carriers.SessionTimerConfig, error) {
 		c.Refresher = f[2]
 	}
 	return c, err
+}
+
+// credential reads "username:password".
+func credential(s string) (*carriers.AuthConfig, error) {
+	username, password, ok := strings.Cut(s, ":")
+	if !ok {
+		return nil, fmt.Errorf("%q is not a user name and a password", s)
+	}
+	return &carriers.AuthConfig{Username: username, PasswordFile: "a-file", Password: dialog.Password(password)}, nil
 }
 
 func transport(s string) (wire.Transport, error) {

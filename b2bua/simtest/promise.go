@@ -69,6 +69,13 @@ type attempt struct {
 	byes        map[string]string
 	over        map[string]bool // dialogs in which a BYE went either way
 	late        map[string]bool // by CSeq: no offer in the INVITE, so a 2xx waits for the trunk's ACK
+
+	invites map[int]message // by CSeq: the newest is invite
+	asked   bool            // the newest has been challenged
+	nonces  map[string]bool // realms and nonces of challenges delivered
+	counts  map[string]string
+
+	accepted map[string]bool // 2xx delivered, as in finals
 }
 
 type origin struct{ session, version, rest string }
@@ -108,6 +115,7 @@ func (c *court) received(m *crossing) {
 	if a == nil {
 		return
 	}
+	a.challenged(t)
 	switch {
 	case t.code() == 0 && t.method() == "BYE":
 		a.over[t.fromTag()] = true
@@ -120,7 +128,7 @@ func (c *court) received(m *crossing) {
 	default:
 		a.finals[tried(t)]++
 		if t.code() < 300 {
-			a.answered[t.toTag()] = true
+			a.answered[t.toTag()], a.accepted[tried(t)] = true, true
 		}
 		if t.cseq() == a.invite.cseq() {
 			a.final = true
@@ -231,13 +239,16 @@ func (c *court) toCarrier(m *crossing) {
 	t := m.text
 	c.leak(m, "192.0.2.", "trunk")
 	a := c.out[t.callID()]
+	if a != nil && t.code() == 0 {
+		defer c.proven(m, a)
+	}
 	switch {
 	case t.code() != 0:
 		return
 	case t.method() == "INVITE" && t.toTag() == "":
 		if a != nil {
 			if string(a.invite.bytes()) != string(m.data) {
-				c.fault(m, "a repeat of the INVITE with other bytes")
+				c.again(m, a)
 			}
 			return
 		}
@@ -245,6 +256,7 @@ func (c *court) toCarrier(m *crossing) {
 			c.fault(m, "P5: an INVITE after the trunk's CANCEL or BYE")
 		}
 		c.out[t.callID()] = &attempt{
+			invites: map[int]message{t.cseq(): t}, nonces: map[string]bool{}, counts: map[string]string{}, accepted: map[string]bool{},
 			invite: t, finals: map[string]int{}, reliable: map[string]bool{}, pracks: map[string]string{}, acks: map[string]int{}, answered: map[string]bool{},
 			byes: map[string]string{}, over: map[string]bool{}, late: map[string]bool{fmt.Sprint(t.cseq()): t.body == ""},
 		}
@@ -312,14 +324,15 @@ func (c *court) ack(m *crossing, a *attempt) {
 	if a.finals[tried(t)] == 0 {
 		c.fault(m, "an ACK of nothing: %s", tried(t))
 	}
-	if t.cseq() != a.invite.cseq() {
+	invite, ok := a.invites[t.cseq()]
+	if !ok {
 		return
 	}
-	if !a.answered[t.toTag()] {
-		if t.branch() != a.invite.branch() || t.uri() != a.invite.uri() {
+	if !a.accepted[tried(t)] {
+		if t.branch() != invite.branch() || t.uri() != invite.uri() {
 			c.fault(m, "the ACK of a refusal has the INVITE's branch and Request-URI")
 		}
-	} else if t.branch() == a.invite.branch() {
+	} else if t.branch() == invite.branch() {
 		c.fault(m, "the ACK of a 2xx has a branch of its own")
 	}
 }
