@@ -194,6 +194,7 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 	for _, w := range x.carrier {
 		list = append(list, move{leg: leg, tag: w.tag, msg: invite.replyWith(w.code, w.tag, w.body, rseq(w.rseq)+w.extra)})
 	}
+	list = x.askedMoves(list, leg, l)
 	if l.Prack != 0 {
 		t := x.texts.get(l.Prack)
 		tag := uint8(slices.Index(tags[:], t.msg.ToTag))

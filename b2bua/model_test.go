@@ -53,6 +53,7 @@ type config struct {
 	follows   bool     // REFER by carriers, carried out
 	timers    bool     // session timers are asked for on both sides
 	audits    bool     // both sides are audited
+	asks      bool     // carriers challenge
 	stays     bool     // early media is the end of the hunt
 	contacts  int      // of redirections that are tried
 	says      string   // more header fields of the trunk's INVITE
@@ -142,6 +143,9 @@ func newExplorer(c config) *explorer {
 		}
 	}
 	x.policy[1].Stay = c.stays
+	if c.asks {
+		x.policy[1].Login = &dialog.Login{Username: "us", Password: "secret"}
+	}
 	for i := range x.policy {
 		if c.audits {
 			x.policy[i].Audit = auditEvery
@@ -582,6 +586,9 @@ var configs = []config{
 	{name: "transfers and a takeover", targets: 1, offer: true, carrier: reached, follows: true, falls: true, terse: true, states: 40000, depth: 100, after: confirmed},
 	{name: "transfers and requests", targets: 1, offer: true, carrier: civil, follows: true, changes: true, infos: true, terse: true, states: 60000, depth: 100, after: referred},
 	{name: "transfers, far", targets: 1, offer: true, carrier: append(reached[:len(reached):len(reached)], hostile...), follows: true, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 60, walks: 6000, after: confirmed},
+	{name: "challenges", targets: 2, offer: true, carrier: asking, asks: true, terse: true, hangs: true, states: 60000, depth: 100},
+	{name: "challenges and a takeover", targets: 1, offer: true, carrier: asking, asks: true, terse: true, falls: true, fails: true, states: 40000, depth: 100},
+	{name: "challenges, far", targets: 2, carrier: append(asking[:len(asking):len(asking)], plain...), asks: true, changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "a decision", targets: 2, chooses: true, offer: true, carrier: plain, fails: true, hangs: true, merged: true, terse: true, states: 40000, depth: 100},
