@@ -15,6 +15,9 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	switch sig := sig.(type) {
 	case dialog.Setup:
 		c.Setup = sig
+		if !c.Choosing.IsZero() {
+			return
+		}
 		c.hunt(now, dialog.End{Cause: c.Ended})
 	case dialog.Progress:
 		c.step(now, c.In, sig)
@@ -115,11 +118,11 @@ func (c *Call) ended(now time.Time, from *dialog.Leg, end dialog.End) {
 // endedBy names who ended the call: what a peer did not do is our decision.
 func (c *Call) endedBy(peer string, cause dialog.Cause) string {
 	switch cause.Why {
-	case dialog.Cancelled, dialog.HungUp, dialog.Rejected:
+	case dialog.Cancelled, dialog.HungUp, dialog.Rejected, dialog.Unauthorized:
 		return peer
 	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoACK,
 		dialog.Expired, dialog.Operator, dialog.Drained, dialog.Fault, dialog.PeerLost,
-		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred:
+		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred, dialog.NoCodec:
 	}
 	return "bulkhead"
 }
@@ -135,7 +138,7 @@ func (c *Call) hangup(now time.Time, cause dialog.Cause) {
 
 // close notes the end of the call: nothing more is tried for it (P5).
 func (c *Call) close(now time.Time, cause dialog.Cause, by string) {
-	c.Targets, c.Expires, c.Moving = nil, time.Time{}, Moving{}
+	c.Targets, c.Expires, c.Choosing, c.Moving = nil, time.Time{}, time.Time{}, Moving{}
 	if c.EndedAt.IsZero() {
 		c.Ended, c.EndedBy, c.EndedAt = cause, by, now
 	}

@@ -11,10 +11,12 @@ type Metrics struct {
 	Dropped    *prometheus.CounterVec
 	Refused    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
+	Decisions  *prometheus.CounterVec
 	Panics     prometheus.Counter
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
+	Snapshots   prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -32,6 +34,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Dropped:    vec("dropped_total", "Messages that got no answer, by who dropped them and why.", "by", "reason"),
 		Refused:    vec("refused_total", "Requests refused without a call, by reason.", "reason"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
+		Decisions:  vec("decisions_total", "Questions put to who decides about a route's calls, by what came of them: targets, reject, known (an answer that was kept), timeout, failed.", "result"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),
@@ -42,7 +45,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.Restored = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "bulkhead", Name: "calls_restored_total", Help: "Calls taken over from another node.",
 	})
-	r.MustRegister(m.Panics, m.Unprotected, m.Restored)
+	m.Snapshots = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "config_snapshots", Help: "Configurations that are in memory: the one in force, and those that calls began with.",
+	})
+	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}

@@ -34,7 +34,8 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	if e.lay(it) {
 		return nil
 	}
-	call, err := Decode(it.Data, e)
+	p := e.profiles()
+	call, err := Decode(it.Data, p)
 	if err != nil {
 		return fmt.Errorf("restoring call %s: %w", it.ID, err)
 	}
@@ -51,16 +52,21 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 		return nil
 	}
 	call.Resume(time.Now())
-	s := &strand{engine: e, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	e.hold(p)
 	if call.Written {
 		s.absorbing = true
 		e.absorbed.Add(1)
 	} else {
 		e.active.Add(1)
 	}
+	choosing, setup := !call.Choosing.IsZero(), call.Setup
 	s.arm()
 	sh.strands[call.ID] = s
 	e.metrics.Restored.Inc()
+	if choosing {
+		s.choosing(time.Now(), setup)
+	}
 	return nil
 }
 

@@ -30,7 +30,7 @@ type node struct {
 }
 
 // takes lets a node take the unit and serve, with an empty memory.
-func takes(t *testing.T, store storage.Store, name string, wrap func(b2bua.Book) b2bua.Book) *node {
+func takes(t *testing.T, store storage.Store, name string, wrap func(b2bua.Book) b2bua.Book, more ...func(*b2bua.Config)) *node {
 	t.Helper()
 	epoch, err := store.Own(t.Context(), name)
 	if err != nil {
@@ -56,6 +56,9 @@ func takes(t *testing.T, store storage.Store, name string, wrap func(b2bua.Book)
 	config := b2bua.Config{
 		Unit: "u", Keeper: n.writer,
 		Timers: dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
+	}
+	for _, set := range more {
+		set(&config)
 	}
 	n.engine = b2bua.New(config, b, n.net, unrecorded{}, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), nil)
 	return n
@@ -347,9 +350,9 @@ type asked struct {
 	meanwhile func()
 }
 
-func (a *asked) Select(now time.Time, s dialog.Setup) ([]dialog.Target, error) {
+func (a *asked) Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice {
 	a.meanwhile()
-	return a.Book.Select(now, s)
+	return a.Book.Select(now, s, j)
 }
 
 // TestLiveWaitsForNoCallThatIsNone: what cannot be admitted has no state, and

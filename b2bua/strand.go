@@ -14,8 +14,9 @@ import (
 // the order in which they arrived. Where the store is waited for, none does: the
 // queue grows until the store calls, and that goes on.
 type strand struct {
-	engine *Engine
-	id     dialog.CallID
+	engine   *Engine
+	profiles *profiles // those that the call has begun with
+	id       dialog.CallID
 
 	mu      sync.Mutex
 	queue   []item
@@ -27,8 +28,9 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed packed // instead of the call
-	woken  bool   // by the clock, just now
+	packed packed    // instead of the call
+	short  *Overview // of the packed call, where somebody has asked for it
+	woken  bool      // by the clock, just now
 	trunk  string
 	last   [8]event // the last events, for the log where a defect shows
 	count  int
@@ -45,7 +47,8 @@ type strand struct {
 type item struct {
 	command Event // Due, Unsent, Hangup; nil: a message
 	admit   func(*strand, time.Time) []Action
-	state   func(*strand) // wants to look at the call
+	decided func(time.Time) item // has waited for a decision, and is this item now
+	state   func(*strand)        // wants to look at the call
 	leg     uint8
 	message *dialog.Message
 	path    dialog.Path
@@ -53,6 +56,13 @@ type item struct {
 	at      time.Time
 
 	replaced *dialog.Replaced // of a REFER
+	asked    bool             // of a REFER: where it leads has been asked
+	targets  []Target
+}
+
+// sight is a message that has come in, as an observer sees it.
+func (it *item) sight(s *strand) Sight {
+	return Sight{Call: s.id, Leg: it.leg, Peer: s.peer(it.leg), In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -105,13 +115,14 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -265,6 +276,10 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
+	if s.engine.observer != nil {
+		s.engine.observer.Left(s.id)
+	}
 }
 
 // step gives one item to the call and performs what it wants. False: some of that
@@ -280,6 +295,9 @@ func (s *strand) step(it *item) (done bool) {
 	if it.state != nil {
 		s.look(it.state)
 		return true
+	}
+	if it.decided != nil {
+		*it = it.decided(now)
 	}
 	s.unpack()
 	s.remember(now, it)
@@ -304,9 +322,11 @@ func (s *strand) step(it *item) (done bool) {
 	case !s.engine.belongs(s, it):
 		s.engine.stray(it.message, "wrong_source")
 		return true
+	case !s.referral(now, it):
+		return true // where it leads is asked, and it comes back
 	default:
-		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
-		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
+		s.engine.saw(it.sight(s))
+		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
 	return s.perform(now, s.call.Step(now, ev))
 }
@@ -321,6 +341,8 @@ func (s *strand) remember(now time.Time, it *item) {
 		ev.what, ev.leg = "unsent", c.Leg
 	case Hangup:
 		ev.what = c.Cause.Why.String()
+	case Chosen:
+		ev.what = "chosen"
 	case Arrived, nil:
 		if it.message == nil {
 			ev.what = "state"

@@ -51,13 +51,17 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 	}
 	for name, k := range c.Carriers {
 		carrier := newCarrier(name, k)
+		carrier.Rates = c.Tables[k.Rates]
 		b.carriers[name] = carrier
 		for _, g := range carrier.Gateways {
 			b.gateways[gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}] = true
 		}
 	}
-	for _, r := range c.Routes {
-		b.routes = append(b.routes, newRoute(r, b.carriers))
+	zones := zonesOf(c.Routes)
+	for i, r := range c.Routes {
+		route := newRoute(i, r, b.carriers, zones)
+		route.ask = newAsk(i, r.Ask, c.Authorities, b.carriers)
+		b.routes = append(b.routes, route)
 	}
 	b.index = newIndex(b.routes)
 	return b, nil
@@ -98,13 +102,23 @@ func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 	return c != nil && c.Realm == realm && c.at(plain(source))
 }
 
-// Select lists the targets of a call in the order in which they are to be
-// tried: those of the first route that matches its trunk and number. The error,
-// if any, is a *Rejection: the route's own, or 404 where no route matches.
-func (b *Book) Select(_ time.Time, s dialog.Setup) ([]dialog.Target, error) {
-	i := b.index.first(s.Trunk, s.Number)
+// Select says where a call may go: to the targets of the first route that matches it,
+// but for those that the judge, who may be nil, does not let through. A call that no
+// route matches is refused with 404. Where its route asks, nothing is chosen yet.
+func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
+	i := b.index.first(b.routes, now, &s)
 	if i == none {
-		return nil, &Rejection{Code: 404, Phrase: "No route"}
+		return refuse(NoRoute, 404, "No route")
 	}
-	return b.routes[i].order(s)
+	r := &b.routes[i]
+	if r.reject != nil {
+		return refuse(i, r.reject.Code, r.reject.Reason)
+	}
+	if r.ask != nil {
+		return Choice{Route: i, Ask: r.ask}
+	}
+	c := r.choose(now, s)
+	c.Route = i
+	c.judge(now, j)
+	return c
 }

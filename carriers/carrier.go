@@ -22,8 +22,12 @@ type Carrier struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Codecs       dialog.Codecs
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
+	Login        *dialog.Login // for its challenges; nil: none is met
+
+	Rates *Rates // nil: it has none
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -47,6 +51,8 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.Codecs = dialog.Codecs(c.Codecs)
+	k.Login = c.Auth.login()
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

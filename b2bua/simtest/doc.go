@@ -24,6 +24,8 @@
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number
 //	reject PATTERN CODE ["phrase"]
+//	ask PATTERN [CARRIER...] [timeout=500ms] [keep=30s]
+//	                                somebody decides; the carriers are the fallback
 //
 // Then what happens. A peer is trunk, a carrier or stranger, and does nothing
 // that it is not told:
@@ -39,11 +41,17 @@
 //	PEER auto PRACK                 PRACK every reliable provisional once
 //	PEER auto CODE METHOD           answer that method so from now on
 //	PEER auto 487                   CANCEL gets its 200, the INVITE its 487
-//	PEER raw SECTION                the bytes of another section of the file
+//	PEER raw SECTION [of=METHOD]    the bytes of another section of the file, in which
+//	                                {via} {from} {to} {cseq} are those of the last METHOD
+//	                                received (INVITE), {self} {other} {target} {call-id} those
+//	                                of the dialog, {branch} a new one, {length} the body's
 //	PEER close                      its stream connection breaks
 //	wait 10s
 //	net to|from PEER [loss=20%] [dup=10%] [delay=10ms..80ms] [lose=2] [refuse]
 //	seed 7                          of the network's dice
+//	decider TARGET... [after=300ms] what is decided from now on; TARGET as of a
+//	                                route, {number} is that of the question
+//	decider reject=603 | status=500 | silent
 //	hangup ; drain 10s              what an operator can do
 //	settle                          wait until the engine keeps nothing
 //	detail NAME...                  what the ladder tells of each message: uri,

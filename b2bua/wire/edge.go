@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -61,7 +62,7 @@ type realm struct {
 	name      string
 	sockets   []*socket
 	listeners []*listener
-	keys      *keys // nil: no TLS
+	keys      atomic.Pointer[keys] // nil: no TLS
 }
 
 // New checks the configuration; the error names every fault in it.
@@ -84,14 +85,12 @@ func (e *Edge) Listen() error {
 	for name, conf := range e.config.Realms {
 		r := &realm{Realm: conf, name: name}
 		e.realms[name] = r
-		if conf.TLS != (Certificates{}) {
-			keys, err := loadKeys(conf.TLS, e.log.With(zap.String("realm", name)))
-			if err != nil {
-				e.closeSockets()
-				return fmt.Errorf("realm %s: %w", name, err)
-			}
-			r.keys = keys
+		keys, err := e.loadKeys(name, conf.TLS)
+		if err != nil {
+			e.closeSockets()
+			return fmt.Errorf("realm %s: %w", name, err)
 		}
+		r.keys.Store(keys)
 		for _, l := range conf.Listen {
 			if err := e.bind(r, l); err != nil {
 				e.closeSockets()
@@ -181,6 +180,10 @@ func (e *Edge) spawnLocked(f func()) bool {
 // h.Remote; else to fallback, where that is valid. Only where h names no
 // connection (h.Conn is 0) and there is no fallback is h.Remote connected to: a
 // peer that closed its connection does not choose where we connect.
+//
+// A request that has no answer when the peer closes the connection, and was written to it less
+// than a second ago, is sent once more: by a new connection where we had made this one, else
+// to fallback. The peer may see it twice, as it may over UDP.
 //
 // Send does not wait for connecting nor for slow peers. unsent, if not nil, is
 // called at most once, from any goroutine and perhaps before Send returns, when

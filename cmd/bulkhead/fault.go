@@ -55,7 +55,7 @@ func (f Fault) String() string {
 }
 
 // Faults is why a configuration is refused: everything that is wrong with it, in
-// the order of the file.
+// the order of the file, and in the files that it names.
 type Faults []Fault
 
 // Error is a line for each fault.
@@ -67,26 +67,36 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted puts the faults into the order of the file, and leaves out what is said
+// orNil is no error where there is no fault.
+func (f Faults) orNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// sorted puts the faults into the order of the files, and leaves out what is said
 // twice.
 func (f Faults) sorted() Faults {
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		return cmp.Or(
+			cmp.Compare(a.File, b.File),
 			position{a.Line, a.Column}.compare(position{b.Line, b.Column}),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
 	return slices.Compact(f)
 }
 
-// Warning is a key that is read and checked but does nothing yet.
+// Warning is something that may stand in the configuration, and yet is not as it should be:
+// a key that does nothing yet, a secret that everybody can read.
 type Warning struct {
 	File         string
 	Line, Column int
 	Path         string
-	Feature      string // what it belongs to
+	Message      string
 }
 
 // String is one line for an operator and his editor.
 func (w Warning) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s: has no effect yet: %s", w.File, w.Line, w.Column, w.Path, w.Feature)
+	return fmt.Sprintf("%s:%d:%d: %s: %s", w.File, w.Line, w.Column, w.Path, w.Message)
 }
