@@ -18,33 +18,37 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	if !dialog.Acceptable(it.message) {
 		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
 	}
+	places, ok := e.bounded(id, p, trunk, it)
+	if !ok {
+		return
+	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
 		e.saw(id, 0, true, it.at, it.raw, "")
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Judge: s, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
 			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
 			Caller: it.message.Caller(), Body: it.message.Body,
 		}
-		a.Targets, a.Refusal = s.profiles.targets(now, setup)
+		a.Targets, a.Skipped, a.Refusal = s.profiles.targets(now, setup)
 		call, actions := NewCall(id, now, a)
 		s.call = call
 		return actions
 	}
-	e.open(id, p, trunk.Name, it)
+	e.open(id, p, trunk.Name, places, it)
 }
 
 // targets asks the routes.
-func (p *profiles) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Cause) {
-	choice := p.Select(now, setup, nil)
+func (p *profiles) targets(now time.Time, setup dialog.Setup) ([]Target, []carriers.Skipped, dialog.Cause) {
+	choice := p.Select(now, setup, p.engine)
 	list := make([]Target, 0, len(choice.Targets))
 	for _, t := range choice.Targets {
 		list = append(list, p.target(t))
 	}
-	return list, choice.Refusal
+	return list, choice.Skipped, choice.Refusal
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).

@@ -39,6 +39,9 @@ type Engine struct {
 	loading  atomic.Pointer[loads] // while calls are being restored
 	settled  chan struct{}         // capacity 1: a record has been written
 	notices  notices
+	places   places
+	intake   intake
+	refusals refusals // of the latest new calls
 	observer Observer
 	between  func(*Call) *Call // tests: what becomes of a call between two events
 }
@@ -91,6 +94,8 @@ type Book interface {
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
+	Ranges(number string) []carriers.Bound
+	Bounds() []carriers.Bound
 }
 
 // Records takes the calls' records. An error means that the record is not safe.
@@ -124,6 +129,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	}
 	e.clock.wake = make(chan struct{}, 1)
 	e.Adopt(book)
+	m.gauges.MustRegister(gauges{e})
 	return e
 }
 

@@ -19,18 +19,18 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if len(c.Out) >= maxLegs || tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
 		c.Targets = nil
 	}
-	if tried > 0 {
-		f := Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause}
-		if len(c.Targets) > 0 {
-			f.Next = c.Targets[0].Carrier
-		}
-		c.out = append(c.out, f)
+	next, found, why := c.pick(now, tried > 0)
+	if tried == 0 && why.Code != 0 {
+		last.Cause = why // otherwise what the last one tried has said
 	}
-	if len(c.Targets) == 0 && c.Moving.By != 0 {
+	if tried > 0 {
+		c.out = append(c.out, Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause, Next: next.Carrier})
+	}
+	if !found && c.Moving.By != 0 {
 		c.stays(now, last.Cause)
 		return
 	}
-	if len(c.Targets) == 0 {
+	if !found {
 		by := "bulkhead"
 		if tried > 0 {
 			by = c.endedBy("carrier", last.Cause)
@@ -42,8 +42,6 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if tried > 0 && c.Moving.By == 0 { // what the trunk has asked of the one that failed, the next one knows nothing of
 		c.step(now, c.In, dialog.Modified{Code: 500, RetryAfter: 1})
 	}
-	next := c.Targets[0]
-	c.Targets = c.Targets[1:]
 	setup := c.Setup
 	if c.Moving.By != 0 {
 		setup = c.referring(setup, &next)

@@ -10,8 +10,12 @@ type Metrics struct {
 	Absorbed   *prometheus.CounterVec
 	Dropped    *prometheus.CounterVec
 	Refused    *prometheus.CounterVec
+	Skipped    *prometheus.CounterVec
+	Limited    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
 	Panics     prometheus.Counter
+
+	gauges prometheus.Registerer // where the engine shows how things stand
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
@@ -25,12 +29,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return v
 	}
 	m := &Metrics{
+		gauges:     r,
 		Calls:      vec("calls_total", "Calls admitted.", "trunk"),
 		Ended:      vec("calls_ended_total", "Calls whose record has been written.", "trunk", "result"),
 		Failovers:  vec("failovers_total", "Attempts that failed; to is empty where nothing was tried after them.", "from", "to", "cause"),
 		Absorbed:   vec("absorbed_total", "Repeats and late messages dealt with on the leg where they came in.", "peer"),
 		Dropped:    vec("dropped_total", "Messages that got no answer, by who dropped them and why.", "by", "reason"),
 		Refused:    vec("refused_total", "Requests refused without a call, by reason.", "reason"),
+		Skipped:    vec("targets_skipped_total", "Targets of calls that were not tried, by carrier and reason.", "carrier", "reason"),
+		Limited:    vec("limited_total", "New calls refused because a limit was reached, by what it is on and which: calls, cps.", "on", "name", "limit"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",

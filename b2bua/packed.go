@@ -108,6 +108,7 @@ func (e *Engine) lay(it storage.Item) bool {
 		return true
 	}
 	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
+	s.rested(s.profiles)
 	sh.strands[id] = s
 	e.active.Add(1)
 	e.clock.at(until, s)

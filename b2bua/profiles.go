@@ -1,6 +1,8 @@
 package b2bua
 
 import (
+	"slices"
+
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -14,6 +16,8 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+	bounded  bool             // somebody may have so many calls, and no more
+	ranges   []carriers.Place // of numbers
 }
 
 // Adopt takes another book for the calls that begin from now on.
@@ -25,7 +29,16 @@ func (e *Engine) Adopt(book Book) {
 	for _, name := range book.Carriers() {
 		p.carriers[name] = p.ofCarrier(book.Carrier(name))
 	}
-	e.current.Store(p)
+	for _, b := range book.Bounds() {
+		p.bounded = p.bounded || b.Calls > 0
+		if b.Kind == carriers.OfNumbers {
+			p.ranges = append(p.ranges, b.Place)
+		}
+	}
+	was := e.current.Swap(p)
+	if was != nil && !slices.Equal(was.ranges, p.ranges) {
+		e.regroup(p)
+	}
 }
 
 // Profiles are those that a call would begin with now.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -31,7 +32,8 @@ type strand struct {
 	packed packed // instead of the call
 	woken  bool   // by the clock, just now
 	trunk  string
-	last   [8]event // the last events, for the log where a defect shows
+	places []carriers.Place // that the call takes up
+	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -106,13 +108,13 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carriers.Place, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, places: places, queue: []item{it}, running: true}
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -186,6 +188,7 @@ func (s *strand) run() {
 				return
 			}
 		}
+		s.guard("panic while counting a call", s.recount)
 		s.guard("panic while arming a call", s.arm)
 		s.guard("panic while packing a call", s.pack)
 		s.mu.Lock()
@@ -257,6 +260,7 @@ func (s *strand) spared() bool {
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	s.occupy(nil)
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -287,6 +291,7 @@ func (s *strand) step(it *item) (done bool) {
 	_, s.woken = it.command.(Due)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
+		s.recount()
 		return s.perform(now, actions)
 	}
 	if s.woken {
@@ -309,7 +314,10 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
 	}
-	return s.perform(now, s.call.Step(now, ev))
+	s.call.judge = s
+	actions := s.call.Step(now, ev)
+	s.recount() // before a peer hears that there is a place
+	return s.perform(now, actions)
 }
 
 // remember keeps what the log shows where a defect shows.

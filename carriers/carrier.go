@@ -24,6 +24,7 @@ type Carrier struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
+	Limit        Limit
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -39,9 +40,9 @@ type Gateway struct {
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
-		Transfers: transfers(c.Refer),
-		Gateways:  make([]Gateway, 0, len(c.Gateways)),
-		reroute:   make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
+		Transfers: transfers(c.Refer), Limit: c.Limits.limit(),
+		Gateways: make([]Gateway, 0, len(c.Gateways)),
+		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer

@@ -9,6 +9,7 @@ type Config struct {
 	Trunks   map[string]TrunkConfig   `yaml:"trunks,omitempty"`
 	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
 	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
+	Limits   []RangeConfig            `yaml:"limits,omitempty"` // on ranges of numbers, as the trunks dial them
 }
 
 // File is the name of a file, relative to the directory of the configuration.
@@ -125,7 +126,14 @@ type RejectConfig struct {
 type LimitsConfig struct {
 	Calls int `yaml:"calls,omitempty"` // at once
 	CPS   int `yaml:"cps,omitempty"`   // new calls a second
-	Burst int `yaml:"burst,omitempty"` // new calls at one instant
+	Burst int `yaml:"burst,omitempty"` // new calls at one instant; zero: CPS
+	Code  int `yaml:"code,omitempty"`  // 503 (zero) or 486: the answer where there are Calls; not of a carrier
+}
+
+// RangeConfig bounds the calls to a range of numbers.
+type RangeConfig struct {
+	Number       string `yaml:"number"` // a pattern, as of a route
+	LimitsConfig `yaml:",inline"`
 }
 
 // AuthConfig is a digest credential (RFC 8760).

@@ -32,6 +32,7 @@ func (c Config) Validate(realms Realms) []Fault {
 	for i, r := range c.Routes {
 		v.route(fmt.Sprintf("routes[%d]", i), r)
 	}
+	v.ranges(c.Limits)
 	slices.SortFunc(v.faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
@@ -115,6 +116,9 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 		v.fault(path+".redirect.contacts", "%d: a call tries 1 to %d", r.Contacts, MaxContacts)
 	}
 	v.limits(path+".limits", c.Limits)
+	if c.Limits.Code != 0 {
+		v.fault(path+".limits.code", "is for trunks; the calls of a carrier that has its limit go to the next")
+	}
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)

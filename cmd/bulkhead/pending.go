@@ -14,14 +14,12 @@ type pendingKey struct {
 func pending() []pendingKey {
 	return []pendingKey{
 		{"realms.*.media", "", "anchoring of media"},
-		{"trunks.*.limits", "", "limits"},
 		{"trunks.*.country", "", "number normalisation"},
 		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
 		{"trunks.*.headers", "", "header rules"},
 		{"trunks.*.trust", "", "caller identity"},
 		{"trunks.*.auth", "", "digest authentication"},
 		{"trunks.*.codecs", "", "codec filter"},
-		{"carriers.*.limits", "", "limits"},
 		{"carriers.*.health", "", "health checks"},
 		{"carriers.*.auth", "", "digest authentication"},
 		{"carriers.*.register", "", "registration"},
