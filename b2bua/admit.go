@@ -24,7 +24,7 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
-		e.saw(id, 0, true, it.at, it.raw, "")
+		e.saw(it.sight(id))
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
 			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Judge: s, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
@@ -43,7 +43,7 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 
 // targets asks the routes.
 func (p *profiles) targets(now time.Time, setup dialog.Setup) ([]Target, []carriers.Skipped, dialog.Cause) {
-	choice := p.Select(now, setup, p.engine)
+	choice := p.Select(now, setup, chooser{p.engine, setup.Call})
 	list := make([]Target, 0, len(choice.Targets))
 	for _, t := range choice.Targets {
 		list = append(list, p.target(t))

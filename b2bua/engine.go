@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,12 +24,12 @@ import (
 type Engine struct {
 	config  Config
 	wire    Wire
-	current atomic.Pointer[profiles]
 	records Records
 	log     *zap.Logger
 	metrics *Metrics
 	seal    *dialog.Seal
 
+	snapshots
 	shards   [64]shard
 	clock    clock
 	idle     chan *strand // workers that have nothing to do receive from it
@@ -41,6 +42,8 @@ type Engine struct {
 	notices  notices
 	places   places
 	intake   intake
+	probes   probes
+	nonce    string   // in the names of pings
 	refusals refusals // of the latest new calls
 	observer Observer
 	between  func(*Call) *Call // tests: what becomes of a call between two events
@@ -101,11 +104,6 @@ type Book interface {
 // Records takes the calls' records. An error means that the record is not safe.
 type Records interface{ Write(Record) error }
 
-// Observer sees what goes over the wire, for ladders. It must not block.
-type Observer interface {
-	Saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string)
-}
-
 type shard struct {
 	mu      sync.Mutex
 	strands map[dialog.CallID]*strand
@@ -128,8 +126,16 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
+	e.probes = probes{
+		gates: map[gate]*watched{}, pinged: map[dialog.CallID]*watched{}, quality: map[string]*carriers.Quality{},
+		wake: make(chan struct{}, 1),
+	}
+	e.nonce = strconv.FormatInt(time.Now().UnixNano(), 36)
+	e.snapshots.kept = m.Snapshots
+	e.snapshots.write(nil)
 	e.Adopt(book)
-	m.gauges.MustRegister(gauges{e})
+	e.Adopted(e.adoptGateways)
+	m.gauges.engine.Store(e)
 	return e
 }
 
@@ -140,13 +146,14 @@ func (e *Engine) Run(ctx context.Context) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		workers.Go(func() { e.work(ctx) })
 	}
+	workers.Go(func() { e.probe(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
 
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
-	return e.profiles().Known(realm, source) || slices.Contains(e.config.Own[realm], source)
+	return e.heard(realm, source) || slices.Contains(e.config.Own[realm], source)
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).
@@ -179,6 +186,12 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 		e.stray(m, "foreign_response")
 		return
 	}
+	if a.Leg == dialog.Outside {
+		if !e.pong(a.ID.Call, time.Now(), dialog.Received{Message: m, Path: from}) {
+			e.stray(m, "late_response")
+		}
+		return
+	}
 	e.deliver(a.ID.Call, item{leg: a.Leg, message: m, path: from, raw: p.Raw, at: p.At}, func() { e.late(m, from, a) })
 }
 
@@ -205,8 +218,15 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, packet wire.Packet
 		e.outside(m, from)
 		return
 	}
-	p := e.profiles()
-	trunk := p.Trunk(from.Realm, from.Remote.Addr().Unmap())
+	p, source := e.profiles(), from.Remote.Addr().Unmap()
+	trunk := p.Trunk(from.Realm, source)
+	name := ""
+	if trunk != nil {
+		name = trunk.Name
+	}
+	if e.wasTrunk(name, from.Realm, source, it) {
+		return
+	}
 	if trunk == nil {
 		e.refuse(m, from, dialog.Refusal{Code: 403}, "not_a_trunk")
 		return

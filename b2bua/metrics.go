@@ -15,10 +15,11 @@ type Metrics struct {
 	Violations *prometheus.CounterVec
 	Panics     prometheus.Counter
 
-	gauges prometheus.Registerer // where the engine shows how things stand
+	gauges *gauges // of the engine that has them now
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
+	Snapshots   prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -29,7 +30,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return v
 	}
 	m := &Metrics{
-		gauges:     r,
+		gauges:     &gauges{},
 		Calls:      vec("calls_total", "Calls admitted.", "trunk"),
 		Ended:      vec("calls_ended_total", "Calls whose record has been written.", "trunk", "result"),
 		Failovers:  vec("failovers_total", "Attempts that failed; to is empty where nothing was tried after them.", "from", "to", "cause"),
@@ -49,7 +50,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.Restored = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "bulkhead", Name: "calls_restored_total", Help: "Calls taken over from another node.",
 	})
-	r.MustRegister(m.Panics, m.Unprotected, m.Restored)
+	m.Snapshots = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "config_snapshots", Help: "Configurations that are in memory: the one in force, and those that calls began with.",
+	})
+	r.MustRegister(m.gauges)
+	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}

@@ -46,16 +46,22 @@ func (e *Engine) Used(p carriers.Place) int {
 	return e.places.usage.Used(p)
 }
 
-// Skip is carriers.Judge, for a call that has no targets yet.
-func (e *Engine) Skip(now time.Time, t dialog.Target) string {
-	c := e.profiles().Carrier(t.Carrier)
+// chooser is carriers.Judge, for one call that has no targets yet.
+type chooser struct {
+	engine *Engine
+	call   dialog.CallID
+}
+
+// Skip is carriers.Judge.
+func (j chooser) Skip(now time.Time, t dialog.Target) string {
+	c := j.engine.profiles().Carrier(t.Carrier)
 	if c == nil {
 		return ""
 	}
-	if full, ok := e.places.room(now, c.Bound()); !ok {
+	if full, ok := j.engine.places.room(now, c.Bound()); !ok {
 		return full.Why
 	}
-	return ""
+	return j.engine.unfit(now, j.call, t)
 }
 
 // Begin is Judge: the attempt gets its place, whatever has become of the configuration
@@ -67,6 +73,9 @@ func (s *strand) Begin(now time.Time, t dialog.Target, anyway bool) string {
 	if c := e.profiles().Carrier(t.Carrier); c != nil {
 		bound = c.Bound()
 	}
+	if why := e.unfit(now, s.id, t); why != "" && why != carriers.SkipCapped && !anyway {
+		return why
+	}
 	has := slices.Contains(s.places, place)
 	if bound.Calls > 0 && !has && e.intake.shuts() {
 		return carriers.SkipRestoring
@@ -77,6 +86,7 @@ func (s *strand) Begin(now time.Time, t dialog.Target, anyway bool) string {
 	if !has {
 		s.places = append(s.places, place)
 	}
+	e.goes(now, t)
 	return ""
 }
 

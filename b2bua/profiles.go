@@ -1,7 +1,7 @@
 package b2bua
 
 import (
-	"slices"
+	"sync/atomic"
 
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
@@ -16,18 +16,30 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+	watches  bool             // somebody is watched, or may be capped
 	bounded  bool             // somebody may have so many calls, and no more
 	ranges   []carriers.Place // of numbers
+
+	number  int          // rises from one to the next
+	strands atomic.Int64 // that have them
 }
 
-// Adopt takes another book for the calls that begin from now on.
-func (e *Engine) Adopt(book Book) {
+// newProfiles is what the engine makes of a book; before are those in force, if any.
+func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
 	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	if before == nil {
+		before = &profiles{}
+	}
+	p.number = before.number + 1
 	for _, name := range book.Trunks() {
-		p.trunks[name] = p.ofTrunk(book.TrunkNamed(name))
+		p.trunks[name] = alike(before.trunks, name, p.ofTrunk(book.TrunkNamed(name)))
 	}
 	for _, name := range book.Carriers() {
-		p.carriers[name] = p.ofCarrier(book.Carrier(name))
+		p.carriers[name] = alike(before.carriers, name, p.ofCarrier(book.Carrier(name)))
+	}
+	for _, name := range book.Carriers() {
+		c := book.Carrier(name)
+		p.watches = p.watches || c.Health != nil || c.Quality.Window > 0
 	}
 	for _, b := range book.Bounds() {
 		p.bounded = p.bounded || b.Calls > 0
@@ -35,21 +47,16 @@ func (e *Engine) Adopt(book Book) {
 			p.ranges = append(p.ranges, b.Place)
 		}
 	}
-	was := e.current.Swap(p)
-	if was != nil && !slices.Equal(was.ranges, p.ranges) {
-		e.regroup(p)
-	}
+	return p
 }
 
 // Profiles are those that a call would begin with now.
 func (e *Engine) Profiles() Profiles { return e.profiles() }
 
-func (e *Engine) profiles() *profiles { return e.current.Load() }
-
 func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
 	d := p.ofRealm(t.Realm)
 	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-	d.Audit = t.Audit
+	d.Audit, d.Codecs = t.Audit, t.Codecs
 	return d
 }
 
@@ -57,7 +64,8 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d := p.ofRealm(c.Realm)
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
-	d.EarlyMedia, d.Stay, d.Audit = c.EarlyMedia, c.Stay, c.Audit
+	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
+	d.Login = c.Login
 	return d
 }
 

@@ -52,6 +52,8 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	}
 	call.Resume(time.Now())
 	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	e.hold(p)
+	s.passed()
 	s.settleIn(p, s.trunk, call.Setup.Number)
 	if call.Written {
 		s.absorbing = true

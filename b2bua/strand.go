@@ -29,10 +29,13 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed packed // instead of the call
-	woken  bool   // by the clock, just now
+	packed packed    // instead of the call
+	short  *Overview // of the packed call, where somebody has asked for it
+	woken  bool      // by the clock, just now
 	trunk  string
 	places []carriers.Place // that the call takes up
+	told   int              // attempts that are accounted for
+	heard  uint8            // the leg of which something was heard
 	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
@@ -56,6 +59,11 @@ type item struct {
 	at      time.Time
 
 	replaced *dialog.Replaced // of a REFER
+}
+
+// sight is a message that has come in, as an observer sees it.
+func (it *item) sight(call dialog.CallID) Sight {
+	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -115,6 +123,7 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carr
 		s := sh.strands[id]
 		if s == nil {
 			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, places: places, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -270,6 +279,10 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
+	if s.engine.observer != nil {
+		s.engine.observer.Left(s.id)
+	}
 }
 
 // step gives one item to the call and performs what it wants. False: some of that
@@ -291,6 +304,7 @@ func (s *strand) step(it *item) (done bool) {
 	_, s.woken = it.command.(Due)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
+		s.observe(now)
 		s.recount()
 		return s.perform(now, actions)
 	}
@@ -311,11 +325,12 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.stray(it.message, "wrong_source")
 		return true
 	default:
-		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
+		s.engine.saw(it.sight(s.id))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
 	}
 	s.call.judge = s
 	actions := s.call.Step(now, ev)
+	s.observe(now)
 	s.recount() // before a peer hears that there is a place
 	return s.perform(now, actions)
 }

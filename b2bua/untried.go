@@ -34,10 +34,17 @@ func (u *Untried) fields(r *dialog.Coder) {
 }
 
 // pick takes the next target that may have the call now. Those that are not well are
-// tried where there is no other, and none has been tried. Without any it says why.
-func (c *Call) pick(now time.Time, tried bool) (next Target, ok bool, why dialog.Cause) {
+// tried where there is no other, and none has been tried. The offer, nil where it does
+// not matter, has to suit. Without any target it says why.
+func (c *Call) pick(now time.Time, tried bool, offer *dialog.Body) (next Target, ok bool, why dialog.Cause) {
 	var unwell []Target
-	for len(c.Targets) > 0 {
+	for {
+		if offer != nil && c.unsuited(*offer) && why.Code == 0 {
+			why = dialog.Cause{Why: dialog.NoCodec, Code: 488, Q850: 65}
+		}
+		if len(c.Targets) == 0 {
+			break
+		}
 		next = c.Targets[0]
 		reason := ""
 		if c.judge != nil {

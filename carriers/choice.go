@@ -53,6 +53,11 @@ func Firm(why string) bool {
 	return false
 }
 
+// nobody is why a call fails that its route leads nowhere.
+func nobody() dialog.Cause {
+	return dialog.Cause{Why: dialog.NoRoute, Code: 503, Phrase: "No carrier available"}
+}
+
 // Unavailable is why a call fails whose every target is skipped (Q.850 cause 34: no
 // circuit available).
 func Unavailable() dialog.Cause {
@@ -71,6 +76,9 @@ func refuse(route, code int, phrase string) Choice {
 // judge takes away what a judge does not let through, and puts last what is capped.
 func (c *Choice) judge(now time.Time, j Judge) {
 	if j == nil {
+		if len(c.Targets) == 0 {
+			c.Refusal = nobody()
+		}
 		return
 	}
 	var fit, capped, unwell []dialog.Target
@@ -88,13 +96,16 @@ func (c *Choice) judge(now time.Time, j Judge) {
 			}
 		}
 	}
-	c.Targets, c.Skipped = append(fit, capped...), skipped
-	if len(c.Targets) > 0 {
-		return
+	if c.Targets = append(fit, capped...); len(c.Targets) == 0 && len(unwell) > 0 {
+		c.Targets = unwell // the last resort
+		skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !Firm(s.Why) })
 	}
-	c.Targets = unwell // the last resort
-	c.Skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !Firm(s.Why) })
-	if len(unwell) == 0 {
+	c.Skipped = append(c.Skipped, skipped...)
+	switch {
+	case len(c.Targets) > 0:
+	case len(skipped) > 0:
 		c.Refusal = Unavailable()
+	default:
+		c.Refusal = nobody()
 	}
 }

@@ -1,6 +1,12 @@
 package carriers
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"bulkhead/dialog"
+)
 
 // Config is what an operator writes about trunks, carriers and routes. The
 // zero value of every field has a meaning of its own or stands for the default
@@ -10,6 +16,8 @@ type Config struct {
 	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
 	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
 	Limits   []RangeConfig            `yaml:"limits,omitempty"` // on ranges of numbers, as the trunks dial them
+
+	Tables map[File]*Rates `yaml:"-"` // that carriers name; who reads the file reads them
 }
 
 // File is the name of a file, relative to the directory of the configuration.
@@ -44,7 +52,8 @@ type CarrierConfig struct {
 	Linger       time.Duration       `yaml:"linger"` // how long after Timer D repeats are still ACKed
 	Reroute      RerouteConfig       `yaml:"reroute,omitempty"`
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
-	Health       *HealthConfig       `yaml:"health,omitempty"`
+	Health       *HealthConfig       `yaml:"health,omitempty"`  // nil: gateways are not watched
+	Quality      *QualityConfig      `yaml:"quality,omitempty"` // nil: whatever comes of its calls, it is not capped
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
 	Audit        time.Duration       `yaml:"audit,omitempty"` // between two OPTIONS within a dialog that has no session timer; zero: none
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
@@ -54,6 +63,7 @@ type CarrierConfig struct {
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Methods      []string            `yaml:"methods"`                     // that pass within a dialog; empty: none
 	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"`          // nil: a 3xx is a failure
+	Rates        File                `yaml:"rates,omitempty"`             // table of prices, for least_cost
 	EarlyMedia   bool                `yaml:"p_early_media,omitempty"`     // as of a trunk
 	AfterMedia   string              `yaml:"after_early_media,omitempty"` // hunt (zero), stop: what a failure after early media means
 	Refer        string              `yaml:"refer,omitempty"`             // refuse (zero), relay, follow
@@ -89,19 +99,35 @@ type RedirectConfig struct {
 	Contacts int `yaml:"contacts,positive,max=20"` // that one call tries in all; zero: DefaultContacts
 }
 
-// RouteConfig says where calls go: exactly one of Targets, Spread and Reject.
+// RouteConfig says where calls go: exactly one of Targets, Spread, LeastCost and
+// Reject.
 type RouteConfig struct {
-	Match     MatchConfig    `yaml:"match"`
-	Targets   []TargetConfig `yaml:"targets,omitempty"`    // tried in this order
-	Spread    []ShareConfig  `yaml:"spread,omitempty"`     // tried in an order drawn by weight
-	OnFailure []string       `yaml:"on_failure,omitempty"` // carriers tried after those of Spread
-	Reject    *RejectConfig  `yaml:"reject,omitempty"`
+	Match     MatchConfig      `yaml:"match"`
+	Targets   []TargetConfig   `yaml:"targets,omitempty"`    // tried in this order
+	Spread    []ShareConfig    `yaml:"spread,omitempty"`     // tried in an order drawn by weight
+	LeastCost *LeastCostConfig `yaml:"least_cost,omitempty"` // tried in the order of their prices
+	OnFailure []string         `yaml:"on_failure,omitempty"` // carriers tried after those of Spread and LeastCost
+	Reject    *RejectConfig    `yaml:"reject,omitempty"`
 }
 
-// MatchConfig is what a call must be like; what is empty matches every call.
+// MatchConfig is what a call must be like; what is empty matches every call. In a
+// pattern '*' stands for any run of characters.
 type MatchConfig struct {
-	Trunk  string `yaml:"trunk,omitempty"`
-	Number string `yaml:"number,omitempty"` // a pattern: '*' stands for any run of characters
+	Trunk   string   `yaml:"trunk,omitempty"`
+	Number  string   `yaml:"number,omitempty"`                   // a pattern: user part of the Request-URI
+	Caller  string   `yaml:"caller,omitempty"`                   // a pattern: user part of From
+	Domain  string   `yaml:"domain,omitempty"`                   // a pattern: host of the Request-URI, in either case
+	Percent int      `yaml:"percent,positive,max=100,omitempty"` // of the calls that come to this route; the others go on to the next
+	Days    []string `yaml:"days,omitempty"`                     // mon to sun
+	Hours   []Hours  `yaml:"hours,omitempty"`                    // of those days
+	Zone    string   `yaml:"zone,omitempty"`                     // of days and hours, such as Europe/Paris; empty: UTC
+}
+
+// LeastCostConfig is who may carry a call, whoever costs least first. Who has no price
+// for the number is not tried.
+type LeastCostConfig struct {
+	Carriers []ShareConfig `yaml:"carriers"`            // of equal prices the order is drawn by weight
+	MaxPrice Price         `yaml:"max_price,omitempty"` // who costs more is not tried; zero: no bound
 }
 
 // TargetConfig is a carrier to try, and the number to dial there.
@@ -140,6 +166,8 @@ type RangeConfig struct {
 type AuthConfig struct {
 	Username     string `yaml:"username"`
 	PasswordFile File   `yaml:"password_file"`
+
+	Password dialog.Password `yaml:"-"` // what the file holds: who loads the configuration reads it
 }
 
 // RegisterConfig is a registration of ours at a carrier (RFC 3261 §10).
@@ -155,6 +183,34 @@ type HealthConfig struct {
 	UpAfter   int           `yaml:"up_after,positive"`   // answers in a row
 }
 
+// QualityConfig is when a carrier is tried last because too few of its calls come to
+// something.
+type QualityConfig struct {
+	Window time.Duration `yaml:"window,positive"`
+	ASR    Ratio         `yaml:"asr,omitempty"`  // least answer-seizure ratio; zero: any
+	NER    Ratio         `yaml:"ner,omitempty"`  // least network-effectiveness ratio; zero: any
+	Calls  int           `yaml:"calls,positive"` // of fewer attempts nothing is said
+	Probe  Ratio         `yaml:"probe"`          // share of calls that it still gets first
+}
+
+// Ratio is a number from 0 to 1.
+type Ratio float64
+
+// UnmarshalText reads "0.3".
+func (r *Ratio) UnmarshalText(text []byte) error {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(f >= 0 && f <= 1) {
+		return fmt.Errorf("%q is not a ratio, 0 to 1, such as 0.3", text)
+	}
+	*r = Ratio(f)
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (r Ratio) MarshalText() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(r), 'f', -1, 64), nil
+}
+
 // SessionTimerConfig is the session timer of RFC 4028 on one leg.
 type SessionTimerConfig struct {
 	Expires   time.Duration `yaml:"expires,positive"`
@@ -162,9 +218,13 @@ type SessionTimerConfig struct {
 	Refresher string        `yaml:"refresher,omitempty"` // us, them
 }
 
-// CodecsConfig is which codecs may pass. Empty: all.
+// CodecsConfig is which codecs an offer to this trunk or carrier may name. An entry is the
+// encoding name of an rtpmap (RFC 4566 §6), alone or with its clock rate: PCMA,
+// telephone-event, AMR-WB/16000. Empty: all, in the order in which they come.
 type CodecsConfig struct {
-	Allow []string `yaml:"allow,omitempty"`
+	Allow []string `yaml:"allow,omitempty"` // no others; of every medium, digits and comfort noise too
+	Deny  []string `yaml:"deny,omitempty"`
+	Order []string `yaml:"order,omitempty"` // those listed come first, in this order
 }
 
 // HeadersConfig is what becomes of header fields at the border.

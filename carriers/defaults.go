@@ -54,6 +54,14 @@ func transfers(word string) dialog.Transfers {
 	return dialog.NoTransfers
 }
 
+// login is what the core makes of a section; nil: there is none.
+func (a *AuthConfig) login() *dialog.Login {
+	if a == nil {
+		return nil
+	}
+	return &dialog.Login{Username: a.Username, Password: a.Password}
+}
+
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.
 func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 	if s == nil {
@@ -100,6 +108,11 @@ func (r *RegisterConfig) Default() { r.Expires = 10 * time.Minute }
 // Default sets what holds where the section says nothing.
 func (h *HealthConfig) Default() {
 	h.Options, h.DownAfter, h.UpAfter = 10*time.Second, 3, 2
+}
+
+// Default sets what holds where the section says nothing.
+func (q *QualityConfig) Default() {
+	q.Window, q.Calls, q.Probe = 5*time.Minute, 50, 0.05
 }
 
 // Default sets what holds where the section says nothing: RFC 4028 §4 advises
