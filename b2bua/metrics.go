@@ -13,6 +13,7 @@ type Metrics struct {
 	Skipped    *prometheus.CounterVec
 	Limited    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
+	Decisions  *prometheus.CounterVec
 	Panics     prometheus.Counter
 
 	gauges *gauges // of the engine that has them now
@@ -40,6 +41,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Skipped:    vec("targets_skipped_total", "Targets of calls that were not tried, by carrier and reason.", "carrier", "reason"),
 		Limited:    vec("limited_total", "New calls refused because a limit was reached, by what it is on and which: calls, cps.", "on", "name", "limit"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
+		Decisions:  vec("decisions_total", "Questions put to who decides about a route's calls, by what came of them: targets, reject, known (an answer that was kept), timeout, failed.", "result"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),

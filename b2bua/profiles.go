@@ -3,6 +3,7 @@ package b2bua
 import (
 	"sync/atomic"
 
+	"bulkhead/b2bua/ask"
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -16,6 +17,7 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+	asks     map[*carriers.Ask]*ask.Server
 	watches  bool             // somebody is watched, or may be capped
 	bounded  bool             // somebody may have so many calls, and no more
 	ranges   []carriers.Place // of numbers
@@ -26,7 +28,10 @@ type profiles struct {
 
 // newProfiles is what the engine makes of a book; before are those in force, if any.
 func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
-	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	p := &profiles{
+		Book: book, engine: e,
+		trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}, asks: map[*carriers.Ask]*ask.Server{},
+	}
 	if before == nil {
 		before = &profiles{}
 	}
@@ -46,6 +51,9 @@ func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
 		if b.Kind == carriers.OfNumbers {
 			p.ranges = append(p.ranges, b.Place)
 		}
+	}
+	for _, a := range book.Asks() {
+		p.asks[a] = ask.New(a, e.config.Ask)
 	}
 	return p
 }
