@@ -18,18 +18,20 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	if !dialog.Acceptable(it.message) {
 		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
 	}
+	asked := trunk.Setup(it.message)
+	if !asked.Privacy.Provided() { // RFC 3323 §5
+		e.refuse(it.message, it.path, dialog.Refusal{Code: 500, Phrase: "Privacy Not Provided"}, "privacy")
+		return
+	}
+	asked.Call = id
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
 		e.saw(id, 0, true, it.at, it.raw, "")
 		a := Admission{
-			Trunk: trunk.Name, Invite: it.message, From: it.path,
+			Trunk: trunk.Name, Invite: it.message, From: it.path, Asked: &asked,
 			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
-		setup := dialog.Setup{
-			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
-			Caller: it.message.Caller(), Body: it.message.Body,
-		}
-		a.Targets, a.Refusal = s.profiles.targets(now, setup)
+		a.Targets, a.Refusal = s.profiles.targets(now, asked)
 		call, actions := NewCall(id, now, a)
 		s.call = call
 		return actions

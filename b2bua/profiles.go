@@ -36,7 +36,7 @@ func (e *Engine) profiles() *profiles { return e.current.Load() }
 func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
 	d := p.ofRealm(t.Realm)
 	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-	d.Audit = t.Audit
+	d.Audit, d.Profile = t.Audit, t
 	return d
 }
 
@@ -45,6 +45,7 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 	d.EarlyMedia, d.Stay, d.Audit = c.EarlyMedia, c.Stay, c.Audit
+	d.Profile, d.Form = c, c.Form
 	return d
 }
 
@@ -75,8 +76,8 @@ func (p *profiles) CarrierPolicy(name, realm string) *dialog.Policy {
 	return p.ofRealm(realm)
 }
 
-// Rerouter is Profiles.
-func (p *profiles) Rerouter(carrier string) Rerouter {
+// Profile is Profiles.
+func (p *profiles) Profile(carrier string) Profile {
 	if c := p.Carrier(carrier); c != nil {
 		return c
 	}
@@ -102,5 +103,5 @@ func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
 
 // target is a target with how to behave there.
 func (p *profiles) target(t dialog.Target) Target {
-	return Target{Target: t, Policy: p.carriers[t.Carrier], Reroute: p.Carrier(t.Carrier)}
+	return Target{Target: t, Policy: p.carriers[t.Carrier], Profile: p.Carrier(t.Carrier)}
 }

@@ -119,7 +119,7 @@ func (e *ether) play(seed uint64, story *strings.Builder) string {
 		a.Targets = append(a.Targets, b2bua.Target{
 			Target:  dialog.Target{Carrier: "tc", Gateway: "g", Number: "331", Host: "198.51.100.11:5060", Path: l.path(uint8(i + 1))},
 			Policy:  e.carriers[l.dice.IntN(len(e.carriers))],
-			Reroute: &carriers.Carrier{},
+			Profile: &carriers.Carrier{},
 		})
 	}
 	var actions []b2bua.Action

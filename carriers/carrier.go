@@ -25,7 +25,12 @@ type Carrier struct {
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
 
-	reroute map[code]bool // what the configuration says: hunt on or not
+	Form dialog.Form // how who is called is written
+
+	border
+	identity  string        // how who calls is shown
+	diversion string        // how diversions are
+	reroute   map[code]bool // what the configuration says: hunt on or not
 }
 
 // Gateway is an address of a carrier.
@@ -47,6 +52,8 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory}
+	k.Form, k.identity, k.diversion = forms[c.Numbers.URI], cmp.Or(c.Identity, identityFrom), cmp.Or(c.Diversion, diversionHeader)
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

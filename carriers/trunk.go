@@ -23,6 +23,9 @@ type Trunk struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+
+	border
+	identities []pattern // that it may call as, where it is not believed
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
@@ -31,6 +34,10 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
 	t.SessionTimer = c.SessionTimer.timer()
+	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory}
+	for _, number := range c.Identities {
+		t.identities = append(t.identities, newPattern(number))
+	}
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

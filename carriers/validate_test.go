@@ -73,8 +73,8 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"transfers of some kind":   {trunk(func(x *carriers.TrunkConfig) { x.Refer = "follow" }), `trunks.pbx.refer: "follow" is not one of: refuse, relay`},
 		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},
 		"auth of nobody":           {trunk(func(x *carriers.TrunkConfig) { x.Auth = &carriers.AuthConfig{} }), "trunks.pbx.auth.password_file: is needed\ntrunks.pbx.auth.username: is needed"},
-		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", "*"} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
-		"header that breaks out":   {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X": "a\r\nTo: b"} }), "trunks.pbx.headers.add.X: control"},
+		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", ""} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
+		"header that breaks out":   {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X-Y": "a\r\nTo: b"} }), "trunks.pbx.headers.add.X-Y: control"},
 		"trunk of a bad name": {func(c *carriers.Config) {
 			c.Trunks["a b"] = carriers.TrunkConfig{Realm: "core", From: []string{"10.0.0.1"}}
 		}, "trunks.a b: cannot stand in a name"},

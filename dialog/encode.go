@@ -57,6 +57,7 @@ func (l *Leg) Fields(c *Coder) {
 			Int(c, &r.Code)
 			c.String(&r.Phrase)
 		}
+		l.crossing(c)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
@@ -250,8 +251,5 @@ func (s *Setup) Fields(c *Coder) {
 	c.String(&s.Caller.User)
 	Int(c, &s.MaxForwards)
 	s.Body.Fields(c)
-	List(c, &s.Headers, func(h *Header) {
-		c.String(&h.Name)
-		c.String(&h.Value)
-	})
+	headers(c, &s.Headers)
 }
