@@ -112,7 +112,7 @@ func TestR26_NothingOfOneSideIsSeenOnTheOther(t *testing.T) {
 			script += "trunk CANCEL" + tainted(rt, secretA, false) + "\ntc2 auto 200 CANCEL\ntc2 487" + tainted(rt, secretB, false) + "\ntrunk ACK\n"
 		}
 		script += "settle"
-		seen(rt, t, script, func(peer, text string) string {
+		if fault := seen(t, script, func(peer, text string) string {
 			foreign := []string{secretA, "192.0.2.", "trunk"}
 			if peer == "trunk" {
 				foreign = []string{secretB, "198.51.100.", "tc1", "tc2"}
@@ -123,12 +123,15 @@ func TestR26_NothingOfOneSideIsSeenOnTheOther(t *testing.T) {
 				}
 			}
 			return ""
-		})
+		}); fault != "" {
+			rt.Fatal(fault)
+		}
 	})
 }
 
-// seen plays a scenario and looks at every message that a peer was sent.
-func seen(rt *rapid.T, t *testing.T, script string, leaks func(peer, text string) string) {
+// seen plays a scenario and looks at every message that a peer was sent; it gives back what is
+// wrong.
+func seen(t *testing.T, script string, leaks func(peer, text string) string) (fault string) {
 	synctest.Test(t, func(t *testing.T) {
 		s := simtest.Open(t, nil)
 		defer s.Close()
@@ -142,16 +145,17 @@ func seen(rt *rapid.T, t *testing.T, script string, leaks func(peer, text string
 		for peer, text := range s.Net.Sent() {
 			n++
 			if w := leaks(peer, text); w != "" {
-				rt.Fatalf("%q is seen by %s in\n%s\nafter\n%s", w, peer, text, script)
+				fault = fmt.Sprintf("%q is seen by %s in\n%s\nafter\n%s", w, peer, text, script)
 			}
 		}
 		if n < 6 {
-			rt.Fatalf("only %d messages after\n%s", n, script)
+			fault = fmt.Sprintf("only %d messages after\n%s", n, script)
 		}
 		if len(s.Records()) != 1 {
-			rt.Fatalf("%d records", len(s.Records()))
+			fault = fmt.Sprintf("%d records", len(s.Records()))
 		}
 	})
+	return fault
 }
 
 // TestR26_LargeInvitePasses sends what is to pass in an INVITE of more than 4 KB: several

@@ -130,11 +130,38 @@ func (h *headers) removes(list []dialog.Header) []dialog.Header {
 }
 
 // adds appends what the peer is sent besides; the variables are those of a call.
-func (h *headers) adds(list []dialog.Header, variables *strings.Replacer) []dialog.Header {
+func (h *headers) adds(list []dialog.Header, variables ...variable) []dialog.Header {
 	for _, f := range h.add {
-		list = append(list, dialog.Header{Name: f.Name, Value: variables.Replace(f.Value)})
+		list = append(list, dialog.Header{Name: f.Name, Value: expand(f.Value, variables)})
 	}
 	return list
+}
+
+// variable is what stands for a word in braces.
+type variable struct{ name, value string }
+
+// expand puts the values of variables where they are named.
+func expand(text string, variables []variable) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	var b strings.Builder
+	for text != "" {
+		before, after, open := strings.Cut(text, "{")
+		b.WriteString(before)
+		if text = after; !open {
+			break
+		}
+		name, rest, closed := strings.Cut(after, "}")
+		i := slices.IndexFunc(variables, func(v variable) bool { return closed && v.name == name })
+		if i < 0 {
+			b.WriteByte('{')
+			continue
+		}
+		b.WriteString(variables[i].value)
+		text = rest
+	}
+	return b.String()
 }
 
 func (v *validator) headers(path string, h HeadersConfig, variables ...string) {
@@ -178,7 +205,7 @@ func (v *validator) variables(path, text string, known []string) {
 			return
 		}
 		rest = next
-		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == "" && !slices.Contains(known, name) {
+		if name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == "" && !slices.Contains(known, name) {
 			v.fault(path, "{%s} is not one of: {%s}", name, strings.Join(known, "}, {"))
 		}
 	}

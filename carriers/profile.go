@@ -39,7 +39,7 @@ func (b *border) Shown(list []dialog.Header, to dialog.Shown) []dialog.Header {
 		list = b.removes(b.address(list, to.Host))
 	}
 	if to.Invite && len(b.add) > 0 {
-		list = b.adds(list, strings.NewReplacer("{call}", to.Call.String()))
+		list = b.adds(list, variable{"call", to.Call.String()})
 	}
 	return list
 }
@@ -158,8 +158,7 @@ func (c *Carrier) Dress(s dialog.Setup, a Attempt) dialog.Setup {
 	var shown dialog.Party
 	d.Caller, shown = c.caller(&s)
 	d.Asserted, d.Privacy, d.Diversions = dialog.Party{}, 0, nil // said in header fields from here on
-	var few [4]dialog.Header
-	list := c.divert(c.identify(few[:0], &s, shown, a.Host), &s, a, d.Number)
+	list := c.divert(c.identify(nil, &s, shown, a.Host), &s, a, d.Number)
 	if len(list) > 0 {
 		list = append(list, s.Headers...)
 	} else {
@@ -167,8 +166,8 @@ func (c *Carrier) Dress(s dialog.Setup, a Attempt) dialog.Setup {
 	}
 	list = c.removes(list)
 	if len(c.add) > 0 {
-		list = c.adds(list[:len(list):len(list)], strings.NewReplacer(
-			"{call}", s.Call.String(), "{trunk}", s.Trunk, "{carrier}", c.Name, "{attempt}", strconv.Itoa(a.Number)))
+		list = c.adds(list[:len(list):len(list)], variable{"call", s.Call.String()}, variable{"trunk", s.Trunk},
+			variable{"carrier", c.Name}, variable{"attempt", strconv.Itoa(a.Number)})
 	}
 	d.Headers = list
 	return d
