@@ -108,7 +108,7 @@ func (e *Engine) referral(now time.Time, s *strand, it *item) []Target {
 	setup := s.call.Setup
 	setup.Number, setup.Domain = r.User, r.Host
 	if c := s.profiles.Carrier(leg.Target.Carrier); c != nil {
-		setup.Number = c.Global(r.User)
+		setup.Number = c.Undialled(r.User)
 	}
 	list, _ := s.profiles.targets(now, setup)
 	return list

@@ -49,7 +49,10 @@ func newNumbers(c NumbersConfig, country string) numbers {
 
 // global is a number of the peer's as one of E.164.
 func (n *numbers) global(number string) string {
-	if n.has {
+	switch {
+	case n.rules.Format == formPlain && isDigits(number) && !isShort(number):
+		return "+" + number
+	case n.has:
 		return n.plan.global(number)
 	}
 	return number

@@ -173,5 +173,12 @@ func (c *Carrier) Dress(s dialog.Setup, a Attempt) dialog.Setup {
 	return d
 }
 
-// Global is a number of the carrier's as one of E.164.
-func (c *Carrier) Global(number string) string { return c.global(number) }
+// Undialled is the number that the carrier means by one in its own form, such as a
+// contact's or that of a transfer, as routes have it.
+func (c *Carrier) Undialled(number string) string {
+	number, _ = subscriber(number)
+	if isShort(number) {
+		return number
+	}
+	return c.global(strings.TrimPrefix(strings.TrimPrefix(number, c.rules.TechPrefix), c.rules.Prefix))
+}

@@ -83,6 +83,26 @@ func TestRulesOfNumbersAreDoneInTheirOrder(t *testing.T) {
 	}
 }
 
+// What a carrier names in its own form is what routes and later attempts know.
+func TestCarriersNumbersAreUndialled(t *testing.T) {
+	for _, c := range []struct {
+		numbers      carriers.NumbersConfig
+		number, want string
+	}{
+		{carriers.NumbersConfig{}, "+33123456789;npdi", "+33123456789"},
+		{carriers.NumbersConfig{Format: "plain", TechPrefix: "9871"}, "987133123456789", "+33123456789"},
+		{carriers.NumbersConfig{Format: "plain", Prefix: "00"}, "33123456789", "+33123456789"},
+		{carriers.NumbersConfig{Format: "national", Country: "FR"}, "0123456789", "+33123456789"},
+		{carriers.NumbersConfig{Format: "international", Country: "US"}, "01133123456789", "+33123456789"},
+		{carriers.NumbersConfig{Format: "plain", TechPrefix: "1"}, "112", "112"},
+	} {
+		_, tc1 := profiled(t, nil, func(x *carriers.CarrierConfig) { x.Numbers = c.numbers })
+		if got := tc1.Undialled(c.number); got != c.want {
+			t.Errorf("%+v: %s becomes %s, want %s", c.numbers, c.number, got, c.want)
+		}
+	}
+}
+
 // Whatever an attempt makes of a setup, the next one begins with the same.
 func TestEachAttemptStartsFromTheOriginal(t *testing.T) {
 	_, tc1 := profiled(t, nil, func(c *carriers.CarrierConfig) {
@@ -125,6 +145,42 @@ func TestEachAttemptStartsFromTheOriginal(t *testing.T) {
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("%q\nwant %q", names, want)
+	}
+}
+
+// The same where an attempt has nothing to say but what the trunk's header fields do.
+func TestHeaderFieldsOfTheSetupAreShared(t *testing.T) {
+	_, tc1 := profiled(t, nil, func(c *carriers.CarrierConfig) {
+		c.Headers = carriers.HeadersConfig{Remove: []string{"x-a"}, Add: map[string]string{"X-Z": "{attempt}"}}
+	})
+	_, adds := profiled(t, nil, func(c *carriers.CarrierConfig) { c.Headers.Add = map[string]string{"X-Z": "{attempt}"} })
+	s := dialog.Setup{Number: "1", Headers: append(make([]dialog.Header, 0, 8), dialog.Header{Name: "X-A"}, dialog.Header{Name: "X-B"})}
+	one, two := adds.Dress(s, attempt(1, "1")), adds.Dress(s, attempt(2, "1"))
+	if one.Headers[2].Value != "1" || two.Headers[2].Value != "2" {
+		t.Errorf("two attempts write into one list: %v, %v", one.Headers, two.Headers)
+	}
+	if d := tc1.Dress(s, attempt(1, "1")); len(d.Headers) != 2 || d.Headers[0].Name != "X-B" || s.Headers[0].Name != "X-A" || s.Headers[1].Name != "X-B" {
+		t.Errorf("%v of %v", d.Headers, s.Headers)
+	}
+}
+
+// A trusted carrier is told in a header field of its own who calls and that it is not for
+// everybody; From is for everybody.
+func TestRFC3325_9_3_FromIsForEverybody(t *testing.T) {
+	for identity, want := range map[string]string{
+		"":     "{anonymous [{Privacy id}]}",
+		"pai":  "{anonymous [{P-Asserted-Identity <sip:+33612345678@127.0.20.1:5060>} {Privacy id}]}",
+		"rpid": "{anonymous [{Remote-Party-ID <sip:+33612345678@127.0.20.1:5060>;party=calling;screen=yes;privacy=full} {Privacy id}]}",
+	} {
+		_, tc1 := profiled(t, nil, func(c *carriers.CarrierConfig) { c.Trust, c.Identity = true, identity })
+		d := tc1.Dress(dialog.Setup{Number: "1", Asserted: dialog.Party{User: "+33612345678"}, Privacy: dialog.PrivateID}, attempt(1, "1"))
+		from := d.Caller.User
+		if from == "" {
+			from = "anonymous"
+		}
+		if got := fmt.Sprintf("{%s %v}", from, d.Headers); got != want {
+			t.Errorf("%q: %s, want %s", identity, got, want)
+		}
 	}
 }
 
