@@ -23,12 +23,12 @@ import (
 type Engine struct {
 	config  Config
 	wire    Wire
-	current atomic.Pointer[profiles]
 	records Records
 	log     *zap.Logger
 	metrics *Metrics
 	seal    *dialog.Seal
 
+	snapshots
 	shards   [64]shard
 	clock    clock
 	idle     chan *strand // workers that have nothing to do receive from it
@@ -96,11 +96,6 @@ type Book interface {
 // Records takes the calls' records. An error means that the record is not safe.
 type Records interface{ Write(Record) error }
 
-// Observer sees what goes over the wire, for ladders. It must not block.
-type Observer interface {
-	Saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string)
-}
-
 type shard struct {
 	mu      sync.Mutex
 	strands map[dialog.CallID]*strand
@@ -123,6 +118,8 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
+	e.snapshots.kept = m.Snapshots
+	e.snapshots.write(nil)
 	e.Adopt(book)
 	return e
 }
@@ -140,7 +137,7 @@ func (e *Engine) Run(ctx context.Context) {
 
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
-	return e.profiles().Known(realm, source) || slices.Contains(e.config.Own[realm], source)
+	return e.heard(realm, source) || slices.Contains(e.config.Own[realm], source)
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).
@@ -199,8 +196,15 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, packet wire.Packet
 		e.outside(m, from)
 		return
 	}
-	p := e.profiles()
-	trunk := p.Trunk(from.Realm, from.Remote.Addr().Unmap())
+	p, source := e.profiles(), from.Remote.Addr().Unmap()
+	trunk := p.Trunk(from.Realm, source)
+	name := ""
+	if trunk != nil {
+		name = trunk.Name
+	}
+	if e.wasTrunk(name, from.Realm, source, it) {
+		return
+	}
 	if trunk == nil {
 		e.refuse(m, from, dialog.Refusal{Code: 403}, "not_a_trunk")
 		return

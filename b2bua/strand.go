@@ -28,8 +28,9 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed packed // instead of the call
-	woken  bool   // by the clock, just now
+	packed packed    // instead of the call
+	short  *Overview // of the packed call, where somebody has asked for it
+	woken  bool      // by the clock, just now
 	trunk  string
 	last   [8]event // the last events, for the log where a defect shows
 	count  int
@@ -54,6 +55,11 @@ type item struct {
 	at      time.Time
 
 	replaced *dialog.Replaced // of a REFER
+}
+
+// sight is a message that has come in, as an observer sees it.
+func (it *item) sight(call dialog.CallID) Sight {
+	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -113,6 +119,7 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 		s := sh.strands[id]
 		if s == nil {
 			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -266,6 +273,10 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
+	if s.engine.observer != nil {
+		s.engine.observer.Left(s.id)
+	}
 }
 
 // step gives one item to the call and performs what it wants. False: some of that
@@ -306,7 +317,7 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.stray(it.message, "wrong_source")
 		return true
 	default:
-		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
+		s.engine.saw(it.sight(s.id))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
 	}
 	return s.perform(now, s.call.Step(now, ev))

@@ -51,13 +51,15 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 	}
 	for name, k := range c.Carriers {
 		carrier := newCarrier(name, k)
+		carrier.Rates = c.Tables[k.Rates]
 		b.carriers[name] = carrier
 		for _, g := range carrier.Gateways {
 			b.gateways[gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}] = true
 		}
 	}
-	for _, r := range c.Routes {
-		b.routes = append(b.routes, newRoute(r, b.carriers))
+	zones := zonesOf(c.Routes)
+	for i, r := range c.Routes {
+		b.routes = append(b.routes, newRoute(i, r, b.carriers, zones))
 	}
 	b.index = newIndex(b.routes)
 	return b, nil
@@ -98,11 +100,11 @@ func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 	return c != nil && c.Realm == realm && c.at(plain(source))
 }
 
-// Select says where a call may go: to the targets of the first route that matches its
-// trunk and number, but for those that the judge, who may be nil, does not let through.
-// A call that no route matches is refused with 404.
+// Select says where a call may go: to the targets of the first route that matches it,
+// but for those that the judge, who may be nil, does not let through. A call that no
+// route matches is refused with 404.
 func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
-	i := b.index.first(s.Trunk, s.Number)
+	i := b.index.first(b.routes, now, &s)
 	if i == none {
 		return refuse(NoRoute, 404, "No route")
 	}
@@ -110,7 +112,8 @@ func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
 	if r.reject != nil {
 		return refuse(i, r.reject.Code, r.reject.Reason)
 	}
-	c := Choice{Route: i, Targets: r.order(s)}
+	c := r.choose(now, s)
+	c.Route = i
 	c.judge(now, j)
 	return c
 }

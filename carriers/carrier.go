@@ -22,8 +22,12 @@ type Carrier struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Codecs       dialog.Codecs
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
+	Login        *dialog.Login // for its challenges; nil: none is met
+
+	Rates *Rates // nil: it has none
 
 	Form dialog.Form // how who is called is written
 
@@ -54,6 +58,8 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
 	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory}
 	k.Form, k.identity, k.diversion = forms[c.Numbers.URI], cmp.Or(c.Identity, identityFrom), cmp.Or(c.Diversion, diversionHeader)
+	k.Codecs = dialog.Codecs(c.Codecs)
+	k.Login = c.Auth.login()
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

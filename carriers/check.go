@@ -102,6 +102,9 @@ func (v *validator) auth(path string, a *AuthConfig) {
 		v.fault(path+".username", "is needed")
 	}
 	v.text(path+".username", a.Username)
+	if strings.ContainsAny(a.Username, `":\`) { // RFC 7616 §3.4; what an escape means, peers disagree on
+		v.fault(path+".username", `must be without ", \ and :`)
+	}
 	if a.PasswordFile == "" {
 		v.fault(path+".password_file", "is needed")
 	}

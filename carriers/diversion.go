@@ -94,13 +94,13 @@ func changed(s *dialog.Setup, a Attempt) dialog.Diversion {
 }
 
 // divert appends what the carrier is told of diversions, the call's and that of an attempt
-// at another number; as is how that is dialled.
-func (c *Carrier) divert(list []dialog.Header, s *dialog.Setup, a Attempt, as string) []dialog.Header {
+// at another number.
+func (c *Carrier) divert(list []dialog.Header, s *dialog.Setup, a Attempt, number string) []dialog.Header {
 	if c.diversion == diversionNone {
 		return list
 	}
 	all := s.Diversions
-	if a.Target.Number != s.Number && s.Number != "" {
+	if number != s.Number && s.Number != "" {
 		all = append([]dialog.Diversion{changed(s, a)}, all...)
 	}
 	if len(all) == 0 {
@@ -114,7 +114,7 @@ func (c *Carrier) divert(list []dialog.Header, s *dialog.Setup, a Attempt, as st
 	}
 	hidden := func(d dialog.Diversion) bool { return d.Private && !c.trust }
 	if c.diversion == diversionHistory {
-		return append(list, dialog.Header{Name: historyInfo, Value: c.told(all, hidden, as, a.Host)})
+		return append(list, dialog.Header{Name: historyInfo, Value: c.told(all, hidden, c.dial(number), a.Host)})
 	}
 	for _, d := range all {
 		var b strings.Builder

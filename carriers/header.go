@@ -39,9 +39,9 @@ var shownByProfile = map[string]string{
 	"diversion": "diversion", "history-info": "diversion",
 }
 
-// always are those that pass unless they are removed: signed by who calls, for who is called
+// byDefault are those that pass unless they are removed: signed by who calls, for who is called
 // (RFC 8224).
-var always = []string{"identity"}
+var byDefault = []string{"identity"}
 
 // compact are the compact forms that a configuration may use.
 var compact = map[string]string{

@@ -104,7 +104,7 @@ func (t *Trunk) Setup(m *dialog.Message) dialog.Setup {
 	} else {
 		s.Asserted = t.own(m, s.Caller)
 	}
-	s.Headers = t.passes(m, nil, always)
+	s.Headers = t.passes(m, nil, byDefault)
 	return s
 }
 
@@ -150,15 +150,15 @@ type Attempt struct {
 // Dress is the setup as this carrier is to see it in an attempt. It begins with what the
 // trunk has asked for, whatever other carriers were shown.
 func (c *Carrier) Dress(s dialog.Setup, a Attempt) dialog.Setup {
-	d := s
-	d.Number = c.dial(a.Target.Number)
-	if a.Target.Number != s.Number {
-		d.Params = "" // of the number that was called first
+	d, number := s, a.Target.Number
+	if number != s.Number { // what its parameters say, is of the number alone
+		number, d.Params = subscriber(number)
 	}
+	d.Number = c.dial(number)
 	var shown dialog.Party
 	d.Caller, shown = c.caller(&s)
 	d.Asserted, d.Privacy, d.Diversions = dialog.Party{}, 0, nil // said in header fields from here on
-	list := c.divert(c.identify(nil, &s, shown, a.Host), &s, a, d.Number)
+	list := c.divert(c.identify(nil, &s, shown, a.Host), &s, a, number)
 	if len(list) > 0 {
 		list = append(list, s.Headers...)
 	} else {
@@ -174,11 +174,11 @@ func (c *Carrier) Dress(s dialog.Setup, a Attempt) dialog.Setup {
 }
 
 // Undialled is the number that the carrier means by one in its own form, such as a
-// contact's or that of a transfer, as routes have it.
+// contact's or that of a transfer, as routes have it; its parameters follow it.
 func (c *Carrier) Undialled(number string) string {
-	number, _ = subscriber(number)
-	if isShort(number) {
-		return number
+	number, params := subscriber(number)
+	if !isShort(number) {
+		number = c.global(strings.TrimPrefix(strings.TrimPrefix(number, c.rules.TechPrefix), c.rules.Prefix))
 	}
-	return c.global(strings.TrimPrefix(strings.TrimPrefix(number, c.rules.TechPrefix), c.rules.Prefix))
+	return number + params
 }

@@ -89,7 +89,7 @@ func TestCarriersNumbersAreUndialled(t *testing.T) {
 		numbers      carriers.NumbersConfig
 		number, want string
 	}{
-		{carriers.NumbersConfig{}, "+33123456789;npdi", "+33123456789"},
+		{carriers.NumbersConfig{}, "+33123456789;npdi;tgrp=x", "+33123456789;npdi"},
 		{carriers.NumbersConfig{Format: "plain", TechPrefix: "9871"}, "987133123456789", "+33123456789"},
 		{carriers.NumbersConfig{Format: "plain", Prefix: "00"}, "33123456789", "+33123456789"},
 		{carriers.NumbersConfig{Format: "national", Country: "FR"}, "0123456789", "+33123456789"},
@@ -114,7 +114,7 @@ func TestEachAttemptStartsFromTheOriginal(t *testing.T) {
 		return dialog.Setup{
 			Trunk: "pbx", Number: "+33123456789", Params: ";npdi", Caller: dialog.Party{User: "+336"}, Asserted: dialog.Party{User: "+337"},
 			Diversions: []dialog.Diversion{{User: "+339", Reason: "no-answer"}}, Privacy: dialog.PrivateSession | dialog.PrivateHistory,
-			Headers: slices.Grow([]dialog.Header{{"X-A", "1"}, {"X-B", "2"}, {"X-C", "3"}}, 20),
+			Headers: slices.Grow([]dialog.Header{{Name: "X-A", Value: "1"}, {Name: "X-B", Value: "2"}, {Name: "X-C", Value: "3"}}, 20),
 		}
 	}
 	s := of()
@@ -132,6 +132,9 @@ func TestEachAttemptStartsFromTheOriginal(t *testing.T) {
 	}
 	if first.Number != "9933223456789" || first.Params != ";npdi" || other.Number != "9933999" || other.Params != "" {
 		t.Errorf("dialled %s%s, then %s%s", first.Number, first.Params, other.Number, other.Params)
+	}
+	if d := tc1.Dress(s, attempt(3, s.Number+";rn=+331")); d.Number != first.Number || d.Params != ";rn=+331" || len(d.Headers) != len(first.Headers) {
+		t.Errorf("the same number by another way: %s%s %v", d.Number, d.Params, d.Headers)
 	}
 	var names []string
 	for _, h := range other.Headers {

@@ -23,6 +23,7 @@ type Trunk struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Codecs       dialog.Codecs
 
 	border
 	identities []pattern // that it may call as, where it is not believed
@@ -33,7 +34,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
-	t.SessionTimer = c.SessionTimer.timer()
+	t.SessionTimer, t.Codecs = c.SessionTimer.timer(), dialog.Codecs(c.Codecs)
 	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory}
 	for _, number := range c.Identities {
 		t.identities = append(t.identities, newPattern(number))

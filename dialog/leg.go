@@ -70,6 +70,7 @@ type Leg struct {
 	Referred  Referral      // the peer's REFER that is under way
 	Refers    Referral      // ours
 	Join      Join
+	Auth      Auth
 	SessionID SessionID
 
 	tail  []byte // of a record that a newer version wrote
@@ -316,17 +317,17 @@ func (s *step) settle() {
 	s.Dialogs = kept
 }
 
-// invite is the transaction of the leg's first INVITE; nil: it has ended.
+// invite is the transaction of the INVITE that makes the leg; nil: it has ended.
 func (l *Leg) invite() *Tx {
 	for _, t := range l.Tx {
-		if t.Method == "INVITE" && t.Seq == First && (t.machine == inviteClient) == (l.Side == Out) {
+		if t.Method == "INVITE" && t.Seq == l.first() && (t.machine == inviteClient) == (l.Side == Out) {
 			return t
 		}
 	}
 	return nil
 }
 
-// First is the transaction number of the INVITE that makes the leg.
+// First is the transaction number of the INVITE that makes the leg, when it is sent first.
 const First = 1
 
 // dialog finds a dialog by the peer's tag.

@@ -60,11 +60,13 @@ type Policy struct {
 	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
 	EarlyMedia   bool     // P-Early-Media passes (RFC 5009)
 	Stay         bool     // outbound: early media is the end of the hunt
-	Agent        string   // Server and User-Agent; empty: none
+	Codecs       Codecs
+	Agent        string // Server and User-Agent; empty: none
 	Transfers    Transfers
 	Profile      Profile       // of header fields; nil: those of the signals pass as they are
 	Form         Form          // outbound: how who is called is written
 	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
+	Login        *Login        // outbound: for its challenges; nil: none is met
 }
 
 // Host is what our side calls itself over a transport.

@@ -321,16 +321,22 @@ func (n *Net) at(realm string, a netip.Addr) *Peer {
 }
 
 // Saw marks what Bulkhead took in and let go no further (b2bua.Observer).
-func (n *Net) Saw(_ dialog.CallID, _ uint8, in bool, now time.Time, data []byte, note string) {
-	if !in || note == "" || data != nil {
+func (n *Net) Saw(s b2bua.Sight) {
+	if !s.In || s.Note == "" || s.Data != nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.last != nil && n.last.at.Equal(now) {
-		n.last.mark = note
+	if n.last != nil && n.last.at.Equal(s.At) {
+		n.last.mark = s.Note
 	}
 }
+
+// Ended is b2bua.Observer.
+func (n *Net) Ended(dialog.CallID, b2bua.Record) {}
+
+// Left is b2bua.Observer.
+func (n *Net) Left(dialog.CallID) {}
 
 // errRefused is what a dead host's ICMP says.
 var errRefused = fmt.Errorf("write udp: %w", syscall.ECONNREFUSED)

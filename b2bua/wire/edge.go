@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -61,7 +62,7 @@ type realm struct {
 	name      string
 	sockets   []*socket
 	listeners []*listener
-	keys      *keys // nil: no TLS
+	keys      atomic.Pointer[keys] // nil: no TLS
 }
 
 // New checks the configuration; the error names every fault in it.
@@ -84,14 +85,12 @@ func (e *Edge) Listen() error {
 	for name, conf := range e.config.Realms {
 		r := &realm{Realm: conf, name: name}
 		e.realms[name] = r
-		if conf.TLS != (Certificates{}) {
-			keys, err := loadKeys(conf.TLS, e.log.With(zap.String("realm", name)))
-			if err != nil {
-				e.closeSockets()
-				return fmt.Errorf("realm %s: %w", name, err)
-			}
-			r.keys = keys
+		keys, err := e.loadKeys(name, conf.TLS)
+		if err != nil {
+			e.closeSockets()
+			return fmt.Errorf("realm %s: %w", name, err)
 		}
+		r.keys.Store(keys)
 		for _, l := range conf.Listen {
 			if err := e.bind(r, l); err != nil {
 				e.closeSockets()

@@ -241,7 +241,7 @@ func (c *conn) connect() (net.Conn, error) {
 			name = n
 		}
 	}
-	_, conf := c.realm.keys.current()
+	_, conf := c.realm.keys.Load().current()
 	conf = conf.Clone()
 	conf.ServerName = name
 	return c.handshake(ctx, nc, tls.Client(nc, conf))
@@ -251,7 +251,7 @@ func (c *conn) connect() (net.Conn, error) {
 func (c *conn) secure(nc net.Conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.WriteTimeout)
 	defer cancel()
-	conf, _ := c.realm.keys.current()
+	conf, _ := c.realm.keys.Load().current()
 	return c.handshake(ctx, nc, tls.Server(nc, conf))
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"path/filepath"
 	"time"
 
+	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 )
 
@@ -89,8 +91,10 @@ type TimersConfig struct {
 
 // APIConfig is the HTTP interface.
 type APIConfig struct {
-	Listen     string        `yaml:"listen"` // ip:port
-	TokensFile carriers.File `yaml:"tokens_file,omitempty"`
+	Listen     string        `yaml:"listen,omitempty"`      // ip:port; empty: the socket only
+	Socket     carriers.File `yaml:"socket,omitempty"`      // default: /run/bulkhead/NODE.sock
+	TokensFile carriers.File `yaml:"tokens_file,omitempty"` // of who may come by listen; read again by a reload
+	TLS        *TLSConfig    `yaml:"tls,omitempty"`         // of listen; read again by a reload
 }
 
 // CDRConfig is where call records go.
@@ -143,10 +147,23 @@ func (r *RelayConfig) Default() {
 // Default sets what holds where the section says nothing.
 func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }
 
+// keep is how long a call that has ended stays readable.
+func (c *Config) keep() time.Duration {
+	t := c.Trace
+	if t == nil {
+		t = &TraceConfig{}
+		t.Default()
+	}
+	return t.Keep
+}
+
 // complete fills in what follows from other keys. Each realm whose listeners
 // share one address advertises it; where they differ, each listener advertises
 // its own.
 func (c *Config) complete() {
+	if c.API != nil && c.API.Socket == "" {
+		c.API.Socket = defaultSocket(c.Node)
+	}
 	for name, r := range c.Realms {
 		sockets := r.sockets()
 		if r.Advertise == "" && len(sockets) > 0 {
@@ -162,6 +179,22 @@ func (c *Config) complete() {
 		}
 		c.Realms[name] = r
 	}
+}
+
+// defaultSocket is where a node is operated unless its configuration says otherwise.
+func defaultSocket(node string) carriers.File {
+	return carriers.File(filepath.Join("/run/bulkhead", node+".sock"))
+}
+
+// certificates are those of all realms.
+func (c *Config) certificates() map[string]wire.Certificates {
+	all := map[string]wire.Certificates{}
+	for name, r := range c.Realms {
+		if r.TLS != nil {
+			all[name] = wire.Certificates{Certificate: string(r.TLS.Certificate), Key: string(r.TLS.Key), ClientCA: string(r.TLS.ClientCA)}
+		}
+	}
+	return all
 }
 
 // Sockets says what each realm listens on.

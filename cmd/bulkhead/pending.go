@@ -17,16 +17,12 @@ func pending() []pendingKey {
 		{"trunks.*.limits", "", "limits"},
 		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
 		{"trunks.*.auth", "", "digest authentication"},
-		{"trunks.*.codecs", "", "codec filter"},
 		{"carriers.*.limits", "", "limits"},
 		{"carriers.*.health", "", "health checks"},
 		{"carriers.*.auth", "", "digest authentication"},
 		{"carriers.*.register", "", "registration"},
-		{"carriers.*.codecs", "", "codec filter"},
 		{"media", "", "anchoring of media; it flows directly"},
-		{"api", "", "HTTP interface"},
 		{"cdr.stream", "", "stream of call records"},
-		{"trace", "", "traces"},
 	}
 }
 
