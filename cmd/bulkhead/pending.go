@@ -16,11 +16,8 @@ func pending() []pendingKey {
 		{"realms.*.media", "", "anchoring of media"},
 		{"trunks.*.limits", "", "limits"},
 		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
-		{"trunks.*.auth", "", "digest authentication"},
 		{"carriers.*.limits", "", "limits"},
 		{"carriers.*.health", "", "health checks"},
-		{"carriers.*.auth", "", "digest authentication"},
-		{"carriers.*.register", "", "registration"},
 		{"media", "", "anchoring of media; it flows directly"},
 		{"cdr.stream", "", "stream of call records"},
 	}

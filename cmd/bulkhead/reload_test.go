@@ -85,7 +85,7 @@ func (r *reloading) raised(c *Config) {
 	}
 	r.t.Cleanup(func() { s.edge.Close() })
 	if _, err := r.raise(s, func(c *Config) (*border, error) {
-		return newBorder(c, s, [32]byte{}, discard{}, nil, nil, nil, r.log, r.metrics, nil)
+		return newBorder(c, s, [32]byte{}, discard{}, nil, nil, nil, r.log, r.metrics, r.watch(), nil)
 	}); err != nil {
 		r.t.Fatal(err)
 	}
@@ -405,7 +405,7 @@ func TestReloadSharesTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(name), "tc2.csv"), []byte("33,0.2\n34,0.4\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(filepath.Dir(name), "rates", "tc2.csv"), []byte("33,0.2\n34,0.4\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	after, err := load(name, before.config)
