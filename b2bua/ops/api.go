@@ -34,6 +34,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.calls(api)
 	s.stories(api)
 	s.events(api)
+	s.carriers(api)
 
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
