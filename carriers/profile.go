@@ -86,7 +86,7 @@ func (t *Trunk) Setup(m *dialog.Message) dialog.Setup {
 	if strings.EqualFold(m.URI.Scheme, "tel") {
 		number = bare(number)
 	}
-	number = strings.Clone(t.dialled(number))
+	number = strings.Clone(t.Dialled(number))
 	if isGlobal(number) {
 		params = without(params, "phone-context")
 	}
@@ -107,6 +107,9 @@ func (t *Trunk) Setup(m *dialog.Message) dialog.Setup {
 	s.Headers = t.passes(m, nil, byDefault)
 	return s
 }
+
+// Dialled is a number as the trunk dials it, as routes have it.
+func (t *Trunk) Dialled(number string) string { return t.dialled(number) }
 
 // own is who a trunk that is not believed may call as: of its identities the one that
 // it prefers, or that its From has, else the first that is a number (RFC 3325 §5).
