@@ -14,10 +14,7 @@ type pendingKey struct {
 func pending() []pendingKey {
 	return []pendingKey{
 		{"realms.*.media", "", "anchoring of media"},
-		{"trunks.*.limits", "", "limits"},
 		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
-		{"carriers.*.limits", "", "limits"},
-		{"carriers.*.health", "", "health checks"},
 		{"media", "", "anchoring of media; it flows directly"},
 		{"cdr.stream", "", "stream of call records"},
 	}
