@@ -59,7 +59,10 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
-	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory}
+	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory, toNobody}
+	if c.Identity == identityPAI {
+		k.shows = toTrusted
+	}
 	k.Form, k.identity, k.diversion = forms[c.Numbers.URI], cmp.Or(c.Identity, identityFrom), cmp.Or(c.Diversion, diversionHeader)
 	k.Codecs = dialog.Codecs(c.Codecs)
 	k.Login = c.Auth.login()

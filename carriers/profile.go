@@ -11,9 +11,19 @@ import (
 type border struct {
 	headers
 	numbers
-	trust   bool // its word on who calls is believed, and it is told who is (RFC 3325 §2)
-	history bool // History-Info of responses passes
+	trust   bool     // its word on who calls is believed, and it is told who is (RFC 3325 §2)
+	history bool     // History-Info of responses passes
+	shows   audience // of who the other side says it is
 }
+
+// audience is who is told by P-Asserted-Identity, once the call is made, who the other side is.
+type audience uint8
+
+const (
+	toNobody   audience = iota
+	toTrusted           // only with trust: what the INVITE has withheld, a later request need not say again
+	toEveryone          // where the message itself withholds nothing
+)
 
 // Heard is dialog.Profile.
 func (b *border) Heard(m *dialog.Message) (list []dialog.Header) {
@@ -54,14 +64,14 @@ func (b *border) address(list []dialog.Header, host string) []dialog.Header {
 	for _, h := range list {
 		switch h.Name {
 		case assertedIdentity:
-			if withheld && !b.trust {
+			if b.shows == toNobody || !b.trust && (withheld || b.shows == toTrusted) {
 				continue
 			}
 			p := dialog.PartyOf(h.Value)
 			p.User = b.write(p.User)
 			h.Value = p.Address(host)
 		case privacy:
-			if !b.trust {
+			if b.shows == toNobody || !b.trust {
 				continue
 			}
 		case historyInfo:
@@ -86,7 +96,7 @@ func (t *Trunk) Setup(m *dialog.Message) dialog.Setup {
 	if strings.EqualFold(m.URI.Scheme, "tel") {
 		number = bare(number)
 	}
-	number = strings.Clone(t.dialled(number))
+	number = strings.Clone(t.Dialled(number))
 	if isGlobal(number) {
 		params = without(params, "phone-context")
 	}
@@ -107,6 +117,9 @@ func (t *Trunk) Setup(m *dialog.Message) dialog.Setup {
 	s.Headers = t.passes(m, nil, byDefault)
 	return s
 }
+
+// Dialled is a number as the trunk dials it, as routes have it.
+func (t *Trunk) Dialled(number string) string { return t.dialled(number) }
 
 // own is who a trunk that is not believed may call as: of its identities the one that
 // it prefers, or that its From has, else the first that is a number (RFC 3325 §5).

@@ -36,7 +36,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
 	t.SessionTimer, t.Codecs = c.SessionTimer.timer(), dialog.Codecs(c.Codecs)
-	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory}
+	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory, toEveryone}
 	for _, number := range c.Identities {
 		t.identities = append(t.identities, newPattern(number))
 	}
