@@ -36,7 +36,7 @@ type strand struct {
 	trunk  string
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
-	heard  uint8            // the leg of which something was heard
+	alive  uint8            // the leg whose peer has said something
 	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
