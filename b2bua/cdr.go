@@ -39,7 +39,7 @@ type Record struct {
 type UntriedRecord struct {
 	Carrier string `json:"carrier"`
 	Gateway string `json:"gateway"`
-	Reason  string `json:"reason"` // down, resting, probing, calls, cps, restoring
+	Reason  string `json:"reason"` // of carriers.Skipped, such as down, calls, cps
 }
 
 // TransferRecord is a transfer that a peer has asked for.

@@ -132,7 +132,7 @@ func (e *Engine) ask(now time.Time) time.Duration {
 	p := &e.probes
 	var out []query
 	p.mu.Lock()
-	next := now.Add(time.Minute)
+	next := now.Add(time.Hour)
 	for _, w := range p.gates {
 		out = append(out, e.due(now, w)...)
 		if w.next.Before(next) {

@@ -126,6 +126,9 @@ func (e *Engine) sign(now time.Time, l *dialog.Leg, s carriers.Sign) {
 
 // unfit says why a target is not well; empty: it is, as far as anybody knows.
 func (e *Engine) unfit(now time.Time, call dialog.CallID, t dialog.Target) string {
+	if !e.profiles().watches {
+		return ""
+	}
 	p := &e.probes
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,6 +145,9 @@ func (e *Engine) unfit(now time.Time, call dialog.CallID, t dialog.Target) strin
 
 // goes notes that a call goes to a target.
 func (e *Engine) goes(now time.Time, t dialog.Target) {
+	if !e.profiles().watches {
+		return
+	}
 	p := &e.probes
 	p.mu.Lock()
 	defer p.mu.Unlock()
