@@ -191,6 +191,41 @@ func TestR30_AFewCallsStillGoToWhoIsCapped(t *testing.T) {
 	})
 }
 
+// TestR30_CredentialsThatAreRefusedAreFailures of the carrier's (ITU-T E.425): no callee
+// has been reached.
+func TestR30_CredentialsThatAreRefusedAreFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quality := &carriers.QualityConfig{NER: 0.5}
+		quality.Default()
+		n := limitedNode(t, func(c *carriers.Config) {
+			c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+			tc1, tc2 := c.Carriers["tc1"], c.Carriers["tc2"]
+			tc1.Quality, tc1.Limits, tc2.Limits = quality, carriers.LimitsConfig{}, carriers.LimitsConfig{}
+			c.Carriers["tc1"], c.Carriers["tc2"] = tc1, tc2
+		})
+		asked := 0
+		for call := range 400 {
+			for _, out := range n.invites(call) {
+				if !bytes.HasPrefix(out.data, []byte("INVITE ")) {
+					continue
+				}
+				status := "486 Busy Here"
+				if out.to.Remote.Addr().String() == "127.0.21.1" {
+					status, asked = "407 Proxy Authentication Required", asked+1
+				}
+				for _, next := range n.fed("peering", out.to.Remote, respond(out.data, status, "x")) {
+					if bytes.HasPrefix(next.data, []byte("INVITE ")) {
+						n.fed("peering", next.to.Remote, respond(next.data, "486 Busy Here", "x"))
+					}
+				}
+			}
+		}
+		if asked > 200 {
+			t.Errorf("%d of 400 calls tried first at a carrier that takes none", asked)
+		}
+	})
+}
+
 // TestR29_WhoTakesOverKnowsNothing: gateways begin as unknown, and calls go to them.
 func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
