@@ -90,6 +90,18 @@ func (e *Engine) Forget() {
 	}
 }
 
+// OpensLate is a copy of a call's INVITE that found no call, and comes to open one when another
+// copy has.
+func (e *Engine) OpensLate(id dialog.CallID, trunk, number string) {
+	p := e.profiles()
+	t := p.TrunkNamed(trunk)
+	places, ok := e.bounded(id, p, t, number, item{})
+	if !ok {
+		panic("a call has no room for itself")
+	}
+	e.open(id, p, t.Name, places, item{state: func(*strand) {}})
+}
+
 // IDs are the calls that there are.
 func (e *Engine) IDs() (all []dialog.CallID) {
 	for _, s := range e.strands() {
