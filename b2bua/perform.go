@@ -51,6 +51,12 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			e.metrics.Dropped.WithLabelValues("contact", a.Why).Inc()
 			e.log.Info("contact skipped", zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt),
 				zap.String("contact", a.Contact), zap.String("reason", a.Why))
+		case Untried:
+			name := a.Carrier
+			if s.profiles.Carrier(name) == nil {
+				name = "" // somebody else's word, of which there may be any number
+			}
+			e.metrics.Skipped.WithLabelValues(name, a.Why).Inc()
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {
@@ -156,6 +162,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 	if s.panics > 3 {
 		s.surrender(now)
 	}
+	s.guard("panic while counting a call", s.recount)
 }
 
 // surrender lets go of a call that cannot be stepped any more.

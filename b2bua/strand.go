@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -31,8 +32,12 @@ type strand struct {
 	packed packed    // instead of the call
 	short  *Overview // of the packed call, where somebody has asked for it
 	woken  bool      // by the clock, just now
+	heard  time.Time // when anything but the clock came last
 	trunk  string
-	last   [8]event // the last events, for the log where a defect shows
+	places []carriers.Place // that the call takes up
+	told   int              // attempts that are accounted for
+	alive  uint8            // the leg whose peer has said something
+	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -115,13 +120,13 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carriers.Place, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, places: places, queue: []item{it}, running: true}
 			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
@@ -196,6 +201,7 @@ func (s *strand) run() {
 				return
 			}
 		}
+		s.guard("panic while counting a call", s.recount)
 		s.guard("panic while arming a call", s.arm)
 		s.guard("panic while packing a call", s.pack)
 		s.mu.Lock()
@@ -267,6 +273,7 @@ func (s *strand) spared() bool {
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	s.occupy(nil)
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -301,9 +308,13 @@ func (s *strand) step(it *item) (done bool) {
 	}
 	s.unpack()
 	s.remember(now, it)
-	_, s.woken = it.command.(Due)
+	if _, s.woken = it.command.(Due); !s.woken {
+		s.heard = now
+	}
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
+		s.observe(now)
+		s.recount()
 		return s.perform(now, actions)
 	}
 	if s.woken {
@@ -328,7 +339,11 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	return s.perform(now, s.call.Step(now, ev))
+	s.call.judge = s
+	actions := s.call.Step(now, ev)
+	s.observe(now)
+	s.recount() // before a peer hears that there is a place
+	return s.perform(now, actions)
 }
 
 // remember keeps what the log shows where a defect shows.
@@ -375,6 +390,9 @@ func (s *strand) arm() {
 		if d = s.call.Deadline(); d.IsZero() {
 			s.engine.violated(s, ViolationNoDeadline)
 			d = time.Now().Add(time.Minute)
+		}
+		if p := s.packs(time.Now(), d); !p.IsZero() {
+			d = p
 		}
 	}
 	// One that has moved on stays where it is: woken, the call finds nothing due
