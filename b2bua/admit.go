@@ -21,15 +21,8 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
 		e.saw(it.sight(id))
-		a := Admission{
-			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
-		}
-		setup := dialog.Setup{
-			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
-			Caller: it.message.Caller(), Body: it.message.Body,
-		}
-		choice := s.profiles.choose(now, setup)
+		a, setup := s.profiles.admission(id, trunk, it.message, it.path)
+		choice := s.profiles.choose(now, setup, nil)
 		a.Targets, a.Refusal, a.Choosing = s.profiles.list(choice), choice.Refusal, choice.Ask != nil
 		call, actions := NewCall(id, now, a)
 		s.call = call
@@ -39,6 +32,18 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		return actions
 	}
 	e.open(id, p, trunk.Name, it)
+}
+
+// admission is all that a call begins with but for its targets, and what the routes go by.
+func (p *profiles) admission(id dialog.CallID, trunk *carriers.Trunk, m *dialog.Message, from dialog.Path) (Admission, dialog.Setup) {
+	a := Admission{
+		Trunk: trunk.Name, Invite: m, From: from,
+		Policy: p.trunks[trunk.Name], Redirects: p, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+	}
+	return a, dialog.Setup{
+		Call: id, Trunk: trunk.Name, Number: m.Dialled(), Domain: strings.Clone(m.URI.Host),
+		Caller: m.Caller(), Body: m.Body,
+	}
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).

@@ -109,7 +109,7 @@ func (s *strand) referral(now time.Time, it *item) bool {
 	}
 	setup := s.call.Setup
 	setup.Number, setup.Domain = r.User, r.Host
-	choice := s.profiles.choose(now, setup)
+	choice := s.profiles.choose(now, setup, nil)
 	if choice.Ask == nil {
 		it.targets = s.profiles.list(choice)
 		return true
