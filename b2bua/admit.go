@@ -18,31 +18,40 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	if !dialog.Acceptable(it.message) {
 		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
 	}
+	asked := trunk.Setup(it.message)
+	if !asked.Privacy.Provided() { // RFC 3323 §5
+		e.refuse(it.message, it.path, dialog.Refusal{Code: 500, Phrase: privacyNotProvided}, "privacy")
+		return
+	}
+	asked.Call, asked.Body = id, it.message.Body
+	places, ok := e.bounded(id, p, trunk, asked.Number, it)
+	if !ok {
+		return
+	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
-		e.saw(it.sight(id))
-		a, setup := s.profiles.admission(id, trunk, it.message, it.path)
-		choice := s.profiles.choose(now, setup, nil)
-		a.Targets, a.Refusal, a.Choosing = s.profiles.list(choice), choice.Refusal, choice.Ask != nil
+		e.saw(it.sight(s))
+		choice := s.profiles.choose(now, asked, chooser{e, id})
+		a := s.profiles.admission(trunk, it.message, it.path, &asked, choice)
+		a.Judge, a.Choosing = s, choice.Ask != nil
 		call, actions := NewCall(id, now, a)
 		s.call = call
 		if a.Choosing {
-			s.decide(now, choice.Ask, setup, s.profiles.chosen)
+			s.decide(now, choice.Ask, asked, s.profiles.chosen)
 		}
 		return actions
 	}
-	e.open(id, p, trunk.Name, it)
+	e.open(id, p, trunk.Name, places, it)
 }
 
-// admission is all that a call begins with but for its targets, and what the routes go by.
-func (p *profiles) admission(id dialog.CallID, trunk *carriers.Trunk, m *dialog.Message, from dialog.Path) (Admission, dialog.Setup) {
-	a := Admission{
-		Trunk: trunk.Name, Invite: m, From: from,
+const privacyNotProvided = "Privacy Not Provided"
+
+// admission is what a call begins with.
+func (p *profiles) admission(trunk *carriers.Trunk, m *dialog.Message, from dialog.Path, asked *dialog.Setup, c carriers.Choice) Admission {
+	return Admission{
+		Trunk: trunk.Name, Invite: m, From: from, Asked: asked,
 		Policy: p.trunks[trunk.Name], Redirects: p, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
-	}
-	return a, dialog.Setup{
-		Call: id, Trunk: trunk.Name, Number: m.Dialled(), Domain: strings.Clone(m.URI.Host),
-		Caller: m.Caller(), Body: m.Body,
+		Targets: p.list(c), Skipped: c.Skipped, Refusal: c.Refusal,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"bulkhead/dialog"
 )
 
-// choose asks the routes and the judge, if there is one. Of a choice with an Ask nothing is
+// choose asks the routes and the judge. Of a choice with an Ask nothing is
 // known yet: who decides has to be asked.
 func (p *profiles) choose(now time.Time, setup dialog.Setup, j carriers.Judge) carriers.Choice {
 	c := p.Select(now, setup, j)
@@ -32,13 +32,15 @@ func (s *strand) decide(now time.Time, a *carriers.Ask, setup dialog.Setup, then
 	p := s.profiles
 	p.asks[a].Ask(a.Question(now, setup), func(answer carriers.Answer, err error) {
 		p.engine.notes(a, answer, err)
-		s.put(item{decided: func(now time.Time) item { return then(p.Decide(now, setup, a, answer, err, nil)) }})
+		s.put(item{decided: func(now time.Time) item {
+			return then(p.Decide(now, setup, a, answer, err, chooser{p.engine, setup.Call}))
+		}})
 	})
 }
 
 // chosen is the item that gives a call its targets.
 func (p *profiles) chosen(c carriers.Choice) item {
-	return item{command: Chosen{Targets: p.list(c), Refusal: c.Refusal}}
+	return item{command: Chosen{Targets: p.list(c), Skipped: c.Skipped, Refusal: c.Refusal}}
 }
 
 // list is the targets of a choice with how to behave there.
@@ -53,7 +55,7 @@ func (p *profiles) list(c carriers.Choice) []Target {
 // choosing goes on with a call that has been taken over before its targets were known. The
 // clock may wake the call meanwhile, so nothing of it is touched.
 func (s *strand) choosing(now time.Time, setup dialog.Setup) {
-	c := s.profiles.choose(now, setup, nil)
+	c := s.profiles.choose(now, setup, chooser{s.engine, setup.Call})
 	if c.Ask == nil { // it is known here, or the routes are others
 		s.put(s.profiles.chosen(c))
 		return

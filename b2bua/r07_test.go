@@ -124,7 +124,7 @@ func (e *ether) play(seed uint64, story *strings.Builder) string {
 		l.targets = append(l.targets, b2bua.Target{
 			Target:  dialog.Target{Carrier: "tc", Gateway: "g", Number: "331", Host: "198.51.100.11:5060", Path: l.path(uint8(i + 1))},
 			Policy:  e.carriers[l.dice.IntN(len(e.carriers))],
-			Reroute: &carriers.Carrier{},
+			Profile: &carriers.Carrier{},
 		})
 	}
 	if !a.Choosing {
@@ -360,7 +360,7 @@ func (l *life) perform(actions []b2bua.Action) {
 			l.records++
 		case b2bua.Violation:
 			l.fail("violation of %s", a.Name)
-		case b2bua.Save, b2bua.Drop, b2bua.Failover, b2bua.Skip:
+		case b2bua.Save, b2bua.Drop, b2bua.Failover, b2bua.Skip, b2bua.Untried:
 		}
 	}
 }

@@ -109,7 +109,10 @@ func (s *strand) referral(now time.Time, it *item) bool {
 	}
 	setup := s.call.Setup
 	setup.Number, setup.Domain = r.User, r.Host
-	choice := s.profiles.choose(now, setup, nil)
+	if c := s.profiles.Carrier(leg.Target.Carrier); c != nil {
+		setup.Number = c.Undialled(r.User)
+	}
+	choice := s.profiles.choose(now, setup, chooser{s.engine, setup.Call})
 	if choice.Ask == nil {
 		it.targets = s.profiles.list(choice)
 		return true
@@ -141,7 +144,7 @@ func (e *Engine) naming(it *item, then func()) {
 		return
 	}
 	if l := e.loading.Load(); l != nil { // just taken over, and perhaps not restored yet
-		l.load(e, a.Call, func(bool) {
+		l.load(e, a.Call, false, func(bool) {
 			if !e.give(a.Call, look) {
 				then()
 			}

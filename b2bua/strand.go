@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -32,7 +33,10 @@ type strand struct {
 	short  *Overview // of the packed call, where somebody has asked for it
 	woken  bool      // by the clock, just now
 	trunk  string
-	last   [8]event // the last events, for the log where a defect shows
+	places []carriers.Place // that the call takes up
+	told   int              // attempts that are accounted for
+	heard  uint8            // the leg of which something was heard
+	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -61,8 +65,8 @@ type item struct {
 }
 
 // sight is a message that has come in, as an observer sees it.
-func (it *item) sight(call dialog.CallID) Sight {
-	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
+func (it *item) sight(s *strand) Sight {
+	return Sight{Call: s.id, Leg: it.leg, Peer: s.peer(it.leg), In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -84,7 +88,7 @@ func (e *Engine) deliver(id dialog.CallID, it item, without func()) {
 		return
 	}
 	begins := it.message.Method == "INVITE" && it.message.Code == 0 && it.message.ToTag == ""
-	l.load(e, id, func(sure bool) {
+	l.load(e, id, begins, func(sure bool) {
 		switch {
 		case e.give(id, it):
 		case sure || begins:
@@ -115,13 +119,13 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carriers.Place, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, places: places, queue: []item{it}, running: true}
 			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
@@ -196,6 +200,7 @@ func (s *strand) run() {
 				return
 			}
 		}
+		s.guard("panic while counting a call", s.recount)
 		s.guard("panic while arming a call", s.arm)
 		s.guard("panic while packing a call", s.pack)
 		s.mu.Lock()
@@ -267,6 +272,7 @@ func (s *strand) spared() bool {
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	s.occupy(nil)
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -304,6 +310,8 @@ func (s *strand) step(it *item) (done bool) {
 	_, s.woken = it.command.(Due)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
+		s.observe(now)
+		s.recount()
 		return s.perform(now, actions)
 	}
 	if s.woken {
@@ -325,10 +333,14 @@ func (s *strand) step(it *item) (done bool) {
 	case !s.referral(now, it):
 		return true // where it leads is asked, and it comes back
 	default:
-		s.engine.saw(it.sight(s.id))
+		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	return s.perform(now, s.call.Step(now, ev))
+	s.call.judge = s
+	actions := s.call.Step(now, ev)
+	s.observe(now)
+	s.recount() // before a peer hears that there is a place
+	return s.perform(now, actions)
 }
 
 // remember keeps what the log shows where a defect shows.

@@ -27,8 +27,11 @@ type Trying struct {
 // other, up to the wire, and no attempt can be sent. The judge, who may be nil, takes the
 // place of what this node knows. Who decides about a route is asked.
 func (e *Engine) Try(now time.Time, id dialog.CallID, trunk *carriers.Trunk, m *dialog.Message, from dialog.Path, j carriers.Judge) Trial {
-	p := e.profiles()
-	a, setup := p.admission(id, trunk, m, from)
+	p, setup := e.profiles(), trunk.Setup(m)
+	setup.Call, setup.Body = id, m.Body
+	if !setup.Privacy.Provided() { // it is refused before it is a call
+		return Trial{Setup: setup, Choice: carriers.Choice{Route: carriers.NoRoute, Refusal: dialog.Cause{Code: 500, Phrase: privacyNotProvided}}}
+	}
 	t := Trial{Choice: p.choose(now, setup, j), Setup: setup}
 	if ask := t.Ask; ask != nil {
 		q := ask.Question(now, setup)
@@ -41,8 +44,7 @@ func (e *Engine) Try(now time.Time, id dialog.CallID, trunk *carriers.Trunk, m *
 		b := <-answered
 		t.Question, t.Unanswered, t.Choice = &q, b.error, p.Decide(now, setup, ask, b.Answer, b.error, j)
 	}
-	a.Targets, a.Refusal = p.list(t.Choice), t.Refusal
-	call, actions := NewCall(id, now, a)
+	call, actions := NewCall(id, now, p.admission(trunk, m, from, &setup, t.Choice))
 	for made := 0; made < len(call.Out); {
 		made = len(call.Out)
 		leg := call.Out[made-1]

@@ -19,6 +19,7 @@ type Book struct {
 	gateways map[gatewayAddress]bool // whichever carrier's
 	routes   []route
 	index    index
+	ranges   []numberRange
 }
 
 type gatewayAddress struct {
@@ -64,6 +65,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		b.routes = append(b.routes, route)
 	}
 	b.index = newIndex(b.routes)
+	b.ranges = newRanges(c.Limits)
 	return b, nil
 }
 

@@ -24,14 +24,22 @@ type Trunk struct {
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
+	Limit        Limit
+
+	border
+	identities []pattern // that it may call as, where it is not believed
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit}
+	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
 	t.SessionTimer, t.Codecs = c.SessionTimer.timer(), dialog.Codecs(c.Codecs)
+	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory}
+	for _, number := range c.Identities {
+		t.identities = append(t.identities, newPattern(number))
+	}
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

@@ -49,7 +49,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 			s.respond(t, 100, "", reply{Extra: timestamp(m)})
 		}
 		s.Change, s.Interval.Wish = Change{Seq: t.Seq}, m.wish()
-		s.tell(Modify{Method: m.Method, Body: m.Body})
+		s.tell(Modify{Method: m.Method, Body: m.Body, Headers: s.heardOf(m)})
 	}
 }
 
@@ -75,7 +75,7 @@ func (s *step) modified(ev Modified) {
 	if ev.Code < 300 && !t.Offer { // the other side's offer (RFC 3261 §14.1)
 		ev.Body = s.muted(ev.Body)
 	}
-	r := reply{Body: ev.Body}
+	r := reply{Body: ev.Body, Extra: s.show(ev.Headers, false)}
 	for _, v := range ev.Reasons {
 		r.Extra = append(r.Extra, Header{"Reason", v})
 	}
@@ -141,7 +141,7 @@ func (s *step) modify(ev Modify) {
 		s.tell(Modified{Code: 491})
 		return
 	}
-	s.ask(d, ev.Method, ev.Body)
+	s.ask(d, ev.Method, ev.Body, s.show(ev.Headers, false)...)
 }
 
 // changed is a 2xx to a re-INVITE of ours, or any final to an UPDATE.
@@ -183,7 +183,7 @@ func (s *step) changed(t *Tx, m *Message) {
 	case t.Own:
 		s.ownDone(t, change, m)
 	case s.State != Leaving:
-		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body, Headers: s.heardOf(m)})
 	}
 }
 
@@ -216,10 +216,10 @@ func (s *step) answeredAgain(t *Tx, m *Message) {
 
 // answeredTwice is a 2xx under the tag of a dialog that another form of the INVITE has made:
 // its peer has accepted both, before it was shown credentials and after. It gets its ACK,
-// the same for every copy; the dialog has been ended.
+// the same for every copy and hence without a description; one of the two is ended as it is.
 func (s *step) answeredTwice(d *Dialog, t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
-	ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, decline(m.Body))
+	ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, Body{})
 	s.send(nil, "ACK", 0, to, s.fallback(to), ack, false)
 	if t.Seq == s.first() && s.State < Answered {
 		s.finish(Cause{Why: Rejected, Code: 481, Text: "answered twice"}, true)
@@ -253,7 +253,7 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 	case s.State != Leaving && m.Code == 422:
 		s.tell(Modified{Code: 500, RetryAfter: 1}) // our interval, not the other side's
 	case s.State != Leaving:
-		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: s.given(m), RetryAfter: m.RetryAfter})
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: s.given(m), RetryAfter: m.RetryAfter, Headers: s.heardOf(m)})
 	}
 }
 

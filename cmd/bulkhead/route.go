@@ -41,7 +41,8 @@ func routeTestCommand() *cobra.Command {
 		Long: "Say which route a call takes, which targets are tried in which order, with which\n" +
 			"number, headers and timers, and why others are skipped. Nothing is sent, but to who\n" +
 			"decides about a route that asks. What a running node knows, who is down or full, is\n" +
-			"not known here: --assume says it. Weights and percentages are drawn by the call's id:\n" +
+			"not known here: --assume says it, in a word of the record such as down or calls (a limit,\n" +
+			"which holds also where nobody else is left). Weights and percentages are drawn by the call's id:\n" +
 			"without --call one is taken as a sample, and the shares of all are told.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,7 +58,7 @@ func routeTestCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("-o %s: want one of text, json", format)
 			}
-			if call.at, err = instant(at, time.Now()); err != nil {
+			if call.at, err = askedAt(at, time.Now()); err != nil {
 				return err
 			}
 			if call.assume, err = config.assumed(assume); err != nil {
@@ -88,8 +89,8 @@ func routeTestCommand() *cobra.Command {
 	return c
 }
 
-// instant reads a time, in UTC where it does not say.
-func instant(s string, now time.Time) (time.Time, error) {
+// askedAt reads a time, in UTC where it does not say.
+func askedAt(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return now, nil
 	}

@@ -36,9 +36,10 @@ func (l *left) Saw(s b2bua.Sight) {
 	}
 }
 
-// Ended and Left are b2bua.Observer.
-func (l *left) Ended(dialog.CallID, b2bua.Record) {}
-func (l *left) Left(dialog.CallID)                {}
+// Hunted, Ended and Left are b2bua.Observer.
+func (l *left) Hunted(dialog.CallID, b2bua.Failover) {}
+func (l *left) Ended(dialog.CallID, b2bua.Record)    {}
+func (l *left) Left(dialog.CallID)                   {}
 
 // unlike are the identifiers of an INVITE, which hold the key of the node.
 var unlike = regexp.MustCompile(`(branch=z9hG4bK|;tag=|Call-ID: )[a-z0-9]+`)
@@ -184,19 +185,20 @@ tc1 auto 503 INVITE ; tc2 auto 503 INVITE ; tc3 auto 503 INVITE ; tc4 auto 503 I
 }
 
 // routeTest is what the command prints.
-func routeTest(args ...string) (string, error) {
+func routeTest(t *testing.T, args ...string) (string, error) {
+	t.Helper()
 	var out, problems bytes.Buffer
 	cmd := routeCommand()
 	cmd.SetOut(&out)
 	cmd.SetErr(&problems)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs(append([]string{"test", "../../deploy/config.yaml"}, args...))
+	cmd.SetArgs(append([]string{"test", beside(t, "../../deploy/config.yaml", "wholesale", "tc2")}, args...))
 	err := cmd.Execute()
 	return out.String(), err
 }
 
 func TestRouteTestTellsPeople(t *testing.T) {
-	got, err := routeTest("--trunk", "pbx", "--to", "+441234", "--from", "+331", "--at", "2026-03-06T10:00", "--assume", "127.0.21.1:5060=full", "--call", "aeaaaaaaaaaaa")
+	got, err := routeTest(t, "--trunk", "pbx", "--to", "+441234", "--from", "+331", "--at", "2026-03-06T10:00", "--assume", "127.0.21.1:5060=full", "--call", "aeaaaaaaaaaaa")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +218,7 @@ func TestRouteTestTellsPeople(t *testing.T) {
 		{"--trunk", "pbx", "--to", "1", "--assume", "tc1"}, {"--trunk", "pbx", "--to", "1", "--call", "x"}, {"--trunk", "pbx", "--to", "1\r\nX: y"},
 		{"--trunk", "pbx", "--to", "1", "-o", "xml"}, {"--trunk", "pbx"},
 	} {
-		if got, err := routeTest(args...); err == nil {
+		if got, err := routeTest(t, args...); err == nil {
 			t.Errorf("%q: %s", args, got)
 		}
 	}
@@ -240,7 +242,7 @@ func TestRouteTestTellsPrograms(t *testing.T) {
 	}
 	test := func(args ...string) (j told) {
 		t.Helper()
-		text, err := routeTest(append(args, "--trunk", "pbx", "-o", "json")...)
+		text, err := routeTest(t, append(args, "--trunk", "pbx", "-o", "json")...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +261,7 @@ func TestRouteTestTellsPrograms(t *testing.T) {
 	if j = test("--to", "112"); j.By != "reject" || j.Refusal == nil || j.Refusal.Code != 404 || len(j.Attempts) > 0 {
 		t.Errorf("%+v", j)
 	}
-	if j = test("--to", "+33123", "--assume", "tc1=down", "--assume", "tc2=down"); j.Refusal == nil || j.Refusal.Code != 503 || len(j.Skipped) != 3 {
+	if j = test("--to", "+33123", "--assume", "tc1=calls", "--assume", "tc2=cps"); j.Refusal == nil || j.Refusal.Code != 503 || len(j.Skipped) != 3 {
 		t.Errorf("%+v", j)
 	}
 	// Nobody listens there, so the fallback is told, and why.
