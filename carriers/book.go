@@ -19,7 +19,7 @@ type Book struct {
 	gateways map[gatewayAddress]bool // whichever carrier's
 	routes   []route
 	index    index
-	numbers  []numbers
+	ranges   []numberRange
 }
 
 type gatewayAddress struct {
@@ -65,7 +65,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		b.routes = append(b.routes, route)
 	}
 	b.index = newIndex(b.routes)
-	b.numbers = newNumbers(c.Limits)
+	b.ranges = newRanges(c.Limits)
 	return b, nil
 }
 

@@ -32,7 +32,12 @@ type Carrier struct {
 
 	Rates *Rates // nil: it has none
 
-	reroute map[code]bool // what the configuration says: hunt on or not
+	Form dialog.Form // how who is called is written
+
+	border
+	identity  string        // how who calls is shown
+	diversion string        // how diversions are
+	reroute   map[code]bool // what the configuration says: hunt on or not
 }
 
 // Gateway is an address of a carrier.
@@ -54,6 +59,11 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory, toNobody}
+	if c.Identity == identityPAI {
+		k.shows = toTrusted
+	}
+	k.Form, k.identity, k.diversion = forms[c.Numbers.URI], cmp.Or(c.Identity, identityFrom), cmp.Or(c.Diversion, diversionHeader)
 	k.Codecs = dialog.Codecs(c.Codecs)
 	k.Login = c.Auth.login()
 	if h := c.Health; h != nil {

@@ -174,7 +174,10 @@ func TestRoles(t *testing.T) {
 		{"admin", "POST", "/v1/reload", 200},
 		{"socket", "POST", "/v1/reload", 200},
 		{"admin", "GET", "/v1/nothing", 404},
-		{"admin", "GET", "/", 404},
+		{"admin", "GET", "/", 200},
+		{"viewer", "GET", "/", 200},
+		{"socket", "GET", "/", 200},
+		{"", "GET", "/page/style.css", 200},
 	} {
 		a := s.ask(try.as, try.method, try.path)
 		if a.StatusCode != try.code {
