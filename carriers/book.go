@@ -19,6 +19,8 @@ type Book struct {
 	gateways map[gatewayAddress]bool // whichever carrier's
 	routes   []route
 	index    index
+	names    Names          // never nil
+	asked    map[named]bool // of any carrier's gateways
 }
 
 type gatewayAddress struct {
@@ -42,6 +44,8 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		sources:  map[string]*sources{},
 		gateways: map[gatewayAddress]bool{},
 		routes:   make([]route, 0, len(c.Routes)),
+		names:    nobody{},
+		asked:    map[named]bool{},
 	}
 	for name, t := range c.Trunks {
 		b.trunks[name] = newTrunk(name, t)
@@ -50,9 +54,13 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		b.sources[realm] = newSources(list, b.trunks)
 	}
 	for name, k := range c.Carriers {
-		carrier := newCarrier(name, k)
+		carrier := newCarrier(name, k, realms[k.Realm])
 		b.carriers[name] = carrier
 		for _, g := range carrier.Gateways {
+			if g.Ask != (Name{}) {
+				b.asked[named{carrier.Realm, g.Ask}] = true
+				continue
+			}
 			b.gateways[gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}] = true
 		}
 	}
@@ -86,16 +94,17 @@ func (b *Book) Carrier(name string) *Carrier { return b.carriers[name] }
 func (b *Book) Carriers() []string { return slices.Sorted(maps.Keys(b.carriers)) }
 
 // Known says that a trunk calls from this address of this realm, or that a
-// carrier has a gateway there.
+// carrier has a gateway there, or had one not long ago by a name.
 func (b *Book) Known(realm string, source netip.Addr) bool {
-	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, plain(source)}]
+	source = plain(source)
+	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, source}] || b.asks(realm, source)
 }
 
 // CarrierAt says that the named carrier has a gateway at this address of this
 // realm, whatever the port.
 func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 	c := b.carriers[name]
-	return c != nil && c.Realm == realm && c.at(plain(source))
+	return c != nil && c.Realm == realm && c.at(plain(source), b.names)
 }
 
 // Select lists the targets of a call in the order in which they are to be
@@ -106,5 +115,5 @@ func (b *Book) Select(_ time.Time, s dialog.Setup) ([]dialog.Target, error) {
 	if i == none {
 		return nil, &Rejection{Code: 404, Phrase: "No route"}
 	}
-	return b.routes[i].order(s)
+	return b.routes[i].order(s, b.names)
 }

@@ -30,13 +30,14 @@ type Carrier struct {
 
 // Gateway is an address of a carrier.
 type Gateway struct {
-	Name     string // the address as configured
-	Path     dialog.Path
-	Priority int // the lowest is tried first
-	Weight   int // share among those of one priority, above zero
+	Name     string      // the address as configured
+	Path     dialog.Path // of a name: its realm alone
+	Ask      Name        // whose addresses are the gateway's; zero: Path has it
+	Priority int         // the lowest is tried first
+	Weight   int         // share among those of one priority, above zero
 }
 
-func newCarrier(name string, c CarrierConfig) *Carrier {
+func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
 		Transfers: transfers(c.Refer),
@@ -51,10 +52,11 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}
 	for _, g := range c.Gateways {
-		socket, _ := g.socket() // Validate has read it
+		socket, ask, _ := g.where(listening) // Validate has read it
 		k.Gateways = append(k.Gateways, Gateway{
 			Name:     g.Address,
 			Path:     dialog.Path{Realm: c.Realm, Transport: socket.Transport, Remote: socket.Address},
+			Ask:      ask,
 			Priority: g.Priority,
 			Weight:   cmp.Or(g.Weight, DefaultWeight),
 		})
@@ -70,39 +72,40 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 	return k
 }
 
-func (g GatewayConfig) socket() (Socket, error) {
-	transport, err := parseTransport(g.Transport)
-	if err != nil {
-		return Socket{}, err
-	}
-	at, err := parseAddress(g.Address)
-	return Socket{Transport: transport, Address: at}, err
-}
-
 // at says that the carrier has a gateway at this address, whatever the port: a
 // carrier may answer from another port than it listens on.
-func (c *Carrier) at(source netip.Addr) bool {
-	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Path.Remote.Addr() == source })
+func (c *Carrier) at(source netip.Addr, names Names) bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool {
+		return g.Path.Remote.Addr() == source || g.Ask != (Name{}) && names.Answer(g.Ask).holds(source)
+	})
 }
 
 // append adds the carrier's gateways to the targets in the order in which this
-// call tries them: by priority, and by weight among those of one priority.
-func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number string) []dialog.Target {
+// call tries them: by priority, and by weight among those of one priority. A name's
+// addresses stand where it stands; all names together have no more than room beyond
+// one each.
+func (c *Carrier) append(targets []dialog.Target, s dialog.Setup, number string, names Names, room *int) []dialog.Target {
 	type candidate struct {
 		*Gateway
 		draw float64
 	}
-	var room [8]candidate // few carriers have more
-	order := room[:0]
+	var few [8]candidate // few carriers have more
+	order := few[:0]
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
-		order = append(order, candidate{g, draw(call, g.Weight, c.Name, g.Name)})
+		order = append(order, candidate{g, draw(s.Call, g.Weight, c.Name, g.Name)})
 	}
 	slices.SortStableFunc(order, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.draw, b.draw))
 	})
 	for _, g := range order {
-		targets = append(targets, c.target(g.Gateway, number))
+		if g.Ask == (Name{}) {
+			targets = append(targets, c.target(g.Gateway, number))
+			continue
+		}
+		more := c.resolved(g.Gateway, s.Call, number, names, min(maxAddresses, 1+*room))
+		*room -= len(more) - 1
+		targets = append(targets, more...)
 	}
 	return targets
 }
@@ -110,4 +113,22 @@ func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number str
 // target is a gateway and the number to dial there.
 func (c *Carrier) target(g *Gateway, number string) dialog.Target {
 	return dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Path.Remote.String(), Path: g.Path}
+}
+
+// resolved are the addresses of a gateway with a name, at most most. Where there are
+// none it is still a target, which says why nothing can be sent there: the attempt
+// stands in the record. The Request-URI has the name (RFC 3263 §4).
+func (c *Carrier) resolved(g *Gateway, call dialog.CallID, number string, names Names, most int) []dialog.Target {
+	answer := names.Answer(g.Ask)
+	target := dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Ask.String(), Path: g.Path}
+	if len(answer.Addresses) == 0 {
+		target.Dead = g.Ask.String() + ": " + cmp.Or(answer.Fault, unresolved)
+		return []dialog.Target{target}
+	}
+	var targets []dialog.Target
+	for _, at := range answer.order(call, c.Name, g.Name, most) {
+		target.Path.Transport, target.Path.Remote = at.Transport, at.Remote
+		targets = append(targets, target)
+	}
+	return targets
 }

@@ -58,10 +58,10 @@ type CarrierConfig struct {
 	Refer        string              `yaml:"refer,omitempty"`             // refuse (zero), relay, follow
 }
 
-// GatewayConfig is one address of a carrier.
+// GatewayConfig is one address of a carrier, or a name that leads to several (RFC 3263).
 type GatewayConfig struct {
-	Address   string `yaml:"address"`                   // ip:port
-	Transport string `yaml:"transport,omitempty"`       // udp (zero), tcp, tls
+	Address   string `yaml:"address"`                   // ip:port, name:port, name
+	Transport string `yaml:"transport,omitempty"`       // udp, tcp, tls; zero: what the DNS says of a name alone, else udp
 	Priority  int    `yaml:"priority"`                  // the lowest is tried first
 	Weight    int    `yaml:"weight,positive,max=65535"` // share among gateways of one priority; zero: 1
 }

@@ -33,6 +33,7 @@ type route struct {
 	spread    []share
 	onFailure []*Carrier
 	reject    *Rejection
+	gateways  int // that it leads to, MaxTargets at most
 }
 
 type hop struct {
@@ -49,12 +50,15 @@ func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
 	r := route{match: c.Match}
 	for _, t := range c.Targets {
 		r.targets = append(r.targets, hop{carriers[t.Carrier], t.Number})
+		r.gateways += len(carriers[t.Carrier].Gateways)
 	}
 	for _, s := range c.Spread {
 		r.spread = append(r.spread, share{carriers[s.Carrier], cmp.Or(s.Weight, DefaultWeight)})
+		r.gateways += len(carriers[s.Carrier].Gateways)
 	}
 	for _, name := range c.OnFailure {
 		r.onFailure = append(r.onFailure, carriers[name])
+		r.gateways += len(carriers[name].Gateways)
 	}
 	if c.Reject != nil {
 		r.reject = &Rejection{Code: c.Reject.Code, Phrase: c.Reject.Reason}
@@ -63,16 +67,17 @@ func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
 }
 
 // order lists the targets of a call that took this route.
-func (r *route) order(s dialog.Setup) ([]dialog.Target, error) {
+func (r *route) order(s dialog.Setup, names Names) ([]dialog.Target, error) {
 	if r.reject != nil {
 		return nil, r.reject
 	}
 	var targets []dialog.Target
+	room := MaxTargets - r.gateways
 	for _, h := range r.targets {
-		targets = h.carrier.append(targets, s.Call, cmp.Or(h.number, s.Number))
+		targets = h.carrier.append(targets, s, cmp.Or(h.number, s.Number), names, &room)
 	}
 	for _, carrier := range r.shuffle(s.Call) {
-		targets = carrier.append(targets, s.Call, s.Number)
+		targets = carrier.append(targets, s, s.Number, names, &room)
 	}
 	return targets, nil
 }

@@ -57,6 +57,7 @@ func (l *Leg) Fields(c *Coder) {
 			Int(c, &r.Code)
 			c.String(&r.Phrase)
 		}
+		c.String(&l.Target.Dead)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

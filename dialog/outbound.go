@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1).
+// Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1). One to
+// where nothing can be sent ends at once.
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
 	l := &Leg{
 		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
@@ -21,6 +22,10 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	l.Self = nameAddr(setup.Caller, p.Local[to.Path.Transport])
 	l.Peer = "<" + l.URI + ">"
 	s := step{Leg: l, now: now}
+	if to.Dead != "" {
+		s.finish(Cause{Why: NotSent, Code: 503, Text: to.Dead, Q850: 38}, true)
+		return l, s.out
+	}
 	t := s.begin("INVITE", inviteClient, to.Path)
 	t.Last = s.inviteRequest(t, setup)
 	s.said(setup.Body)

@@ -72,4 +72,5 @@ type Target struct {
 	Number  string // user part of the Request-URI and of To
 	Host    string // host and port of the Request-URI, as to be written
 	Path    Path
+	Dead    string // why nothing can be sent there, where its name leads nowhere; empty: Path leads there
 }

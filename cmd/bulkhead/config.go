@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bulkhead/carriers"
+	"bulkhead/carriers/dns"
 )
 
 // Config is the whole configuration file. Names of files are absolute or
@@ -12,6 +13,7 @@ type Config struct {
 	Node            string                 `yaml:"node"` // default: the host's name
 	Realms          map[string]RealmConfig `yaml:"realms,omitempty"`
 	carriers.Config `yaml:",inline"`
+	DNS             *DNSConfig     `yaml:"dns,omitempty"`   // nil: the system's servers
 	State           *StateConfig   `yaml:"state,omitempty"` // nil: in memory
 	Unit            *UnitConfig    `yaml:"unit,omitempty"`
 	KeyFile         carriers.File  `yaml:"key_file,omitempty"` // empty: a key that dies with the process
@@ -22,6 +24,8 @@ type Config struct {
 	Trace           *TraceConfig   `yaml:"trace,omitempty"`
 	Security        SecurityConfig `yaml:"security"`
 	Log             LogConfig      `yaml:"log"`
+
+	names carriers.Names // where gateways that are names lead; nil: there are none
 }
 
 // RealmConfig is one side of the border.
@@ -37,6 +41,12 @@ type TLSConfig struct {
 	Certificate carriers.File `yaml:"certificate"`
 	Key         carriers.File `yaml:"key"`
 	ClientCA    carriers.File `yaml:"client_ca,omitempty"` // empty: no certificate is asked of who connects
+}
+
+// DNSConfig is who is asked where the names of gateways lead.
+type DNSConfig struct {
+	Servers []string      `yaml:"servers,omitempty"` // ip or ip:port; empty: those of /etc/resolv.conf
+	Stale   time.Duration `yaml:"stale,positive"`    // how long the last answer serves on while none of them answers
 }
 
 // StateConfig says where calls survive.
@@ -129,6 +139,10 @@ func defaults(node string) Config {
 	}
 }
 
+// Default sets what holds where the section says nothing: of one to three days (RFC 8767
+// §5) the shortest, since what is behind an address may change hands.
+func (d *DNSConfig) Default() { d.Stale = dns.DefaultStale }
+
 // Default sets what holds where the section says nothing.
 func (s *StateConfig) Default() { s.Wait = 50 * time.Millisecond }
 
@@ -147,6 +161,7 @@ func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }
 // share one address advertises it; where they differ, each listener advertises
 // its own.
 func (c *Config) complete() {
+	c.Config.Complete()
 	for name, r := range c.Realms {
 		sockets := r.sockets()
 		if r.Advertise == "" && len(sockets) > 0 {
@@ -185,4 +200,10 @@ func (r RealmConfig) sockets() []carriers.Socket {
 }
 
 // Book makes the book of the trunks, carriers and routes.
-func (c *Config) Book() (*carriers.Book, error) { return carriers.NewBook(c.Config, c.Sockets()) }
+func (c *Config) Book() (*carriers.Book, error) {
+	b, err := carriers.NewBook(c.Config, c.Sockets())
+	if err == nil && c.names != nil {
+		b.Resolve(c.names)
+	}
+	return b, err
+}

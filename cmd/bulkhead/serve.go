@@ -80,6 +80,11 @@ func serve(c *Config, warnings []Warning, drain time.Duration, track string) err
 		defer file.Close()
 		records = file
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	if err := c.resolve(ctx, log); err != nil {
+		return err
+	}
 	if c.State != nil && c.State.Redis != nil {
 		return serveUnit(c, key, log, file, drain, track)
 	}
@@ -89,8 +94,6 @@ func serve(c *Config, warnings []Warning, drain time.Duration, track string) err
 	}
 	defer b.edge.Close()
 
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
 	reopen := func() {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"bulkhead/carriers"
+	"bulkhead/carriers/dns"
+)
+
+// firstAnswers is how long service waits for the names of gateways at the start. A call
+// that needs one that has no answer then tries the next target.
+const firstAnswers = 2 * time.Second
+
+// resolve begins to follow the names that the gateways have, until the context ends.
+func (c *Config) resolve(ctx context.Context, log *zap.Logger) error {
+	book, err := c.Book()
+	if err != nil || len(book.Names()) == 0 {
+		return err
+	}
+	conf := dns.Config{Servers: dns.System("/etc/resolv.conf"), Keep: c.longest(), Watch: told(log)}
+	if d := c.DNS; d != nil {
+		conf.Stale = d.Stale
+		if len(d.Servers) > 0 {
+			conf.Servers = dns.Listed(d.Servers)
+		}
+	}
+	r := dns.New(conf)
+	r.Follow(book.Names())
+	go r.Run(ctx)
+	wait, cancel := context.WithTimeout(ctx, firstAnswers)
+	defer cancel()
+	r.First(wait)
+	c.names = r
+	return nil
+}
+
+// longest is how long a call may last at an address that its name does not lead to any
+// more, and be repeated afterwards.
+func (c *Config) longest() time.Duration {
+	keep := time.Duration(0)
+	for _, t := range c.Trunks {
+		keep = max(keep, t.MaxDuration)
+	}
+	linger := time.Duration(0)
+	for _, k := range c.Carriers {
+		linger = max(linger, k.Linger)
+	}
+	return keep + linger + 64*c.Timers.T1
+}
+
+// told logs where names lead.
+func told(log *zap.Logger) func(carriers.Name, dns.State) {
+	return func(n carriers.Name, s dns.State) {
+		var at []string
+		for _, a := range s.Addresses {
+			at = append(at, a.Transport.String()+" "+a.Remote.String())
+		}
+		fields := []zap.Field{zap.Stringer("name", n), zap.Strings("addresses", at)}
+		switch {
+		case s.Err != nil && len(at) > 0:
+			log.Warn("name cannot be renewed; its last answer serves on", append(fields, zap.Time("until", s.Until), zap.Error(s.Err))...)
+		case s.Err != nil:
+			log.Error("name leads nowhere", append(fields, zap.String("reason", s.Fault), zap.Error(s.Err))...)
+		case len(at) == 0:
+			log.Warn("name leads nowhere", append(fields, zap.String("reason", s.Fault))...)
+		default:
+			log.Info("name leads to", fields...)
+		}
+	}
+}
