@@ -1,7 +1,6 @@
 package b2bua
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -10,9 +9,9 @@ import (
 )
 
 // admit takes an INVITE that begins a call, or refuses it without keeping
-// anything.
-func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
-	if r, name := e.objection(it.message, e.trunks[trunk.Name]); name != "" {
+// anything. The profiles are those that know the trunk.
+func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it item) {
+	if r, name := e.objection(it.message, p.trunks[trunk.Name]); name != "" {
 		e.refuse(it.message, it.path, r, name)
 		return
 	}
@@ -24,35 +23,28 @@ func (e *Engine) admit(id dialog.CallID, trunk *carriers.Trunk, it item) {
 		e.saw(id, 0, true, it.at, it.raw, "")
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: e.trunks[trunk.Name], Redirects: e, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
 			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
 			Caller: it.message.Caller(), Body: it.message.Body,
 		}
-		a.Targets, a.Refusal = e.targets(now, setup)
+		a.Targets, a.Refusal = s.profiles.targets(now, setup)
 		call, actions := NewCall(id, now, a)
 		s.call = call
 		return actions
 	}
-	e.open(id, trunk.Name, it)
+	e.open(id, p, trunk.Name, it)
 }
 
 // targets asks the routes.
-func (e *Engine) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Cause) {
-	chosen, err := e.book.Select(now, setup)
-	if err != nil {
-		var r *carriers.Rejection
-		if errors.As(err, &r) {
-			return nil, r.Cause()
-		}
-		return nil, dialog.Cause{Why: dialog.Fault, Code: 500, Text: err.Error()}
+func (p *profiles) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Cause) {
+	choice := p.Select(now, setup, nil)
+	list := make([]Target, 0, len(choice.Targets))
+	for _, t := range choice.Targets {
+		list = append(list, p.target(t))
 	}
-	list := make([]Target, 0, len(chosen))
-	for _, t := range chosen {
-		list = append(list, Target{Target: t, Policy: e.carriers[t.Carrier], Reroute: e.book.Carrier(t.Carrier)})
-	}
-	return list, dialog.Cause{Why: dialog.NoRoute, Code: 404}
+	return list, choice.Refusal
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).

@@ -20,11 +20,11 @@ type broken struct {
 	index bool
 }
 
-func (b *broken) Select(now time.Time, s dialog.Setup) ([]dialog.Target, error) {
+func (b *broken) Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice {
 	if b.index {
 		panic("no index")
 	}
-	return b.Book.Select(now, s)
+	return b.Book.Select(now, s, j)
 }
 
 func (b *broken) Carrier(name string) *carriers.Carrier {

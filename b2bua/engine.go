@@ -23,14 +23,11 @@ import (
 type Engine struct {
 	config  Config
 	wire    Wire
-	book    Book
+	current atomic.Pointer[profiles]
 	records Records
 	log     *zap.Logger
 	metrics *Metrics
 	seal    *dialog.Seal
-
-	trunks   map[string]*dialog.Policy
-	carriers map[string]*dialog.Policy
 
 	shards   [64]shard
 	clock    clock
@@ -92,7 +89,7 @@ type Book interface {
 	Carriers() []string
 	CarrierAt(realm string, source netip.Addr, name string) bool
 	Known(realm string, source netip.Addr) bool
-	Select(now time.Time, s dialog.Setup) ([]dialog.Target, error)
+	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
 }
 
@@ -118,82 +115,16 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		c.Absorbing = 100_000
 	}
 	e := &Engine{
-		config: c, wire: w, book: book, records: records, log: log, metrics: m, observer: o,
-		seal:   dialog.NewSeal(c.Key, c.Unit),
-		trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{},
+		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
+		seal:    dialog.NewSeal(c.Key, c.Unit),
 		settled: make(chan struct{}, 1), idle: make(chan *strand),
 	}
 	for i := range e.shards {
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
-	for _, name := range book.Trunks() {
-		t := book.TrunkNamed(name)
-		p := e.policy(t.Realm)
-		p.Contact, p.Relay, p.SessionTimer, p.EarlyMedia, p.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-		p.Audit = t.Audit
-		e.trunks[name] = p
-	}
-	for _, name := range book.Carriers() {
-		c := book.Carrier(name)
-		p := e.policy(c.Realm)
-		p.NoResponse, p.NoRinging, p.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
-		p.Linger, p.Relay, p.SessionTimer, p.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
-		p.EarlyMedia, p.Stay, p.Audit = c.EarlyMedia, c.Stay, c.Audit
-		e.carriers[name] = p
-	}
+	e.Adopt(book)
 	return e
-}
-
-// policy is what all legs of a realm have in common.
-func (e *Engine) policy(realm string) *dialog.Policy {
-	p := &dialog.Policy{Seal: e.seal, Timers: e.config.Timers, NoAnswer: carriers.DefaultNoAnswer, Agent: e.config.Agent}
-	for t := range p.Local {
-		p.Local[t], _ = e.wire.Local(realm, wire.Transport(t))
-	}
-	return p
-}
-
-// TrunkPolicy is Profiles. A trunk that is gone from the configuration still has
-// calls; they end as they would have.
-func (e *Engine) TrunkPolicy(name, realm string) *dialog.Policy {
-	if p := e.trunks[name]; p != nil {
-		return p
-	}
-	return e.policy(realm)
-}
-
-// CarrierPolicy is Profiles.
-func (e *Engine) CarrierPolicy(name, realm string) *dialog.Policy {
-	if p := e.carriers[name]; p != nil {
-		return p
-	}
-	return e.policy(realm)
-}
-
-// Rerouter is Profiles.
-func (e *Engine) Rerouter(carrier string) Rerouter {
-	if c := e.book.Carrier(carrier); c != nil {
-		return c
-	}
-	return &carriers.Carrier{} // its failures lead on where any carrier's do
-}
-
-// Contacts is Redirects.
-func (e *Engine) Contacts(carrier string) int {
-	if c := e.book.Carrier(carrier); c != nil {
-		return c.Contacts
-	}
-	return 0
-}
-
-// Redirect is Redirects.
-func (e *Engine) Redirect(carrier, contact, number string) (Target, bool) {
-	t, ok := e.book.Contact(carrier, contact, number)
-	if !ok {
-		return Target{}, false
-	}
-	return Target{Target: t, Policy: e.carriers[t.Carrier], Reroute: e.book.Carrier(t.Carrier)}, true
 }
 
 // Run fires the calls' deadlines, and keeps workers for their strands, until the
@@ -209,7 +140,7 @@ func (e *Engine) Run(ctx context.Context) {
 
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
-	return e.book.Known(realm, source) || slices.Contains(e.config.Own[realm], source)
+	return e.profiles().Known(realm, source) || slices.Contains(e.config.Own[realm], source)
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).
@@ -247,8 +178,8 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 
 // request gives a request to the leg that it is for: by the To-tag that we gave
 // its dialog, or by what the repeats of an INVITE and its CANCEL share.
-func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
-	it := item{message: m, path: from, raw: p.Raw, at: p.At}
+func (e *Engine) request(m *dialog.Message, from dialog.Path, packet wire.Packet) {
+	it := item{message: m, path: from, raw: packet.Raw, at: packet.At}
 	if m.ToTag != "" {
 		a, ok := e.seal.OpenTag(m.ToTag)
 		it.leg = a.Leg
@@ -268,7 +199,8 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
 		e.outside(m, from)
 		return
 	}
-	trunk := e.book.Trunk(from.Realm, from.Remote.Addr().Unmap())
+	p := e.profiles()
+	trunk := p.Trunk(from.Realm, from.Remote.Addr().Unmap())
 	if trunk == nil {
 		e.refuse(m, from, dialog.Refusal{Code: 403}, "not_a_trunk")
 		return
@@ -279,7 +211,7 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, p wire.Packet) {
 			e.outside(m, from)
 			return
 		}
-		e.admit(id, trunk, it)
+		e.admit(id, p, trunk, it)
 	})
 }
 

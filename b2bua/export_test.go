@@ -12,13 +12,13 @@ import (
 func (e *Engine) RestoreEveryStep(failed func(error)) {
 	e.between = func(c *Call) *Call {
 		record := c.Encode(nil)
-		restored, err := Decode(record, e)
+		restored, err := Decode(record, e.profiles())
 		if err != nil {
 			failed(err)
 			return c
 		}
 		if c.Rests() {
-			again, _ := Decode(record, e)
+			again, _ := Decode(record, e.profiles())
 			if again.Resume(time.Now()); !bytes.Equal(again.Encode(nil), record) {
 				failed(errors.New("a call that rests has something to do"))
 			}

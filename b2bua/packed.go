@@ -78,7 +78,7 @@ func (s *strand) unpack() {
 	err := dialog.ErrRecord
 	s.guard("panic while unpacking a call", func() {
 		var call *Call
-		if call, err = Decode(data, s.engine); err == nil && call.ID == s.id {
+		if call, err = Decode(data, s.profiles); err == nil && call.ID == s.id {
 			s.call, s.trunk = call, call.Setup.Trunk
 		} else if err == nil {
 			err = fmt.Errorf("its record is of %s: %w", call.ID, dialog.ErrRecord)
@@ -107,7 +107,7 @@ func (e *Engine) lay(it storage.Item) bool {
 	if sh.strands[id] != nil {
 		return true
 	}
-	s := &strand{engine: e, id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
+	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
 	sh.strands[id] = s
 	e.active.Add(1)
 	e.clock.at(until, s)

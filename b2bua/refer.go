@@ -107,7 +107,7 @@ func (e *Engine) referral(now time.Time, s *strand, it *item) []Target {
 	}
 	setup := s.call.Setup
 	setup.Number, setup.Domain = r.User, r.Host
-	list, _ := e.targets(now, setup)
+	list, _ := s.profiles.targets(now, setup)
 	return list
 }
 

@@ -33,7 +33,8 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	if e.lay(it) {
 		return nil
 	}
-	call, err := Decode(it.Data, e)
+	p := e.profiles()
+	call, err := Decode(it.Data, p)
 	if err != nil {
 		return fmt.Errorf("restoring call %s: %w", it.ID, err)
 	}
@@ -50,7 +51,7 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 		return nil
 	}
 	call.Resume(time.Now())
-	s := &strand{engine: e, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
 	if call.Written {
 		s.absorbing = true
 		e.absorbed.Add(1)

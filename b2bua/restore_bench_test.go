@@ -61,7 +61,7 @@ func BenchmarkTakeover(b *testing.B) {
 
 // copied is the record of another call that stands where the first one does.
 func copied(b *testing.B, e *b2bua.Engine, it storage.Item, n uint64) storage.Item {
-	call, err := b2bua.Decode(it.Data, e)
+	call, err := b2bua.Decode(it.Data, e.Profiles())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -340,9 +340,9 @@ type asked struct {
 	meanwhile func()
 }
 
-func (a *asked) Select(now time.Time, s dialog.Setup) ([]dialog.Target, error) {
+func (a *asked) Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice {
 	a.meanwhile()
-	return a.Book.Select(now, s)
+	return a.Book.Select(now, s, j)
 }
 
 // TestLiveWaitsForNoCallThatIsNone: what cannot be admitted has no state, and

@@ -14,8 +14,9 @@ import (
 // the order in which they arrived. Where the store is waited for, none does: the
 // queue grows until the store calls, and that goes on.
 type strand struct {
-	engine *Engine
-	id     dialog.CallID
+	engine   *Engine
+	profiles *profiles // those that the call has begun with
+	id       dialog.CallID
 
 	mu      sync.Mutex
 	queue   []item
@@ -105,13 +106,13 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()

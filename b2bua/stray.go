@@ -84,13 +84,15 @@ func (e *Engine) late(m *dialog.Message, from dialog.Path, a dialog.Address) {
 }
 
 // owner names the carrier or trunk that a message came from; empty: nobody.
-func (e *Engine) owner(from dialog.Path) string {
+func (e *Engine) owner(from dialog.Path) string { return e.profiles().owner(from) }
+
+func (p *profiles) owner(from dialog.Path) string {
 	ip := from.Remote.Addr().Unmap()
-	if t := e.book.Trunk(from.Realm, ip); t != nil {
+	if t := p.Trunk(from.Realm, ip); t != nil {
 		return t.Name
 	}
-	for _, name := range e.book.Carriers() {
-		if e.book.CarrierAt(from.Realm, ip, name) {
+	for _, name := range p.Carriers() {
+		if p.CarrierAt(from.Realm, ip, name) {
 			return name
 		}
 	}
@@ -99,11 +101,12 @@ func (e *Engine) owner(from dialog.Path) string {
 
 // profile is how we behave toward who is at an address.
 func (e *Engine) profile(from dialog.Path) *dialog.Policy {
-	name := e.owner(from)
-	if e.book.Trunk(from.Realm, from.Remote.Addr().Unmap()) != nil {
-		return e.TrunkPolicy(name, from.Realm)
+	p := e.profiles()
+	name := p.owner(from)
+	if p.Trunk(from.Realm, from.Remote.Addr().Unmap()) != nil {
+		return p.TrunkPolicy(name, from.Realm)
 	}
-	return e.CarrierPolicy(name, from.Realm)
+	return p.CarrierPolicy(name, from.Realm)
 }
 
 // belongs says that a message comes from the peer of its leg: nobody else has a
@@ -111,7 +114,7 @@ func (e *Engine) profile(from dialog.Path) *dialog.Policy {
 func (e *Engine) belongs(s *strand, it *item) bool {
 	ip := it.path.Remote.Addr().Unmap()
 	if it.leg == 0 {
-		t := e.book.Trunk(it.path.Realm, ip)
+		t := s.profiles.Trunk(it.path.Realm, ip)
 		return t != nil && t.Name == s.trunk
 	}
 	leg := s.call.leg(it.leg)
@@ -120,5 +123,5 @@ func (e *Engine) belongs(s *strand, it *item) bool {
 	}
 	// Its own address stays the peer's, wherever the carrier's name leads by now.
 	at := leg.Target.Path
-	return at.Realm == it.path.Realm && at.Remote.Addr() == ip || e.book.CarrierAt(it.path.Realm, ip, leg.Target.Carrier)
+	return at.Realm == it.path.Realm && at.Remote.Addr() == ip || s.profiles.CarrierAt(it.path.Realm, ip, leg.Target.Carrier)
 }

@@ -107,13 +107,19 @@ func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 	return c != nil && c.Realm == realm && c.at(plain(source), b.names)
 }
 
-// Select lists the targets of a call in the order in which they are to be
-// tried: those of the first route that matches its trunk and number. The error,
-// if any, is a *Rejection: the route's own, or 404 where no route matches.
-func (b *Book) Select(_ time.Time, s dialog.Setup) ([]dialog.Target, error) {
+// Select says where a call may go: to the targets of the first route that matches its
+// trunk and number, but for those that the judge, who may be nil, does not let through.
+// A call that no route matches is refused with 404.
+func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
 	i := b.index.first(s.Trunk, s.Number)
 	if i == none {
-		return nil, &Rejection{Code: 404, Phrase: "No route"}
+		return refuse(NoRoute, 404, "No route")
 	}
-	return b.routes[i].order(s, b.names)
+	r := &b.routes[i]
+	if r.reject != nil {
+		return refuse(i, r.reject.Code, r.reject.Reason)
+	}
+	c := Choice{Route: i, Targets: r.order(s, b.names)}
+	c.judge(now, j)
+	return c
 }

@@ -1,9 +1,9 @@
 package carriers_test
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -145,10 +145,7 @@ func places(targets []dialog.Target) string {
 
 func TestFirstRouteThatMatchesGivesTheTargets(t *testing.T) {
 	b := book(t, sample())
-	got, err := b.Select(time.Time{}, dialog.Setup{Trunk: "pbx", Number: "+331239"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := b.Select(time.Time{}, dialog.Setup{Trunk: "pbx", Number: "+331239"}, nil).Targets
 	first, last := got[0], got[len(got)-1]
 	if len(got) != 4 || first.Gateway != "127.0.21.3:5060" {
 		t.Errorf("not by priority: %s", places(got))
@@ -164,17 +161,14 @@ func TestFirstRouteThatMatchesGivesTheTargets(t *testing.T) {
 
 func TestRouteThatRejectsAndNoRoute(t *testing.T) {
 	b := book(t, sample())
-	for number, want := range map[string]carriers.Rejection{
+	for number, want := range map[string]dialog.Cause{
 		"112":  {Code: 503, Phrase: "No such luck"},
 		"1123": {Code: 404, Phrase: "No route"},
 		"":     {Code: 404, Phrase: "No route"},
 	} {
-		_, err := b.Select(time.Time{}, dialog.Setup{Trunk: "pbx", Number: number})
-		var got *carriers.Rejection
-		if !errors.As(err, &got) || *got != want {
-			t.Errorf("%q: %v, want %v", number, err, want)
-		} else if c := got.Cause(); c.Why != dialog.NoRoute || c.Code != want.Code || c.Phrase != want.Phrase {
-			t.Errorf("%q: cause %+v", number, c)
+		want.Why = dialog.NoRoute
+		if got := b.Select(time.Time{}, dialog.Setup{Trunk: "pbx", Number: number}, nil); !reflect.DeepEqual(got.Refusal, want) || len(got.Targets) > 0 {
+			t.Errorf("%q: %+v, want %+v", number, got, want)
 		}
 	}
 }
@@ -182,10 +176,7 @@ func TestRouteThatRejectsAndNoRoute(t *testing.T) {
 func TestSpreadComesBeforeOnFailureAndNobodyTwice(t *testing.T) {
 	b := book(t, sample())
 	for i := range 50 {
-		got, err := b.Select(time.Time{}, dialog.Setup{Call: dialog.CallID{byte(i)}, Trunk: "wholesale", Number: "+3355"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := b.Select(time.Time{}, dialog.Setup{Call: dialog.CallID{byte(i)}, Trunk: "wholesale", Number: "+3355"}, nil).Targets
 		var names []string
 		for _, target := range got {
 			names = append(names, target.Carrier)
@@ -205,15 +196,15 @@ func TestWeightsAreSharesAndTheCallAloneDecides(t *testing.T) {
 	for i := range calls {
 		id := dialog.CallID{byte(i), byte(i >> 8)}
 		pbx := dialog.Setup{Call: id, Trunk: "pbx", Number: "+33123"}
-		got, _ := b.Select(time.Time{}, pbx)
-		same, _ := again.Select(time.Time{}, pbx)
+		got := b.Select(time.Time{}, pbx, nil).Targets
+		same := again.Select(time.Time{}, pbx, nil).Targets
 		if !slices.Equal(got, same) {
 			t.Fatalf("call %s: %s, then %s", id, places(got), places(same))
 		}
 		if got[1].Gateway == "127.0.21.1:5060" {
 			firstGateway++
 		}
-		if got, _ = b.Select(time.Time{}, dialog.Setup{Call: id, Number: "+3355"}); got[0].Carrier == "tc2" {
+		if got = b.Select(time.Time{}, dialog.Setup{Call: id, Number: "+3355"}, nil).Targets; got[0].Carrier == "tc2" {
 			firstCarrier++
 		}
 	}
@@ -233,5 +224,34 @@ func TestCarrierWithoutTimersHasTimerC(t *testing.T) {
 	}
 	if b.Carrier("nobody") != nil {
 		t.Error("a carrier called nobody")
+	}
+}
+
+// judge lets nobody through to the carriers that it names.
+type judge map[string]string
+
+func (j judge) Skip(_ time.Time, t dialog.Target) string { return j[t.Carrier] }
+
+func TestWhoIsNotFitIsSkipped(t *testing.T) {
+	b := book(t, sample())
+	s := dialog.Setup{Trunk: "pbx", Number: "+331239"}
+	all := b.Select(time.Time{}, s, nil).Targets
+	got := b.Select(time.Time{}, s, judge{"tc1": "down"})
+	for _, target := range got.Targets {
+		if target.Carrier == "tc1" {
+			t.Errorf("not skipped: %+v", target)
+		}
+	}
+	for _, skipped := range got.Skipped {
+		if skipped.Carrier != "tc1" || skipped.Why != "down" {
+			t.Errorf("skipped: %+v", skipped)
+		}
+	}
+	if n := len(got.Targets) + len(got.Skipped); n != len(all) || len(got.Skipped) == 0 {
+		t.Errorf("%d of %d targets", n, len(all))
+	}
+	got = b.Select(time.Time{}, s, judge{"tc1": "down", "tc2": "full", "tc3": "full"})
+	if len(got.Targets) > 0 || got.Refusal.Code != 503 || got.Refusal.Why != dialog.NoRoute {
+		t.Errorf("nobody is fit: %+v", got)
 	}
 }

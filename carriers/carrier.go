@@ -84,7 +84,7 @@ func (c *Carrier) at(source netip.Addr, names Names) bool {
 // call tries them: by priority, and by weight among those of one priority. A name's
 // addresses stand where it stands; all names together have no more than room beyond
 // one each.
-func (c *Carrier) append(targets []dialog.Target, s dialog.Setup, number string, names Names, room *int) []dialog.Target {
+func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number string, names Names, room *int) []dialog.Target {
 	type candidate struct {
 		*Gateway
 		draw float64
@@ -93,7 +93,7 @@ func (c *Carrier) append(targets []dialog.Target, s dialog.Setup, number string,
 	order := few[:0]
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
-		order = append(order, candidate{g, draw(s.Call, g.Weight, c.Name, g.Name)})
+		order = append(order, candidate{g, draw(call, g.Weight, c.Name, g.Name)})
 	}
 	slices.SortStableFunc(order, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.draw, b.draw))
@@ -103,7 +103,7 @@ func (c *Carrier) append(targets []dialog.Target, s dialog.Setup, number string,
 			targets = append(targets, c.target(g.Gateway, number))
 			continue
 		}
-		more := c.resolved(g.Gateway, s.Call, number, names, min(maxAddresses, 1+*room))
+		more := c.resolved(g.Gateway, call, number, names, min(maxAddresses, 1+*room))
 		*room -= len(more) - 1
 		targets = append(targets, more...)
 	}

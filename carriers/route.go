@@ -2,7 +2,6 @@ package carriers
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"bulkhead/dialog"
@@ -12,27 +11,13 @@ import (
 // with one byte; nobody waits for so many carriers.
 const MaxTargets = 100
 
-// Rejection says that a call goes nowhere, and how to say so to who calls.
-type Rejection struct {
-	Code   int    // 400 to 699
-	Phrase string // empty: the standard one
-}
-
-// Error names the answer.
-func (r *Rejection) Error() string { return fmt.Sprintf("rejected by route: %d %s", r.Code, r.Phrase) }
-
-// Cause is the rejection as the end of a call.
-func (r *Rejection) Cause() dialog.Cause {
-	return dialog.Cause{Why: dialog.NoRoute, Code: r.Code, Phrase: r.Phrase}
-}
-
 // route is one entry of the routes, all names resolved.
 type route struct {
 	match     MatchConfig
 	targets   []hop
 	spread    []share
 	onFailure []*Carrier
-	reject    *Rejection
+	reject    *RejectConfig
 	gateways  int // that it leads to, MaxTargets at most
 }
 
@@ -47,7 +32,7 @@ type share struct {
 }
 
 func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
-	r := route{match: c.Match}
+	r := route{match: c.Match, reject: c.Reject}
 	for _, t := range c.Targets {
 		r.targets = append(r.targets, hop{carriers[t.Carrier], t.Number})
 		r.gateways += len(carriers[t.Carrier].Gateways)
@@ -60,26 +45,19 @@ func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
 		r.onFailure = append(r.onFailure, carriers[name])
 		r.gateways += len(carriers[name].Gateways)
 	}
-	if c.Reject != nil {
-		r.reject = &Rejection{Code: c.Reject.Code, Phrase: c.Reject.Reason}
-	}
 	return r
 }
 
 // order lists the targets of a call that took this route.
-func (r *route) order(s dialog.Setup, names Names) ([]dialog.Target, error) {
-	if r.reject != nil {
-		return nil, r.reject
-	}
-	var targets []dialog.Target
+func (r *route) order(s dialog.Setup, names Names) (targets []dialog.Target) {
 	room := MaxTargets - r.gateways
 	for _, h := range r.targets {
-		targets = h.carrier.append(targets, s, cmp.Or(h.number, s.Number), names, &room)
+		targets = h.carrier.append(targets, s.Call, cmp.Or(h.number, s.Number), names, &room)
 	}
 	for _, carrier := range r.shuffle(s.Call) {
-		targets = carrier.append(targets, s, s.Number, names, &room)
+		targets = carrier.append(targets, s.Call, s.Number, names, &room)
 	}
-	return targets, nil
+	return targets
 }
 
 // shuffle draws the order of the carriers of spread; those of on_failure

@@ -47,7 +47,6 @@ func newFollower(node string, want []netip.Addr, store storage.Store, log *zap.L
 // have left and come back: two nodes that have them both do not fight.
 func (f *follower) take(ctx context.Context) (uint64, error) {
 	warned := false
-	f.waited = false
 	for {
 		err := f.until(ctx, func() bool {
 			f.taken = f.arrived
@@ -75,6 +74,9 @@ func (f *follower) take(ctx context.Context) (uint64, error) {
 
 // left is claim: an address has gone, and perhaps come back.
 func (f *follower) left(ctx context.Context) {
+	f.mu.Lock()
+	f.waited = false
+	f.mu.Unlock()
 	_ = f.until(ctx, func() bool { return !f.all() || f.arrived != f.taken }) // or the context has ended
 }
 
@@ -97,7 +99,7 @@ func (f *follower) fenced() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.spent = f.taken
-	if f.all() {
+	if f.waited = f.all(); f.waited {
 		f.log.Error("another node has taken the unit while its addresses are here: they are on two nodes",
 			zap.Stringers("addresses", f.want))
 	}

@@ -141,6 +141,37 @@ func TestAFencedNodeWaitsForTheEdge(t *testing.T) {
 	storagetest.Eventually(t, "a serves again", func() bool { return owner(t, store) == "a" && store.scans.Load() == 2 })
 }
 
+// TestWhoWasFencedIsLate, also when the addresses leave and come back before it has
+// begun to wait for that: what is in the sockets by then may be old.
+func TestWhoWasFencedIsLate(t *testing.T) {
+	_, f, _ := following(t, "a", newFailing())
+	f.come(true)
+	take := func() {
+		t.Helper()
+		if _, err := f.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if take(); f.late() {
+		t.Error("late at its first arrival")
+	}
+	f.fenced()
+	f.come(false)
+	f.come(true)
+	if take(); !f.late() {
+		t.Error("not late, though the unit was another's while the addresses were here")
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.left(over) // as an owner that waits for it
+	f.come(false)
+	f.fenced()
+	f.come(true)
+	if take(); f.late() {
+		t.Error("late, though the unit was another's only while the addresses were elsewhere")
+	}
+}
+
 // TestHandedOver: the owner hears that it is asked, tells whoever moves the address,
 // serves until it has gone, and ends.
 func TestHandedOverWithItsAddress(t *testing.T) {

@@ -1,0 +1,106 @@
+package b2bua
+
+import (
+	"bulkhead/b2bua/wire"
+	"bulkhead/carriers"
+	"bulkhead/dialog"
+)
+
+// profiles are who is at the border and how to behave toward them: a book, and what the
+// engine makes of it. They never change. Adopt puts others in their place, and a call goes
+// on with those that it began with.
+type profiles struct {
+	Book
+	engine   *Engine
+	trunks   map[string]*dialog.Policy
+	carriers map[string]*dialog.Policy
+}
+
+// Adopt takes another book for the calls that begin from now on.
+func (e *Engine) Adopt(book Book) {
+	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	for _, name := range book.Trunks() {
+		p.trunks[name] = p.ofTrunk(book.TrunkNamed(name))
+	}
+	for _, name := range book.Carriers() {
+		p.carriers[name] = p.ofCarrier(book.Carrier(name))
+	}
+	e.current.Store(p)
+}
+
+// Profiles are those that a call would begin with now.
+func (e *Engine) Profiles() Profiles { return e.profiles() }
+
+func (e *Engine) profiles() *profiles { return e.current.Load() }
+
+func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
+	d := p.ofRealm(t.Realm)
+	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
+	d.Audit = t.Audit
+	return d
+}
+
+func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
+	d := p.ofRealm(c.Realm)
+	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
+	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
+	d.EarlyMedia, d.Stay, d.Audit = c.EarlyMedia, c.Stay, c.Audit
+	return d
+}
+
+// ofRealm is what all legs of a realm have in common.
+func (p *profiles) ofRealm(realm string) *dialog.Policy {
+	c := p.engine.config
+	d := &dialog.Policy{Seal: p.engine.seal, Timers: c.Timers, NoAnswer: carriers.DefaultNoAnswer, Agent: c.Agent}
+	for t := range d.Local {
+		d.Local[t], _ = p.engine.wire.Local(realm, wire.Transport(t))
+	}
+	return d
+}
+
+// TrunkPolicy is Profiles. A trunk that is gone from the configuration still has
+// calls; they end as they would have.
+func (p *profiles) TrunkPolicy(name, realm string) *dialog.Policy {
+	if d := p.trunks[name]; d != nil {
+		return d
+	}
+	return p.ofRealm(realm)
+}
+
+// CarrierPolicy is Profiles.
+func (p *profiles) CarrierPolicy(name, realm string) *dialog.Policy {
+	if d := p.carriers[name]; d != nil {
+		return d
+	}
+	return p.ofRealm(realm)
+}
+
+// Rerouter is Profiles.
+func (p *profiles) Rerouter(carrier string) Rerouter {
+	if c := p.Carrier(carrier); c != nil {
+		return c
+	}
+	return &carriers.Carrier{} // its failures lead on where any carrier's do
+}
+
+// Contacts is Redirects.
+func (p *profiles) Contacts(carrier string) int {
+	if c := p.Carrier(carrier); c != nil {
+		return c.Contacts
+	}
+	return 0
+}
+
+// Redirect is Redirects.
+func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
+	t, ok := p.Contact(carrier, contact, number)
+	if !ok {
+		return Target{}, false
+	}
+	return p.target(t), true
+}
+
+// target is a target with how to behave there.
+func (p *profiles) target(t dialog.Target) Target {
+	return Target{Target: t, Policy: p.carriers[t.Carrier], Reroute: p.Carrier(t.Carrier)}
+}
