@@ -25,6 +25,8 @@ type conn struct {
 	hop     Hop  // of what arrives on it; Remote is the peer
 	inbound bool // the peer opened it
 	used    atomic.Int64
+	heard   atomic.Bool // the peer has said something: the connection was good
+	alive   keepalive
 
 	mu    sync.Mutex
 	wake  *sync.Cond // out or ended has changed
@@ -38,7 +40,8 @@ type conn struct {
 type outgoing struct {
 	data     []byte
 	unsent   func(error)
-	fallback Hop // where to go instead if the connection is found to be gone
+	fallback Hop  // where to go instead if the connection is found to be gone
+	again    bool // it has been on a connection that is gone
 }
 
 func newConn(e *Edge, r *realm, h Hop) *conn {
@@ -80,11 +83,12 @@ func (c *conn) end(why error) {
 		return
 	}
 	c.ended = why
-	left := c.out
+	left := append(c.edge.waits.take(c), c.out...)
 	c.out = nil
 	nc := c.nc
 	c.wake.Broadcast()
 	c.mu.Unlock()
+	c.alive.stop()
 	if nc != nil {
 		_ = nc.Close()
 	}
@@ -99,7 +103,19 @@ func (c *conn) undo(o outgoing, why error) {
 		c.edge.Send(o.fallback, Hop{}, o.data, o.unsent)
 		return
 	}
+	if c.renews(o, why) {
+		o.again = true
+		c.edge.sendStream(c.realm, Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Remote: c.hop.Remote}, Hop{}, o)
+		return
+	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
+}
+
+// renews says that a new connection may do what this one has not done: it was good, and
+// not the peer's, and did not end because the peer does not react.
+func (c *conn) renews(o outgoing, why error) bool {
+	return o.unsent != nil && !o.again && !c.inbound && c.heard.Load() && c.edge.ctx.Err() == nil &&
+		!errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
 }
 
 // serve connects or agrees on TLS where needed, then writes; reading is done
@@ -118,6 +134,7 @@ func (c *conn) serve() {
 		c.end(ErrClosed)
 		return
 	}
+	c.keepAlive()
 	c.write(nc)
 }
 
@@ -160,14 +177,17 @@ func (c *conn) write(nc net.Conn) {
 		c.bytes -= len(o.data)
 		c.mu.Unlock()
 
+		c.edge.waits.add(c, o)
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
 		if err == nil {
 			_, err = nc.Write(o.data)
 		}
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrGone, err)
+			if c.edge.waits.remove(c, o) {
+				defer c.undo(o, err)
+			}
 			c.end(err)
-			c.undo(o, err)
 			return
 		}
 		c.used.Store(time.Now().UnixNano())
@@ -176,8 +196,9 @@ func (c *conn) write(nc net.Conn) {
 
 // read cuts what comes into messages until the stream ends or makes no sense.
 func (c *conn) read() {
-	defer c.end(ErrGone)
-	f := framer{limit: c.edge.config.MaxMessage}
+	why := ErrGone
+	defer func() { c.end(why) }()
+	f := framer{limit: c.edge.config.MaxMessage, pong: c.alive.pong}
 	buf := make([]byte, 8<<10)
 	var begun time.Time // when the message at the head of f began
 	for {
@@ -193,12 +214,14 @@ func (c *conn) read() {
 				begun = time.Now()
 			}
 			c.used.Store(time.Now().UnixNano())
+			c.heard.Store(true)
 			f.add(buf[:n])
 			if !c.cutAll(&f, &begun) {
 				return
 			}
 		}
 		if err != nil && !c.goOn(&f, err) {
+			why = fmt.Errorf("%w: %w", ErrGone, err)
 			return
 		}
 	}
@@ -244,6 +267,7 @@ func (c *conn) cutAll(f *framer, begun *time.Time) bool {
 			// RFC 5626 §4.4.1: one CRLF answers two.
 			c.enqueue(outgoing{data: []byte("\r\n")})
 			c.dropped(dropKeepalive, 4)
+		case cutPong:
 		case cutMessage:
 			c.edge.judge(c.hop, now, raw, nil)
 		case cutHuge:

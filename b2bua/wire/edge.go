@@ -46,6 +46,8 @@ type Edge struct {
 	log    *zap.Logger
 	rate   limiter
 	realms map[string]*realm // not changed after Listen
+	keys   map[string]*keys  // Config.Keys, not changed after Listen
+	waits  waits
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -73,7 +75,7 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 		log = zap.NewNop()
 	}
 	c = c.orDefault()
-	e := &Edge{config: c, to: r, log: log, rate: limiter{rate: c.MaxRatePerSource}, realms: map[string]*realm{}}
+	e := &Edge{config: c, to: r, log: log, rate: limiter{rate: c.MaxRatePerSource}, realms: map[string]*realm{}, keys: map[string]*keys{}}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.streams.init()
 	return e, nil
@@ -81,6 +83,13 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 
 // Listen binds the sockets of all realms, or none.
 func (e *Edge) Listen() error {
+	for name, files := range e.config.Keys {
+		keys, err := loadKeys(files, e.log.With(zap.String("keys", name)))
+		if err != nil {
+			return fmt.Errorf("keys %s: %w", name, err)
+		}
+		e.keys[name] = keys
+	}
 	for name, conf := range e.config.Realms {
 		r := &realm{Realm: conf, name: name}
 		e.realms[name] = r
@@ -182,6 +191,11 @@ func (e *Edge) spawnLocked(f func()) bool {
 // connection (h.Conn is 0) and there is no fallback is h.Remote connected to: a
 // peer that closed its connection does not choose where we connect.
 //
+// A request with unsent that has gone out on a connection and has no response when the
+// connection ends is sent again, once, by a new one, if we opened that and the peer has
+// said something on it: it was alive and has been closed meanwhile. To the peer it is a
+// repeat at most. Else unsent is called.
+//
 // Send does not wait for connecting nor for slow peers. unsent, if not nil, is
 // called at most once, from any goroutine and perhaps before Send returns, when
 // the bytes did not leave or the system tells that nobody is there: errors.Is
@@ -266,6 +280,9 @@ func (e *Edge) judge(h Hop, at time.Time, raw []byte, then func(sip.Message, *Fa
 	if err != nil {
 		e.to.Dropped(h.Realm, dropName(err), h.Remote.Addr(), len(raw))
 		return
+	}
+	if r, ok := m.(*sip.Response); ok && h.Transport != UDP {
+		e.waits.answered(r)
 	}
 	e.to.Receive(Packet{Hop: h, At: at, Message: m, Raw: raw, Fault: fault})
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -225,7 +226,7 @@ func (r *realm) listener(h Hop) *listener {
 
 // connect opens a connection from the realm's own address.
 func (c *conn) connect() (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.WriteTimeout)
+	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.ConnectTimeout)
 	defer cancel()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: c.hop.Local.Addr().AsSlice(), Zone: c.hop.Local.Addr().Zone()}}
 	nc, err := d.DialContext(ctx, network("tcp", c.hop.Remote.Addr()), c.hop.Remote.String())
@@ -235,23 +236,36 @@ func (c *conn) connect() (net.Conn, error) {
 	if c.hop.Transport == TCP {
 		return nc, nil
 	}
-	name := c.hop.Remote.Addr().String()
-	if ask := c.edge.config.PeerName; ask != nil {
-		if n := ask(c.hop.Realm, c.hop.Remote); n != "" {
-			name = n
-		}
+	p := c.about()
+	return c.handshake(ctx, nc, tls.Client(nc, p.client(c.keysOf(p), c.hop.Remote.Addr())))
+}
+
+// about is what is known of the peer.
+func (c *conn) about() (p Peer) {
+	remote := c.hop.Remote
+	if c.inbound {
+		remote = netip.AddrPortFrom(remote.Addr(), 0)
 	}
-	_, conf := c.realm.keys.current()
-	conf = conf.Clone()
-	conf.ServerName = name
-	return c.handshake(ctx, nc, tls.Client(nc, conf))
+	if ask := c.edge.config.Peer; ask != nil {
+		p = ask(c.hop.Realm, c.hop.Transport, remote)
+	}
+	p.Keepalive = cmp.Or(p.Keepalive, c.realm.Keepalive)
+	return p
+}
+
+// keysOf are the certificates that go with a peer.
+func (c *conn) keysOf(p Peer) *keys {
+	if k := c.edge.keys[p.Keys]; k != nil {
+		return k
+	}
+	return c.realm.keys
 }
 
 // secure is the other side of connect.
 func (c *conn) secure(nc net.Conn) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.WriteTimeout)
+	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.ConnectTimeout)
 	defer cancel()
-	conf, _ := c.realm.keys.current()
+	conf, _ := c.keysOf(c.about()).current()
 	return c.handshake(ctx, nc, tls.Server(nc, conf))
 }
 

@@ -5,14 +5,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// keys are the certificates of a realm, read again when the files change. What
+// keys are certificates that are in use, read again when the files change. What
 // cannot be read leaves the old ones in use.
 type keys struct {
 	files Certificates
@@ -22,7 +24,7 @@ type keys struct {
 	looked time.Time    // last time at the files
 	stamps [3]time.Time // their changes as of the last reading
 	server *tls.Config
-	client *tls.Config // lacks ServerName
+	client *tls.Config // lacks what Peer.client adds
 }
 
 func loadKeys(files Certificates, log *zap.Logger) (*keys, error) {
@@ -81,4 +83,83 @@ func (k *keys) current() (server, client *tls.Config) {
 		}
 	}
 	return k.server, k.client
+}
+
+// client is the configuration of a connection to the peer.
+func (p Peer) client(k *keys, at netip.Addr) *tls.Config {
+	_, base := k.current()
+	conf := base.Clone()
+	conf.ServerName = at.String() // not told: only names are (RFC 6066 §3)
+	if p.Host != "" {
+		conf.ServerName = p.Host
+	}
+	name := p.Name
+	if name == "" {
+		name = conf.ServerName
+	}
+	// Go's own check knows neither the names of RFC 5922 nor its rule on wildcards.
+	conf.InsecureSkipVerify = true
+	conf.VerifyConnection = func(s tls.ConnectionState) error { return verify(s.PeerCertificates, base.RootCAs, name) }
+	return conf
+}
+
+// verify checks a peer's certificates, its own first, as those of a server, and that it
+// is who it should be (RFC 5922 §7.3).
+func verify(shown []*x509.Certificate, roots *x509.CertPool, name string) error {
+	if len(shown) == 0 {
+		return errors.New("the peer shows no certificate")
+	}
+	own, between := shown[0], x509.NewCertPool()
+	for _, c := range shown[1:] {
+		between.AddCert(c)
+	}
+	_, err := own.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between})
+	if err == nil && !identifies(own, name) {
+		err = x509.HostnameError{Certificate: own, Host: name}
+	}
+	if err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: shown, Err: err}
+	}
+	return nil
+}
+
+// identifies says that a certificate has a SIP domain as its identity, or an address
+// (RFC 5922 §7.1, §7.2): URIs of the scheme sip without a user, host names only where
+// there are none of those, compared letter by letter, so that an asterisk stands for
+// itself. The common name says nothing.
+func identifies(c *x509.Certificate, name string) bool {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		for _, own := range c.IPAddresses {
+			if a, ok := netip.AddrFromSlice(own); ok && a.Unmap() == ip.Unmap() {
+				return true
+			}
+		}
+		return false
+	}
+	domains := false
+	for _, u := range c.URIs {
+		if !strings.EqualFold(u.Scheme, "sip") {
+			continue
+		}
+		host := u.Host + u.Opaque // sip:example.com is opaque to a parser of URLs
+		if u.User != nil || strings.Contains(host, "@") {
+			continue
+		}
+		if i := strings.IndexAny(host, ":;"); i >= 0 {
+			host = host[:i]
+		}
+		domains = true
+		if strings.EqualFold(host, name) {
+			return true
+		}
+	}
+	if domains {
+		return false
+	}
+	for _, own := range c.DNSNames {
+		if strings.EqualFold(own, name) {
+			return true
+		}
+	}
+	return false
 }
