@@ -20,7 +20,7 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
-		e.saw(id, 0, true, it.at, it.raw, "")
+		e.saw(it.sight(id))
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
 			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,

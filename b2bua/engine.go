@@ -91,15 +91,11 @@ type Book interface {
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
+	PeerAt(realm string, t dialog.Transport, at netip.AddrPort) (carriers.Peer, bool)
 }
 
 // Records takes the calls' records. An error means that the record is not safe.
 type Records interface{ Write(Record) error }
-
-// Observer sees what goes over the wire, for ladders. It must not block.
-type Observer interface {
-	Saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string)
-}
 
 type shard struct {
 	mu      sync.Mutex
@@ -141,6 +137,19 @@ func (e *Engine) Run(ctx context.Context) {
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
 	return e.profiles().Known(realm, source) || slices.Contains(e.config.Own[realm], source)
+}
+
+// Peer says what connections with who is at an address go by (wire.Config).
+func (e *Engine) Peer(realm string, t wire.Transport, at netip.AddrPort) wire.Peer {
+	p, ok := e.profiles().PeerAt(realm, dialog.Transport(t), at)
+	if !ok {
+		return wire.Peer{}
+	}
+	peer := wire.Peer{Host: p.Host, Name: p.Name, Keepalive: p.Keepalive}
+	if p.OwnKeys {
+		peer.Keys = p.Carrier
+	}
+	return peer
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).

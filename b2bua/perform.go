@@ -33,7 +33,7 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			if a.Name == dialog.DropAbsorbed {
 				e.metrics.Absorbed.WithLabelValues(s.peer(a.Leg)).Inc()
 			}
-			e.saw(s.id, a.Leg, true, now, nil, a.Name)
+			e.saw(Sight{Call: s.id, Leg: a.Leg, In: true, At: now, Note: a.Name})
 		case Failover:
 			e.metrics.Failovers.WithLabelValues(a.Carrier, a.Next, a.Cause.Why.String()).Inc()
 			what := "failover"
@@ -70,7 +70,7 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 	if !e.speaks() {
 		return
 	}
-	e.saw(s.id, a.Leg, false, now, a.Data, "")
+	e.saw(Sight{Call: s.id, Leg: a.Leg, At: now, Path: a.Path, Method: a.Method, Code: a.Code, Data: a.Data})
 	var unsent func(error)
 	if a.Code == 0 && a.Tx != 0 {
 		leg, tx := a.Leg, a.Tx
@@ -96,6 +96,9 @@ func (s *strand) write(r Record, wait bool) bool {
 	if n := len(r.Attempts); n > 0 {
 		carrier = r.Attempts[n-1].Carrier
 	}
+	if e.observer != nil {
+		e.observer.Ended(s.id, r)
+	}
 	e.log.Info("call ended",
 		zap.Stringer("call", s.id), zap.String("trunk", r.Trunk), zap.String("from", r.From), zap.String("to", r.To),
 		zap.String("carrier", carrier), zap.Int("attempts", len(r.Attempts)), zap.String("result", r.Result),
@@ -116,13 +119,6 @@ func (s *strand) peer(leg uint8) string {
 		return l.Target.Carrier
 	}
 	return ""
-}
-
-// saw shows the observer, where there is one, what crossed the wire.
-func (e *Engine) saw(call dialog.CallID, leg uint8, in bool, now time.Time, data []byte, note string) {
-	if e.observer != nil {
-		e.observer.Saw(call, leg, in, now, data, note)
-	}
 }
 
 // violated counts a promise that was about to be broken.

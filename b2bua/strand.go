@@ -56,6 +56,11 @@ type item struct {
 	replaced *dialog.Replaced // of a REFER
 }
 
+// sight is a message that has come in, as an observer sees it.
+func (it *item) sight(call dialog.CallID) Sight {
+	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
+}
+
 // event is what is remembered of an item: small, since every call has some.
 type event struct {
 	at   time.Time
@@ -266,6 +271,9 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	if s.engine.observer != nil {
+		s.engine.observer.Left(s.id)
+	}
 }
 
 // step gives one item to the call and performs what it wants. False: some of that
@@ -306,7 +314,7 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.stray(it.message, "wrong_source")
 		return true
 	default:
-		s.engine.saw(s.id, it.leg, true, it.at, it.raw, "")
+		s.engine.saw(it.sight(s.id))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
 	}
 	return s.perform(now, s.call.Step(now, ev))

@@ -15,12 +15,12 @@ import (
 type Book struct {
 	trunks   map[string]*Trunk
 	carriers map[string]*Carrier
-	sources  map[string]*sources     // by realm
-	gateways map[gatewayAddress]bool // whichever carrier's
+	sources  map[string]*sources // by realm
+	gateways map[gatewayAddress][]*Carrier
 	routes   []route
 	index    index
-	names    Names          // never nil
-	asked    map[named]bool // of any carrier's gateways
+	names    Names // never nil
+	asked    map[named][]*Carrier
 }
 
 type gatewayAddress struct {
@@ -42,10 +42,10 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		trunks:   make(map[string]*Trunk, len(c.Trunks)),
 		carriers: make(map[string]*Carrier, len(c.Carriers)),
 		sources:  map[string]*sources{},
-		gateways: map[gatewayAddress]bool{},
+		gateways: map[gatewayAddress][]*Carrier{},
 		routes:   make([]route, 0, len(c.Routes)),
 		names:    nobody{},
-		asked:    map[named]bool{},
+		asked:    map[named][]*Carrier{},
 	}
 	for name, t := range c.Trunks {
 		b.trunks[name] = newTrunk(name, t)
@@ -53,15 +53,18 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 	for realm, list := range claims(c.Trunks) {
 		b.sources[realm] = newSources(list, b.trunks)
 	}
-	for name, k := range c.Carriers {
+	for _, name := range sortedKeys(c.Carriers) {
+		k := c.Carriers[name]
 		carrier := newCarrier(name, k, realms[k.Realm])
 		b.carriers[name] = carrier
 		for _, g := range carrier.Gateways {
 			if g.Ask != (Name{}) {
-				b.asked[named{carrier.Realm, g.Ask}] = true
+				key := named{carrier.Realm, g.Ask}
+				b.asked[key] = append(b.asked[key], carrier)
 				continue
 			}
-			b.gateways[gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}] = true
+			key := gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}
+			b.gateways[key] = append(b.gateways[key], carrier)
 		}
 	}
 	for _, r := range c.Routes {
@@ -97,7 +100,7 @@ func (b *Book) Carriers() []string { return slices.Sorted(maps.Keys(b.carriers))
 // carrier has a gateway there, or had one not long ago by a name.
 func (b *Book) Known(realm string, source netip.Addr) bool {
 	source = plain(source)
-	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, source}] || b.asks(realm, source)
+	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, source}] != nil || b.asks(realm, source)
 }
 
 // CarrierAt says that the named carrier has a gateway at this address of this

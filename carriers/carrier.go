@@ -24,6 +24,9 @@ type Carrier struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
+	Keepalive    time.Duration // between two pings on a connection to it; zero: the realm's
+	TLSName      string        // that its certificate must have; empty: the gateway's own
+	OwnKeys      bool          // certificates are configured for it
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -48,6 +51,10 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.Keepalive = c.Keepalive
+	if t := c.TLS; t != nil {
+		k.TLSName, k.OwnKeys = t.Name, t.Certificate != "" || t.CA != ""
+	}
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

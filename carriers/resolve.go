@@ -119,6 +119,8 @@ func (s Socket) has(v6 bool) bool {
 	return s.reaches(Socket{Transport: s.Transport, Address: netip.AddrPortFrom(a, 1)})
 }
 
+const hostLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
 // checkHost says what keeps a host name out of the DNS (RFC 1035 §2.3.4).
 func checkHost(s string) error {
 	if len(s) > 253 {
@@ -126,7 +128,7 @@ func checkHost(s string) error {
 	}
 	labels := strings.Split(s, ".")
 	for _, l := range labels {
-		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' {
+		if l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' || strings.Trim(l, hostLetters) != "" {
 			return fmt.Errorf("%q is not a host name", s)
 		}
 	}
@@ -165,7 +167,7 @@ type named struct {
 
 // asks says that one of the names that lead to an address is a gateway's of a realm.
 func (b *Book) asks(realm string, source netip.Addr) bool {
-	return len(b.asked) > 0 && slices.ContainsFunc(b.names.At(source), func(n Name) bool { return b.asked[named{realm, n}] })
+	return len(b.asked) > 0 && slices.ContainsFunc(b.names.At(source), func(n Name) bool { return b.asked[named{realm, n}] != nil })
 }
 
 // holds says that the answer has an address, or has had it.

@@ -29,6 +29,7 @@ func (c Config) Validate(realms Realms) []Fault {
 	for name, k := range c.Carriers {
 		v.carrier("carriers."+name, name, k)
 	}
+	v.sameTLS()
 	for i, r := range c.Routes {
 		v.route(fmt.Sprintf("routes[%d]", i), r)
 	}
@@ -123,6 +124,8 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)
 	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
+	v.tls(path+".tls", c)
+	v.keepalive(path+".keepalive", c.Keepalive)
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
 	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")

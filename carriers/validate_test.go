@@ -110,11 +110,24 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"session shorter than least": {carrier(func(x *carriers.CarrierConfig) {
 			x.SessionTimer = &carriers.SessionTimerConfig{Expires: 1, Min: 2, Refresher: "me"}
 		}), "carriers.tc1.session_timer.expires: less\ncarriers.tc1.session_timer.refresher: not one of"},
-		"method that is ours":       {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
-		"method that subscribes":    {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
-		"early media of a kind":     {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
-		"audits without a pause":    {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
-		"audits backwards":          {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
+		"method that is ours":    {trunk(func(x *carriers.TrunkConfig) { x.Methods = []string{"INFO", "UPDATE", "info", "INFO"} }), "trunks.pbx.methods[1]: UPDATE\ntrunks.pbx.methods[2]: these can: INFO\ntrunks.pbx.methods[3]: the same as methods[0]"},
+		"method that subscribes": {carrier(func(x *carriers.CarrierConfig) { x.Methods = []string{"SUBSCRIBE"} }), "carriers.tc1.methods[0]: SUBSCRIBE"},
+		"early media of a kind":  {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
+		"audits without a pause": {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
+		"audits backwards":       {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
+		"TLS by halves": {carrier(func(x *carriers.CarrierConfig) { x.TLS = &carriers.PeerTLSConfig{Key: "k", Name: "a b"} }),
+			"carriers.tc1.tls.certificate: there is a key\ncarriers.tc1.tls.name: not a host name"},
+		"TLS by the other half": {carrier(func(x *carriers.CarrierConfig) {
+			x.TLS = &carriers.PeerTLSConfig{Certificate: "c", Name: "*.tc1.example"}
+		}), "carriers.tc1.tls.key: there is a certificate"},
+		"TLS without a listener": {carrier(func(x *carriers.CarrierConfig) {
+			x.Realm, x.TLS = "core", &carriers.PeerTLSConfig{Name: "192.0.2.1"}
+		}), "carriers.tc1.tls: realm core has no tls listener"},
+		"one place, two certificates": {carrier(func(x *carriers.CarrierConfig) {
+			x.Gateways = []carriers.GatewayConfig{{Address: "127.0.22.1:5061", Transport: "tls"}}
+			x.TLS = &carriers.PeerTLSConfig{Name: "tc1.example"}
+		}), "carriers.tc2.gateways[0].address: carrier tc1's as well"},
+		"keepalive that floods":     {carrier(func(x *carriers.CarrierConfig) { x.Keepalive = time.Second }), "carriers.tc1.keepalive: 1s is less than 5s"},
 		"redirects too far":         {carrier(func(x *carriers.CarrierConfig) { x.Redirect = &carriers.RedirectConfig{Contacts: 21} }), "carriers.tc1.redirect.contacts: 1 to 20"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},

@@ -268,6 +268,10 @@ func responsePath(m *Message, from Path) Path {
 	return to
 }
 
+// Phrase is the standard phrase of a status code (RFC 3261 §21 and those since); empty: it
+// has none.
+func Phrase(code int) string { return phrases[code] }
+
 // phraseOf is the reason phrase to write: what a peer gave, made safe, or the
 // standard one.
 func phraseOf(code int, given string) string {

@@ -325,16 +325,22 @@ func (n *Net) at(realm string, a netip.Addr) *Peer {
 }
 
 // Saw marks what Bulkhead took in and let go no further (b2bua.Observer).
-func (n *Net) Saw(_ dialog.CallID, _ uint8, in bool, now time.Time, data []byte, note string) {
-	if !in || note == "" || data != nil {
+func (n *Net) Saw(s b2bua.Sight) {
+	if !s.In || s.Note == "" || s.Data != nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.last != nil && n.last.at.Equal(now) {
-		n.last.mark = note
+	if n.last != nil && n.last.at.Equal(s.At) {
+		n.last.mark = s.Note
 	}
 }
+
+// Ended is b2bua.Observer.
+func (n *Net) Ended(dialog.CallID, b2bua.Record) {}
+
+// Left is b2bua.Observer.
+func (n *Net) Left(dialog.CallID) {}
 
 // What the network says of a dead route: by ICMP, by a reset of the connection that is
 // being made, by an alert of the peer's TLS, by the system that cannot send at all.

@@ -35,6 +35,7 @@ type Stage struct {
 	Log     *zap.Logger                 // before the first statement; nil: none
 	Wrap    func(b2bua.Book) b2bua.Book // before the first statement: a book that misbehaves
 	Raised  func(*b2bua.Engine)         // if set, sees the engine before the first message
+	Watch   b2bua.Observer              // before the first statement; nil: nobody else sees what crosses the wire
 	Faulty  bool                        // the scenario is about defects: violations and panics are its own business
 	Settled bool                        // settle has been reached
 	Quiet   time.Duration               // what it took
@@ -179,9 +180,13 @@ func (s *Stage) raise() {
 	if s.Log == nil {
 		s.Log = zap.NewNop()
 	}
+	var observer b2bua.Observer = s.Net
+	if s.Watch != nil {
+		observer = b2bua.Observers{s.Net, s.Watch}
+	}
 	s.Engine = b2bua.New(b2bua.Config{
 		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4},
-	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), s.Net)
+	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), observer)
 	if s.Raised != nil {
 		s.Raised(s.Engine)
 	}

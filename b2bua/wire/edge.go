@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -45,8 +46,8 @@ type Edge struct {
 	to     Receiver
 	log    *zap.Logger
 	rate   limiter
-	realms map[string]*realm // not changed after Listen
-	keys   map[string]*keys  // Config.Keys, not changed after Listen
+	realms map[string]*realm                // not changed after Listen
+	keys   atomic.Pointer[map[string]*keys] // of Config.Keys
 	waits  waits
 
 	ctx     context.Context // ends with Close
@@ -75,7 +76,8 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 		log = zap.NewNop()
 	}
 	c = c.orDefault()
-	e := &Edge{config: c, to: r, log: log, rate: limiter{rate: c.MaxRatePerSource}, realms: map[string]*realm{}, keys: map[string]*keys{}}
+	e := &Edge{config: c, to: r, log: log, rate: limiter{rate: c.MaxRatePerSource}, realms: map[string]*realm{}}
+	e.keys.Store(&map[string]*keys{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.streams.init()
 	return e, nil
@@ -83,12 +85,8 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 
 // Listen binds the sockets of all realms, or none.
 func (e *Edge) Listen() error {
-	for name, files := range e.config.Keys {
-		keys, err := loadKeys(files, e.log.With(zap.String("keys", name)))
-		if err != nil {
-			return fmt.Errorf("keys %s: %w", name, err)
-		}
-		e.keys[name] = keys
+	if err := e.Certify(e.config.Keys); err != nil {
+		return err
 	}
 	for name, conf := range e.config.Realms {
 		r := &realm{Realm: conf, name: name}
@@ -108,6 +106,24 @@ func (e *Edge) Listen() error {
 			}
 		}
 	}
+	return nil
+}
+
+// Certify takes other certificates than Config.Keys for the connections that begin from
+// now on; all of them, or none where one cannot be read.
+func (e *Edge) Certify(all map[string]Certificates) error {
+	loaded := make(map[string]*keys, len(all))
+	for name, files := range all {
+		k := (*e.keys.Load())[name]
+		if k == nil || k.files != files {
+			var err error
+			if k, err = loadKeys(files, e.log.With(zap.String("keys", name))); err != nil {
+				return fmt.Errorf("keys %s: %w", name, err)
+			}
+		}
+		loaded[name] = k
+	}
+	e.keys.Store(&loaded)
 	return nil
 }
 

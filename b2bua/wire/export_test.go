@@ -22,7 +22,7 @@ func (e *Edge) LookAtKeys(name string) {
 
 // LookAtPeerKeys is LookAtKeys of certificates that go with a peer.
 func (e *Edge) LookAtPeerKeys(name string) {
-	k := e.keys[name]
+	k := (*e.keys.Load())[name]
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.looked = time.Time{}

@@ -237,7 +237,12 @@ func (c *conn) connect() (net.Conn, error) {
 		return nc, nil
 	}
 	p := c.about()
-	return c.handshake(ctx, nc, tls.Client(nc, p.client(c.keysOf(p), c.hop.Remote.Addr())))
+	k, err := c.keysOf(p)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return c.handshake(ctx, nc, tls.Client(nc, p.client(k, c.hop.Remote.Addr())))
 }
 
 // about is what is known of the peer.
@@ -253,19 +258,27 @@ func (c *conn) about() (p Peer) {
 	return p
 }
 
-// keysOf are the certificates that go with a peer.
-func (c *conn) keysOf(p Peer) *keys {
-	if k := c.edge.keys[p.Keys]; k != nil {
-		return k
+// keysOf are the certificates that go with a peer: others than it should have are none.
+func (c *conn) keysOf(p Peer) (*keys, error) {
+	if p.Keys == "" {
+		return c.realm.keys, nil
 	}
-	return c.realm.keys
+	if k := (*c.edge.keys.Load())[p.Keys]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("there are no certificates of %s", p.Keys)
 }
 
 // secure is the other side of connect.
 func (c *conn) secure(nc net.Conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.ConnectTimeout)
 	defer cancel()
-	conf, _ := c.keysOf(c.about()).current()
+	k, err := c.keysOf(c.about())
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	conf, _ := k.current()
 	return c.handshake(ctx, nc, tls.Server(nc, conf))
 }
 

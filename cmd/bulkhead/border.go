@@ -24,8 +24,9 @@ import (
 
 // border is a running Bulkhead: its sockets and its engine.
 type border struct {
-	edge   *wire.Edge
-	engine *b2bua.Engine
+	edge    *wire.Edge
+	engine  *b2bua.Engine
+	journal *b2bua.Journal
 }
 
 // sockets are bound before there is an engine to take what comes in by them: so
@@ -39,7 +40,9 @@ type sockets struct {
 func (c *Config) bind(log *zap.Logger) (*sockets, error) {
 	s := &sockets{}
 	var err error
-	if s.edge, err = wire.New(c.wire(), s, log); err != nil {
+	w := c.wire()
+	w.Peer = func(realm string, t wire.Transport, at netip.AddrPort) wire.Peer { return s.Peer(realm, t, at) }
+	if s.edge, err = wire.New(w, s, log); err != nil {
 		return nil, err
 	}
 	if err := s.edge.Listen(); err != nil {
@@ -91,8 +94,13 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
 		network = c.around(s.edge)
 	}
-	s.Engine = b2bua.New(config, book, network, records, log, metrics, o)
-	return &border{edge: s.edge, engine: s.Engine}, nil
+	journal := &b2bua.Journal{Keep: c.keep()}
+	observers := b2bua.Observers{journal}
+	if o != nil {
+		observers = append(observers, o)
+	}
+	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
+	return &border{edge: s.edge, engine: s.Engine, journal: journal}, nil
 }
 
 // loopback is how a node reaches a socket of its own that listens on all addresses
@@ -108,12 +116,13 @@ func loopback(any netip.Addr) netip.Addr {
 func (c *Config) wire() wire.Config {
 	w := wire.Config{
 		Realms:           make(map[string]wire.Realm, len(c.Realms)),
+		Keys:             map[string]wire.Certificates{},
 		MaxMessage:       int(c.Security.MaxMessage),
 		MaxRatePerSource: c.Security.MaxRatePerSource,
 		FreeBind:         c.follows(),
 	}
 	for name, r := range c.Realms {
-		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media}
+		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, Keepalive: r.Keepalive}
 		for _, s := range r.sockets() {
 			realm.Listen = append(realm.Listen, wire.Listener{Transport: wire.Transport(s.Transport), Addr: s.Address})
 		}
@@ -121,6 +130,18 @@ func (c *Config) wire() wire.Config {
 			realm.TLS = wire.Certificates{Certificate: string(r.TLS.Certificate), Key: string(r.TLS.Key), ClientCA: string(r.TLS.ClientCA)}
 		}
 		w.Realms[name] = realm
+	}
+	for name, k := range c.Carriers {
+		if t := k.TLS; t != nil && (t.Certificate != "" || t.CA != "") {
+			keys := w.Realms[k.Realm].TLS // holds where the carrier's says nothing
+			if t.Certificate != "" {
+				keys.Certificate, keys.Key = string(t.Certificate), string(t.Key)
+			}
+			if t.CA != "" {
+				keys.ClientCA = string(t.CA)
+			}
+			w.Keys[name] = keys
+		}
 	}
 	return w
 }

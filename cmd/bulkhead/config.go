@@ -34,6 +34,8 @@ type RealmConfig struct {
 	Advertise string     `yaml:"advertise,omitempty"` // IP address or name; empty: the listening address
 	Media     string     `yaml:"media,omitempty"`     // IP address; empty: Advertise
 	TLS       *TLSConfig `yaml:"tls,omitempty"`
+
+	Keepalive time.Duration `yaml:"keepalive,omitempty"` // between two pings on a connection that we opened (RFC 5626); zero: none
 }
 
 // TLSConfig names the files of a realm's certificate.
@@ -156,6 +158,16 @@ func (r *RelayConfig) Default() {
 
 // Default sets what holds where the section says nothing.
 func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }
+
+// keep is how long a call that has ended stays readable.
+func (c *Config) keep() time.Duration {
+	t := c.Trace
+	if t == nil {
+		t = &TraceConfig{}
+		t.Default()
+	}
+	return t.Keep
+}
 
 // complete fills in what follows from other keys. Each realm whose listeners
 // share one address advertises it; where they differ, each listener advertises

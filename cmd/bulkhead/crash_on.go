@@ -56,17 +56,23 @@ func die() {
 }
 
 // Saw is b2bua.Observer.
-func (c *crash) Saw(_ dialog.CallID, leg uint8, in bool, _ time.Time, data []byte, note string) {
-	if note != "" {
+func (c *crash) Saw(s b2bua.Sight) {
+	if s.Note != "" {
 		return
 	}
-	what := kindOf(data)
-	if in {
-		c.die(fmt.Sprintf("in %s %d", what, leg))
-	} else if c.is(fmt.Sprintf("out %s %d", what, leg)) {
+	what := kindOf(s.Data)
+	if s.In {
+		c.die(fmt.Sprintf("in %s %d", what, s.Leg))
+	} else if c.is(fmt.Sprintf("out %s %d", what, s.Leg)) {
 		c.out.Store(true)
 	}
 }
+
+// Ended is b2bua.Observer.
+func (c *crash) Ended(dialog.CallID, b2bua.Record) {}
+
+// Left is b2bua.Observer.
+func (c *crash) Left(dialog.CallID) {}
 
 // around is the network, after which the process dies if that was the point.
 func (c *crash) around(w b2bua.Wire) b2bua.Wire { return crashWire{w, c} }

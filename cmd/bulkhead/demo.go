@@ -19,6 +19,8 @@ import (
 	"go.uber.org/zap"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/ops"
+	"bulkhead/dialog"
 )
 
 func demoCommand() *cobra.Command {
@@ -51,7 +53,8 @@ type demo struct {
 	scale            time.Duration
 	caller, tc1, tc2 *peer
 	sbc              netip.AddrPort // where the caller calls
-	ladder           *ladder
+	live             runningLadder
+	journal          *b2bua.Journal
 	records          demoRecords
 	ended            chan struct{} // tc1 has repeated its last 487
 	repeats          int           // 487s that tc1 has sent
@@ -114,12 +117,17 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 	if err != nil {
 		return err
 	}
-	d.ladder = &ladder{out: out, parties: []string{"caller", "bulkhead", "tc1", "tc2"}}
+	d.live.out = out
+	d.live.ladder = ops.Ladder{
+		Trunk: ops.Party{Name: "caller", Number: "+33123456789"},
+		Legs:  []ops.Party{{Name: "tc1", Number: "+33123456789"}, {Name: "tc2", Number: "+33789456"}},
+	}
 	var key [32]byte
-	b, err := openBorder(config, key, &d.records, zap.NewNop(), d.ladder)
+	b, err := openBorder(config, key, &d.records, zap.NewNop(), &d.live)
 	if err != nil {
 		return err
 	}
+	d.journal = b.journal
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
@@ -135,11 +143,11 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 
 	fmt.Fprintf(out, "Bulkhead listens for the caller at %s; timers at %d times the speed of RFC 3261.\n", d.sbc, scale)
 	fmt.Fprintf(out, "✱ marks what was absorbed on its own leg.\n\n")
-	d.ladder.began = time.Now()
-	d.ladder.head()
+	d.live.ladder.Began = time.Now()
+	fmt.Fprintln(out, d.live.ladder.Head())
 	story := d.play()
 	rec, ok := d.records.first(d.seconds(40))
-	d.ladder.done()
+	d.live.done()
 	if story != nil {
 		return story
 	}
@@ -151,6 +159,7 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 		return err
 	}
 	fmt.Fprintf(out, "\nThe call's record:\n%s\n\n", text)
+	d.tell(rec)
 	broken := d.verdict(rec)
 	if stay {
 		fmt.Fprintf(out, "\nStill up. Call sip:+33123456789@%s from 127.0.11.0/24 (tc1 fails, tc2 answers); Ctrl-C ends.\n", d.sbc)
@@ -162,6 +171,19 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 		return fmt.Errorf("demo: %d promises broke", broken)
 	}
 	return nil
+}
+
+// tell shows the call once more as operators see it afterwards.
+func (d *demo) tell(rec b2bua.Record) {
+	id, _ := dialog.ParseCallID(rec.Call)
+	if account, ok := d.journal.Call(id, rec.Ended); ok {
+		fmt.Fprintf(d.out, "The same ladder, repeats folded:\n%s\n", ops.NewLadder(account, rec).Text())
+	}
+	fmt.Fprintln(d.out, "Why it went so:")
+	for _, sentence := range ops.Why(rec) {
+		fmt.Fprintln(d.out, "  "+sentence)
+	}
+	fmt.Fprintln(d.out)
 }
 
 // config is an operator's file, with free ports of this machine.

@@ -106,6 +106,9 @@ func (v *validator) realms() {
 			v.fault(path+".media", "%q is not an IP address", r.Media)
 		}
 		v.tls(path, r, secure)
+		if err := carriers.CheckKeepalive(r.Keepalive); err != nil {
+			v.fault(path+".keepalive", "%s", err)
+		}
 	}
 }
 
