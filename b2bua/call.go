@@ -100,7 +100,7 @@ type Drop struct{ dialog.Drop }
 
 // Failover tells of an attempt that failed and what is tried next.
 type Failover struct {
-	Attempt int // the one that failed, from 1
+	Attempt int // the one that failed, from 1; the next one where its carrier was passed over (dialog.NoCodec)
 	Carrier string
 	Cause   dialog.Cause
 	Next    string // carrier; empty: nothing is left, or the cause stops the hunt

@@ -115,11 +115,11 @@ func (c *Call) ended(now time.Time, from *dialog.Leg, end dialog.End) {
 // endedBy names who ended the call: what a peer did not do is our decision.
 func (c *Call) endedBy(peer string, cause dialog.Cause) string {
 	switch cause.Why {
-	case dialog.Cancelled, dialog.HungUp, dialog.Rejected:
+	case dialog.Cancelled, dialog.HungUp, dialog.Rejected, dialog.Unauthorized:
 		return peer
 	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoACK,
 		dialog.Expired, dialog.Operator, dialog.Drained, dialog.Fault, dialog.PeerLost,
-		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred:
+		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred, dialog.NoCodec:
 	}
 	return "bulkhead"
 }

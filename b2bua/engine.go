@@ -23,12 +23,12 @@ import (
 type Engine struct {
 	config  Config
 	wire    Wire
-	current atomic.Pointer[profiles]
 	records Records
 	log     *zap.Logger
 	metrics *Metrics
 	seal    *dialog.Seal
 
+	snapshots
 	shards   [64]shard
 	clock    clock
 	idle     chan *strand // workers that have nothing to do receive from it
@@ -119,6 +119,8 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
+	e.snapshots.kept = m.Snapshots
+	e.snapshots.write(nil)
 	e.Adopt(book)
 	return e
 }
@@ -136,8 +138,11 @@ func (e *Engine) Run(ctx context.Context) {
 
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
-	return e.profiles().Known(realm, source) || slices.Contains(e.config.Own[realm], source)
+	return e.heard(realm, source) || slices.Contains(e.config.Own[realm], source)
 }
+
+// KeysOf is the name of a carrier's own certificates among those of the realms.
+func KeysOf(carrier string) string { return "carriers/" + carrier }
 
 // Peer says what connections with who is at an address go by (wire.Config).
 func (e *Engine) Peer(realm string, t wire.Transport, at netip.AddrPort) wire.Peer {
@@ -147,7 +152,7 @@ func (e *Engine) Peer(realm string, t wire.Transport, at netip.AddrPort) wire.Pe
 	}
 	peer := wire.Peer{Host: p.Host, Name: p.Name, Keepalive: p.Keepalive}
 	if p.OwnKeys {
-		peer.Keys = p.Carrier
+		peer.Keys = KeysOf(p.Carrier)
 	}
 	return peer
 }
@@ -208,8 +213,15 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, packet wire.Packet
 		e.outside(m, from)
 		return
 	}
-	p := e.profiles()
-	trunk := p.Trunk(from.Realm, from.Remote.Addr().Unmap())
+	p, source := e.profiles(), from.Remote.Addr().Unmap()
+	trunk := p.Trunk(from.Realm, source)
+	name := ""
+	if trunk != nil {
+		name = trunk.Name
+	}
+	if e.wasTrunk(name, from.Realm, source, it) {
+		return
+	}
 	if trunk == nil {
 		e.refuse(m, from, dialog.Refusal{Code: 403}, "not_a_trunk")
 		return

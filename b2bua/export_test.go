@@ -3,7 +3,10 @@ package b2bua
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
+
+	"bulkhead/dialog"
 )
 
 // RestoreEveryStep makes the engine write and read every call's record between
@@ -59,3 +62,47 @@ func (e *Engine) Waiting() int {
 
 // UnderRace says that the race detector is built in.
 func UnderRace() bool { return underRace }
+
+// Snapshots is how many profiles are kept, those in force among them.
+func (e *Engine) Snapshots() int { return 1 + len(e.earlier()) }
+
+// Unheld is how many calls have profiles that are not kept.
+func (e *Engine) Unheld() (n int) {
+	kept := append(slices.Clone(e.earlier()), e.profiles())
+	for _, s := range e.strands() {
+		if !slices.Contains(kept, s.profiles) {
+			n++
+		}
+	}
+	return n
+}
+
+// Forget lets go of every call, as if each had ended.
+func (e *Engine) Forget() {
+	for e.Strands() > 0 {
+		for _, s := range e.strands() {
+			s.mu.Lock()
+			if !s.running && !s.gone {
+				s.leave()
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+// IDs are the calls that there are.
+func (e *Engine) IDs() (all []dialog.CallID) {
+	for _, s := range e.strands() {
+		all = append(all, s.id)
+	}
+	return all
+}
+
+// ForgetOverviews forgets what is remembered of packed calls.
+func (e *Engine) ForgetOverviews() {
+	for _, s := range e.strands() {
+		s.mu.Lock()
+		s.short = nil
+		s.mu.Unlock()
+	}
+}

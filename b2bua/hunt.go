@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"slices"
 	"time"
 
 	"bulkhead/dialog"
@@ -18,6 +19,13 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	}
 	if len(c.Out) >= maxLegs || tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
 		c.Targets = nil
+	}
+	setup := c.Setup
+	if said := c.In.Reliable.Said; !said.Empty() {
+		setup.Body = said // the caller has one session
+	}
+	if c.Moving.By == 0 && c.unsuited(setup.Body) && tried == 0 {
+		last.Cause = dialog.Cause{Why: dialog.NoCodec, Code: 488, Q850: 65}
 	}
 	if tried > 0 {
 		f := Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause}
@@ -44,19 +52,36 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	}
 	next := c.Targets[0]
 	c.Targets = c.Targets[1:]
-	setup := c.Setup
 	if c.Moving.By != 0 {
 		setup = c.referring(setup, &next)
 	}
 	setup.MinSE = least
-	if said := c.In.Reliable.Said; !said.Empty() && c.Moving.By == 0 {
-		setup.Body = said // the caller has one session
-	}
 	id := dialog.ID{Call: c.ID, Leg: uint8(len(c.Out) + 1)}
 	leg, actions := dialog.Outbound(id, now, setup, next.Target, next.Policy)
 	c.Out = append(c.Out, leg)
 	c.rerouters = append(c.rerouters, next.Reroute)
 	c.run(now, leg, actions)
+}
+
+// unsuited passes over targets whose profile leaves no codec of what the caller offers:
+// they would have to refuse it. True: there were some, and nothing is left.
+func (c *Call) unsuited(offer dialog.Body) bool {
+	passed := false
+	for len(c.Targets) > 0 && !c.Targets[0].Policy.Suits(offer) {
+		f := Failover{
+			Attempt: len(c.Out) + 1, Carrier: c.Targets[0].Carrier,
+			Cause: dialog.Cause{Why: dialog.NoCodec, Code: 488, Q850: 65},
+		}
+		c.Targets, passed = c.Targets[1:], true
+		if n := len(c.Out); n < len(c.By) {
+			c.By = slices.Delete(c.By, n, n+1)
+		}
+		if len(c.Targets) > 0 {
+			f.Next = c.Targets[0].Carrier
+		}
+		c.out = append(c.out, f)
+	}
+	return passed && len(c.Targets) == 0
 }
 
 // tooShort says that a carrier wants a longer session interval than it was asked for

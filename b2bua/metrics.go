@@ -15,6 +15,7 @@ type Metrics struct {
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
+	Snapshots   prometheus.Gauge
 }
 
 // NewMetrics registers the metrics.
@@ -42,7 +43,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.Restored = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "bulkhead", Name: "calls_restored_total", Help: "Calls taken over from another node.",
 	})
-	r.MustRegister(m.Panics, m.Unprotected, m.Restored)
+	m.Snapshots = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "config_snapshots", Help: "Configurations that are in memory: the one in force, and those that calls began with.",
+	})
+	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}

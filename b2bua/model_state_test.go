@@ -114,6 +114,7 @@ func hashTx(t *dialog.Tx) uint64 {
 	h.num(uint64(t.For)<<32 | uint64(t.RSeq))
 	h.flag(t.Own)
 	h.flag(t.Sub)
+	h.num(uint64(t.Auths))
 	h.text(t.From)
 	h.text(t.To)
 	h.bytes(t.Last)
@@ -205,6 +206,13 @@ func hashLeg(l *dialog.Leg) uint64 {
 	}
 	h.bytes(l.Join.Offer.Data)
 	h.num(uint64(l.Join.Seq))
+	for _, c := range l.Auth.Challenges {
+		h.num(maphash.Comparable(seed, c))
+	}
+	for _, s := range l.Auth.Shown {
+		h.text(s.Value)
+	}
+	h.num(uint64(l.Auth.Invite))
 	return h.h
 }
 
@@ -242,9 +250,9 @@ func TestModelKnowsTheState(t *testing.T) {
 	}{
 		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving chosen rerouters redirects watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join tail heard"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
-		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq Sub tail"},
+		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq Sub Auths tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
 		{reflect.TypeFor[dialog.Interval](), "Length Us Refresh Expires Min Wish Body"},
 		{reflect.TypeFor[dialog.Reliable](), "Peer RSeq Given Progress Answer Owed Changed Said Unasked"},
@@ -254,6 +262,8 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[Moving](), "By Ref Who Until"},
 		{reflect.TypeFor[dialog.Join](), "Offer Seq"},
 		{reflect.TypeFor[dialog.Audit](), "Next Lost"},
+		{reflect.TypeFor[dialog.Auth](), "Challenges Shown Invite"},
+		{reflect.TypeFor[dialog.Challenge](), "Proxy Realm Nonce Opaque Algorithm Named QOP Count For stale"},
 	} {
 		got := ""
 		for i := range known.of.NumField() {

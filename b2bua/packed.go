@@ -74,7 +74,7 @@ func (s *strand) unpack() {
 	if data == nil {
 		return
 	}
-	s.packed = packed{}
+	s.packed, s.short = packed{}, nil
 	err := dialog.ErrRecord
 	s.guard("panic while unpacking a call", func() {
 		var call *Call
@@ -108,6 +108,7 @@ func (e *Engine) lay(it storage.Item) bool {
 		return true
 	}
 	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
+	e.hold(s.profiles)
 	sh.strands[id] = s
 	e.active.Add(1)
 	e.clock.at(until, s)

@@ -1,6 +1,8 @@
 package b2bua
 
 import (
+	"sync/atomic"
+
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -14,29 +16,34 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+
+	number  int          // rises from one to the next
+	strands atomic.Int64 // that have them
 }
 
-// Adopt takes another book for the calls that begin from now on.
-func (e *Engine) Adopt(book Book) {
+// newProfiles is what the engine makes of a book; before are those in force, if any.
+func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
 	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	if before == nil {
+		before = &profiles{}
+	}
+	p.number = before.number + 1
 	for _, name := range book.Trunks() {
-		p.trunks[name] = p.ofTrunk(book.TrunkNamed(name))
+		p.trunks[name] = alike(before.trunks, name, p.ofTrunk(book.TrunkNamed(name)))
 	}
 	for _, name := range book.Carriers() {
-		p.carriers[name] = p.ofCarrier(book.Carrier(name))
+		p.carriers[name] = alike(before.carriers, name, p.ofCarrier(book.Carrier(name)))
 	}
-	e.current.Store(p)
+	return p
 }
 
 // Profiles are those that a call would begin with now.
 func (e *Engine) Profiles() Profiles { return e.profiles() }
 
-func (e *Engine) profiles() *profiles { return e.current.Load() }
-
 func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
 	d := p.ofRealm(t.Realm)
 	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-	d.Audit = t.Audit
+	d.Audit, d.Codecs = t.Audit, t.Codecs
 	return d
 }
 
@@ -44,7 +51,9 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d := p.ofRealm(c.Realm)
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
-	d.EarlyMedia, d.Stay, d.Audit = c.EarlyMedia, c.Stay, c.Audit
+	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
+	d.LargeByTCP = c.LargeByTCP
+	d.Login = c.Login
 	return d
 }
 

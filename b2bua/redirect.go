@@ -108,7 +108,7 @@ func (c *Call) alternative(last dialog.Cause) bool {
 	attempt := len(c.Out)
 	by := c.by(attempt)
 	return by != 0 && len(c.Targets) > 0 && c.by(attempt+1) == by &&
-		last.Why == dialog.Rejected && last.Code < 600
+		(last.Why == dialog.Rejected || last.Why == dialog.Unauthorized) && last.Code < 600
 }
 
 // skip notes a contact that is not tried.

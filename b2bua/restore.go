@@ -52,6 +52,7 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	}
 	call.Resume(time.Now())
 	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	e.hold(p)
 	if call.Written {
 		s.absorbing = true
 		e.absorbed.Add(1)

@@ -28,8 +28,9 @@ type strand struct {
 	after  []Action // what waits for the store
 	hasty  bool     // nothing waits for it
 	call   *Call
-	packed packed // instead of the call
-	woken  bool   // by the clock, just now
+	packed packed    // instead of the call
+	short  *Overview // of the packed call, where somebody has asked for it
+	woken  bool      // by the clock, just now
 	trunk  string
 	last   [8]event // the last events, for the log where a defect shows
 	count  int
@@ -118,6 +119,7 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
 		s := sh.strands[id]
 		if s == nil {
 			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
 			sh.mu.Unlock()
@@ -271,6 +273,7 @@ func (s *strand) leave() {
 	sh.mu.Lock()
 	delete(sh.strands, s.id)
 	sh.mu.Unlock()
+	s.engine.release(s.profiles)
 	if s.engine.observer != nil {
 		s.engine.observer.Left(s.id)
 	}

@@ -83,8 +83,19 @@ func (e *Engine) late(m *dialog.Message, from dialog.Path, a dialog.Address) {
 	}
 }
 
-// owner names the carrier or trunk that a message came from; empty: nobody.
-func (e *Engine) owner(from dialog.Path) string { return e.profiles().owner(from) }
+// owner names the carrier or trunk that a message came from, or came from when a call
+// began that is still there; empty: nobody.
+func (e *Engine) owner(from dialog.Path) string {
+	if name := e.profiles().owner(from); name != "" {
+		return name
+	}
+	for _, p := range e.earlier() {
+		if name := p.owner(from); name != "" {
+			return name
+		}
+	}
+	return ""
+}
 
 func (p *profiles) owner(from dialog.Path) string {
 	ip := from.Remote.Addr().Unmap()

@@ -39,7 +39,7 @@ func (w *Watch) send(s dialog.Send) string {
 		}
 	case s.Leg == 0 && s.Code == 200 && (s.Method == "CANCEL" && w.final == 0 || s.Method == "BYE"):
 		w.closed = true
-	case s.Leg > 0 && s.Method == "INVITE" && s.Code == 0 && s.Tx == dialog.First && !s.Repeat && w.closed:
+	case s.Leg > 0 && s.Method == "INVITE" && s.Code == 0 && !s.Repeat && w.closed:
 		return ViolationLateInvite
 	}
 	return ""

@@ -56,6 +56,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 	for _, name := range sortedKeys(c.Carriers) {
 		k := c.Carriers[name]
 		carrier := newCarrier(name, k, realms[k.Realm])
+		carrier.Rates = c.Tables[k.Rates]
 		b.carriers[name] = carrier
 		for _, g := range carrier.Gateways {
 			if g.Ask != (Name{}) {
@@ -67,8 +68,9 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 			b.gateways[key] = append(b.gateways[key], carrier)
 		}
 	}
-	for _, r := range c.Routes {
-		b.routes = append(b.routes, newRoute(r, b.carriers))
+	zones := zonesOf(c.Routes)
+	for i, r := range c.Routes {
+		b.routes = append(b.routes, newRoute(i, r, b.carriers, zones))
 	}
 	b.index = newIndex(b.routes)
 	return b, nil
@@ -110,11 +112,11 @@ func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 	return c != nil && c.Realm == realm && c.at(plain(source), b.names)
 }
 
-// Select says where a call may go: to the targets of the first route that matches its
-// trunk and number, but for those that the judge, who may be nil, does not let through.
-// A call that no route matches is refused with 404.
+// Select says where a call may go: to the targets of the first route that matches it,
+// but for those that the judge, who may be nil, does not let through. A call that no
+// route matches is refused with 404.
 func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
-	i := b.index.first(s.Trunk, s.Number)
+	i := b.index.first(b.routes, now, &s)
 	if i == none {
 		return refuse(NoRoute, 404, "No route")
 	}
@@ -122,7 +124,8 @@ func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
 	if r.reject != nil {
 		return refuse(i, r.reject.Code, r.reject.Reason)
 	}
-	c := Choice{Route: i, Targets: r.order(s, b.names)}
+	c := r.choose(now, s, b.names)
+	c.Route = i
 	c.judge(now, j)
 	return c
 }

@@ -22,11 +22,16 @@ type Carrier struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Codecs       dialog.Codecs
 	Stay         bool          // once it has sent early media, no other is tried
 	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
 	Keepalive    time.Duration // between two pings on a connection to it; zero: the realm's
 	TLSName      string        // that its certificate must have; empty: the gateway's own
 	OwnKeys      bool          // certificates are configured for it
+	LargeByTCP   bool          // an INVITE that is too large for UDP goes by TCP
+	Login        *dialog.Login // for its challenges; nil: none is met
+
+	Rates *Rates // nil: it has none
 
 	reroute map[code]bool // what the configuration says: hunt on or not
 }
@@ -51,10 +56,12 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
-	k.Keepalive = c.Keepalive
+	k.Keepalive, k.LargeByTCP = c.Keepalive, c.Large == "tcp"
 	if t := c.TLS; t != nil {
 		k.TLSName, k.OwnKeys = t.Name, t.Certificate != "" || t.CA != ""
 	}
+	k.Codecs = dialog.Codecs(c.Codecs)
+	k.Login = c.Auth.login()
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

@@ -102,6 +102,9 @@ func (v *validator) auth(path string, a *AuthConfig) {
 		v.fault(path+".username", "is needed")
 	}
 	v.text(path+".username", a.Username)
+	if strings.ContainsAny(a.Username, `":\`) { // RFC 7616 §3.4; what an escape means, peers disagree on
+		v.fault(path+".username", `must be without ", \ and :`)
+	}
 	if a.PasswordFile == "" {
 		v.fault(path+".password_file", "is needed")
 	}
@@ -144,6 +147,15 @@ func (v *validator) tls(path string, c CarrierConfig) {
 	listening, ok := v.realms[c.Realm]
 	if ok && !slices.ContainsFunc(listening, func(s Socket) bool { return s.Transport == dialog.TLS }) {
 		v.fault(path, "realm %s has no tls listener", c.Realm)
+	}
+}
+
+// large checks how large requests go: by TCP there has to be a socket to connect from.
+func (v *validator) large(path string, c CarrierConfig) {
+	v.oneOf(path, c.Large, "udp", "tcp")
+	listening, ok := v.realms[c.Realm]
+	if ok && c.Large == "tcp" && !slices.ContainsFunc(listening, func(s Socket) bool { return s.Transport == dialog.TCP }) {
+		v.fault(path, "realm %s has no tcp listener", c.Realm)
 	}
 }
 

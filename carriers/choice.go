@@ -37,12 +37,13 @@ func refuse(route, code int, phrase string) Choice {
 
 // judge takes away what a judge does not let through.
 func (c *Choice) judge(now time.Time, j Judge) {
-	if j == nil {
-		return
-	}
 	fit := c.Targets[:0]
 	for _, t := range c.Targets {
-		if why := j.Skip(now, t); why != "" {
+		why := ""
+		if j != nil {
+			why = j.Skip(now, t)
+		}
+		if why != "" {
 			c.Skipped = append(c.Skipped, Skipped{t, why})
 		} else {
 			fit = append(fit, t)

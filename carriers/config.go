@@ -1,6 +1,10 @@
 package carriers
 
-import "time"
+import (
+	"time"
+
+	"bulkhead/dialog"
+)
 
 // Config is what an operator writes about trunks, carriers and routes. The
 // zero value of every field has a meaning of its own or stands for the default
@@ -9,6 +13,8 @@ type Config struct {
 	Trunks   map[string]TrunkConfig   `yaml:"trunks,omitempty"`
 	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
 	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
+
+	Tables map[File]*Rates `yaml:"-"` // that carriers name; who reads the file reads them
 }
 
 // File is the name of a file, relative to the directory of the configuration.
@@ -53,10 +59,12 @@ type CarrierConfig struct {
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Methods      []string            `yaml:"methods"`                     // that pass within a dialog; empty: none
 	Redirect     *RedirectConfig     `yaml:"redirect,omitempty"`          // nil: a 3xx is a failure
+	Rates        File                `yaml:"rates,omitempty"`             // table of prices, for least_cost
 	EarlyMedia   bool                `yaml:"p_early_media,omitempty"`     // as of a trunk
 	AfterMedia   string              `yaml:"after_early_media,omitempty"` // hunt (zero), stop: what a failure after early media means
 	Refer        string              `yaml:"refer,omitempty"`             // refuse (zero), relay, follow
 	TLS          *PeerTLSConfig      `yaml:"tls,omitempty"`               // nil: as the realm's
+	Large        string              `yaml:"large,omitempty"`             // udp (zero), tcp: how an INVITE above 1300 bytes goes where the gateway's transport is udp
 	Keepalive    time.Duration       `yaml:"keepalive,omitempty"`         // between two pings on its connections (RFC 5626); zero: the realm's
 }
 
@@ -98,19 +106,35 @@ type RedirectConfig struct {
 	Contacts int `yaml:"contacts,positive,max=20"` // that one call tries in all; zero: DefaultContacts
 }
 
-// RouteConfig says where calls go: exactly one of Targets, Spread and Reject.
+// RouteConfig says where calls go: exactly one of Targets, Spread, LeastCost and
+// Reject.
 type RouteConfig struct {
-	Match     MatchConfig    `yaml:"match"`
-	Targets   []TargetConfig `yaml:"targets,omitempty"`    // tried in this order
-	Spread    []ShareConfig  `yaml:"spread,omitempty"`     // tried in an order drawn by weight
-	OnFailure []string       `yaml:"on_failure,omitempty"` // carriers tried after those of Spread
-	Reject    *RejectConfig  `yaml:"reject,omitempty"`
+	Match     MatchConfig      `yaml:"match"`
+	Targets   []TargetConfig   `yaml:"targets,omitempty"`    // tried in this order
+	Spread    []ShareConfig    `yaml:"spread,omitempty"`     // tried in an order drawn by weight
+	LeastCost *LeastCostConfig `yaml:"least_cost,omitempty"` // tried in the order of their prices
+	OnFailure []string         `yaml:"on_failure,omitempty"` // carriers tried after those of Spread and LeastCost
+	Reject    *RejectConfig    `yaml:"reject,omitempty"`
 }
 
-// MatchConfig is what a call must be like; what is empty matches every call.
+// MatchConfig is what a call must be like; what is empty matches every call. In a
+// pattern '*' stands for any run of characters.
 type MatchConfig struct {
-	Trunk  string `yaml:"trunk,omitempty"`
-	Number string `yaml:"number,omitempty"` // a pattern: '*' stands for any run of characters
+	Trunk   string   `yaml:"trunk,omitempty"`
+	Number  string   `yaml:"number,omitempty"`                   // a pattern: user part of the Request-URI
+	Caller  string   `yaml:"caller,omitempty"`                   // a pattern: user part of From
+	Domain  string   `yaml:"domain,omitempty"`                   // a pattern: host of the Request-URI, in either case
+	Percent int      `yaml:"percent,positive,max=100,omitempty"` // of the calls that come to this route; the others go on to the next
+	Days    []string `yaml:"days,omitempty"`                     // mon to sun
+	Hours   []Hours  `yaml:"hours,omitempty"`                    // of those days
+	Zone    string   `yaml:"zone,omitempty"`                     // of days and hours, such as Europe/Paris; empty: UTC
+}
+
+// LeastCostConfig is who may carry a call, whoever costs least first. Who has no price
+// for the number is not tried.
+type LeastCostConfig struct {
+	Carriers []ShareConfig `yaml:"carriers"`            // of equal prices the order is drawn by weight
+	MaxPrice Price         `yaml:"max_price,omitempty"` // who costs more is not tried; zero: no bound
 }
 
 // TargetConfig is a carrier to try, and the number to dial there.
@@ -142,6 +166,8 @@ type LimitsConfig struct {
 type AuthConfig struct {
 	Username     string `yaml:"username"`
 	PasswordFile File   `yaml:"password_file"`
+
+	Password dialog.Password `yaml:"-"` // what the file holds: who loads the configuration reads it
 }
 
 // RegisterConfig is a registration of ours at a carrier (RFC 3261 §10).
@@ -164,9 +190,13 @@ type SessionTimerConfig struct {
 	Refresher string        `yaml:"refresher,omitempty"` // us, them
 }
 
-// CodecsConfig is which codecs may pass. Empty: all.
+// CodecsConfig is which codecs an offer to this trunk or carrier may name. An entry is the
+// encoding name of an rtpmap (RFC 4566 §6), alone or with its clock rate: PCMA,
+// telephone-event, AMR-WB/16000. Empty: all, in the order in which they come.
 type CodecsConfig struct {
-	Allow []string `yaml:"allow,omitempty"`
+	Allow []string `yaml:"allow,omitempty"` // no others; of every medium, digits and comfort noise too
+	Deny  []string `yaml:"deny,omitempty"`
+	Order []string `yaml:"order,omitempty"` // those listed come first, in this order
 }
 
 // HeadersConfig is what becomes of header fields at the border.

@@ -55,6 +55,14 @@ func transfers(word string) dialog.Transfers {
 	return dialog.NoTransfers
 }
 
+// login is what the core makes of a section; nil: there is none.
+func (a *AuthConfig) login() *dialog.Login {
+	if a == nil {
+		return nil
+	}
+	return &dialog.Login{Username: a.Username, Password: a.Password}
+}
+
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.
 func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 	if s == nil {

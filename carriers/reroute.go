@@ -38,11 +38,11 @@ func (c *Carrier) Reroute(cause dialog.Cause) bool {
 	switch cause.Why {
 	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent:
 		return true
-	case dialog.Rejected:
+	case dialog.Rejected, dialog.Unauthorized:
 		return c.leadsOn(cause)
 	case dialog.Cancelled, dialog.HungUp, dialog.NoACK, dialog.Expired, dialog.Operator, dialog.Drained,
 		dialog.Fault, dialog.PeerLost, dialog.NoRoute, dialog.Elsewhere,
-		dialog.Transferred:
+		dialog.Transferred, dialog.NoCodec:
 		return false
 	}
 	return false

@@ -3,6 +3,7 @@ package carriers
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"bulkhead/dialog"
 )
@@ -13,9 +14,11 @@ const MaxTargets = 100
 
 // route is one entry of the routes, all names resolved.
 type route struct {
-	match     MatchConfig
+	match     match
 	targets   []hop
 	spread    []share
+	priced    bool // spread is in the order of prices
+	maxPrice  Price
 	onFailure []*Carrier
 	reject    *RejectConfig
 	gateways  int // that it leads to, MaxTargets at most
@@ -31,13 +34,17 @@ type share struct {
 	weight  int
 }
 
-func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
-	r := route{match: c.Match, reject: c.Reject}
+func newRoute(number int, c RouteConfig, carriers map[string]*Carrier, zones map[string]*time.Location) route {
+	r := route{match: newMatch(number, c.Match, zones), reject: c.Reject}
 	for _, t := range c.Targets {
 		r.targets = append(r.targets, hop{carriers[t.Carrier], t.Number})
 		r.gateways += len(carriers[t.Carrier].Gateways)
 	}
-	for _, s := range c.Spread {
+	shares := c.Spread
+	if l := c.LeastCost; l != nil {
+		shares, r.priced, r.maxPrice = l.Carriers, true, l.MaxPrice
+	}
+	for _, s := range shares {
 		r.spread = append(r.spread, share{carriers[s.Carrier], cmp.Or(s.Weight, DefaultWeight)})
 		r.gateways += len(carriers[s.Carrier].Gateways)
 	}
@@ -48,34 +55,57 @@ func newRoute(c RouteConfig, carriers map[string]*Carrier) route {
 	return r
 }
 
-// order lists the targets of a call that took this route.
-func (r *route) order(s dialog.Setup, names Names) (targets []dialog.Target) {
+// choose lists the targets of a call that took this route, and who else is in it.
+func (r *route) choose(now time.Time, s dialog.Setup, names Names) (c Choice) {
 	room := MaxTargets - r.gateways
 	for _, h := range r.targets {
-		targets = h.carrier.append(targets, s.Call, cmp.Or(h.number, s.Number), names, &room)
+		c.Targets = h.carrier.append(c.Targets, s.Call, cmp.Or(h.number, s.Number), names, &room)
 	}
-	for _, carrier := range r.shuffle(s.Call) {
-		targets = carrier.append(targets, s.Call, s.Number, names, &room)
+	fit, skipped := r.shuffle(now, s)
+	c.Skipped = skipped
+	for _, carrier := range fit {
+		c.Targets = carrier.append(c.Targets, s.Call, s.Number, names, &room)
 	}
-	return targets
+	return c
 }
 
-// shuffle draws the order of the carriers of spread; those of on_failure
-// follow, if they have not had their turn.
-func (r *route) shuffle(call dialog.CallID) []*Carrier {
+// Why a carrier of a least_cost route is skipped.
+const (
+	SkipNoRate   = "no_rate"         // its table has no price for the number
+	SkipMaxPrice = "above_max_price" // it costs more than the route bears
+)
+
+// shuffle draws the order of the carriers of spread, by price first where prices
+// count; those of on_failure follow, if they have not had their turn.
+func (r *route) shuffle(now time.Time, s dialog.Setup) (list []*Carrier, skipped []Skipped) {
 	if len(r.spread) == 0 {
-		return nil
+		return nil, nil
 	}
 	type candidate struct {
 		*Carrier
-		draw float64
+		price Price
+		draw  float64
 	}
 	order := make([]candidate, 0, len(r.spread))
-	for _, s := range r.spread {
-		order = append(order, candidate{s.carrier, draw(call, s.weight, s.carrier.Name)})
+	for _, x := range r.spread {
+		k := candidate{Carrier: x.carrier}
+		if r.priced {
+			ok, why := false, SkipNoRate
+			if k.price, ok = x.carrier.Rates.Price(now, s.Number); ok {
+				ok, why = r.maxPrice == 0 || k.price <= r.maxPrice, SkipMaxPrice
+			}
+			if !ok {
+				skipped = append(skipped, Skipped{dialog.Target{Carrier: x.carrier.Name, Number: s.Number}, why})
+				continue
+			}
+		}
+		k.draw = draw(s.Call, x.weight, x.carrier.Name)
+		order = append(order, k)
 	}
-	slices.SortStableFunc(order, func(a, b candidate) int { return cmp.Compare(a.draw, b.draw) })
-	list := make([]*Carrier, 0, len(r.spread)+len(r.onFailure))
+	slices.SortStableFunc(order, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.price, b.price), cmp.Compare(a.draw, b.draw))
+	})
+	list = make([]*Carrier, 0, len(r.spread)+len(r.onFailure))
 	for _, c := range order {
 		list = append(list, c.Carrier)
 	}
@@ -84,5 +114,5 @@ func (r *route) shuffle(call dialog.CallID) []*Carrier {
 			list = append(list, c)
 		}
 	}
-	return list
+	return list, skipped
 }

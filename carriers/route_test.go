@@ -32,8 +32,17 @@ func TestIndexFindsWhatAskingEachRouteFinds(t *testing.T) {
 		c := sample()
 		c.Routes = nil
 		for range rapid.IntRange(0, 30).Draw(t, "routes") {
+			match := carriers.MatchConfig{Trunk: trunks.Draw(t, "trunk"), Number: patterns.Draw(t, "pattern")}
+			switch rapid.IntRange(0, 5).Draw(t, "more") {
+			case 0:
+				match.Caller = patterns.Draw(t, "caller's pattern")
+			case 1:
+				match.Domain = rapid.SampledFrom([]string{"A", "*b", "ab"}).Draw(t, "domain")
+			case 2:
+				match.Hours = []carriers.Hours{{From: 0, To: 60}}
+			}
 			c.Routes = append(c.Routes, carriers.RouteConfig{
-				Match: carriers.MatchConfig{Trunk: trunks.Draw(t, "trunk"), Number: patterns.Draw(t, "pattern")},
+				Match: match,
 				// The phrase tells which route it was.
 				Reject: &carriers.RejectConfig{Code: 404, Reason: strconv.Itoa(len(c.Routes))},
 			})
@@ -43,16 +52,21 @@ func TestIndexFindsWhatAskingEachRouteFinds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 20 {
-			s := dialog.Setup{Trunk: trunks.Draw(t, "caller"), Number: letters.Draw(t, "number")}
+			s := dialog.Setup{Trunk: trunks.Draw(t, "trunk"), Number: letters.Draw(t, "number")}
+			s.Caller.User, s.Domain = letters.Draw(t, "caller"), rapid.SampledFrom([]string{"a", "aB", "B", "c"}).Draw(t, "domain")
+			now := time.Unix(rapid.Int64Range(0, 7200).Draw(t, "now"), 0)
 			want := "No route"
 			for i, r := range c.Routes {
-				if (r.Match.Trunk == "" || r.Match.Trunk == s.Trunk) && (r.Match.Number == "" || naive(r.Match.Number, s.Number)) {
+				if (r.Match.Trunk == "" || r.Match.Trunk == s.Trunk) && (r.Match.Number == "" || naive(r.Match.Number, s.Number)) &&
+					(r.Match.Caller == "" || naive(r.Match.Caller, s.Caller.User)) &&
+					(r.Match.Domain == "" || naive(strings.ToLower(r.Match.Domain), strings.ToLower(s.Domain))) &&
+					(r.Match.Hours == nil || now.Unix() < 3600) {
 					want = strconv.Itoa(i)
 					break
 				}
 			}
-			if got := b.Select(time.Time{}, s, nil).Refusal.Phrase; got != want {
-				t.Fatalf("trunk %q number %q: %s, want route %s", s.Trunk, s.Number, got, want)
+			if got := b.Select(now, s, nil).Refusal.Phrase; got != want {
+				t.Fatalf("trunk %q number %q caller %q domain %q: %s, want route %s", s.Trunk, s.Number, s.Caller.User, s.Domain, got, want)
 			}
 		}
 	})

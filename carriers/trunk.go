@@ -23,6 +23,7 @@ type Trunk struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Codecs       dialog.Codecs
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
@@ -30,7 +31,7 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
-	t.SessionTimer = c.SessionTimer.timer()
+	t.SessionTimer, t.Codecs = c.SessionTimer.timer(), dialog.Codecs(c.Codecs)
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

@@ -19,7 +19,7 @@ type Fault struct {
 // lead nowhere, addresses that cannot be read or overlap, what cannot be dialled
 // or sent. The realms are those that the process will have.
 func (c Config) Validate(realms Realms) []Fault {
-	v := validator{config: c, realms: realms}
+	v := validator{config: c, realms: realms, zones: zonesOf(c.Routes)}
 	for name, t := range c.Trunks {
 		v.trunk("trunks."+name, name, t)
 	}
@@ -42,6 +42,7 @@ func (c Config) Validate(realms Realms) []Fault {
 type validator struct {
 	config Config
 	realms Realms
+	zones  map[string]*time.Location // that routes name
 	faults []Fault
 }
 
@@ -79,6 +80,7 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
 	v.audit(path+".audit", t.Audit)
 	v.methods(path+".methods", t.Methods)
+	v.codecs(path+".codecs", t.Codecs)
 	v.oneOf(path+".refer", t.Refer, "refuse", "relay")
 }
 
@@ -123,12 +125,17 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)
+	v.codecs(path+".codecs", c.Codecs)
 	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
 	v.tls(path+".tls", c)
 	v.keepalive(path+".keepalive", c.Keepalive)
+	v.large(path+".large", c)
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
 	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
+	if c.Rates != "" && v.config.Tables[c.Rates] == nil {
+		v.fault(path+".rates", "the table has not been read")
+	}
 	v.headers(path+".headers", c.Headers)
 	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {
 		v.fault(path+".register.aor", "%q is not a SIP URI, such as sip:us@carrier.example", c.Register.AOR)
@@ -169,72 +176,6 @@ func (v *validator) reroute(path string, r RerouteConfig) {
 	}
 	list("stop", r.Stop)
 	list("continue", r.Continue)
-}
-
-func (v *validator) route(path string, r RouteConfig) {
-	if r.Match.Trunk != "" {
-		if _, ok := v.config.Trunks[r.Match.Trunk]; !ok {
-			v.fault(path+".match.trunk", "there is no trunk %q", r.Match.Trunk)
-		}
-	}
-	v.check(path+".match.number", checkUser(r.Match.Number))
-	ways := 0
-	for _, given := range []bool{len(r.Targets) > 0, len(r.Spread) > 0, r.Reject != nil} {
-		if given {
-			ways++
-		}
-	}
-	if ways != 1 {
-		v.fault(path, "a route needs one of targets, spread, reject")
-	}
-	if len(r.OnFailure) > 0 && len(r.Spread) == 0 {
-		v.fault(path+".on_failure", "goes with spread only; targets are tried in their order")
-	}
-	v.targets(path, r)
-	if r.Reject != nil {
-		if r.Reject.Code < 400 || r.Reject.Code > 699 {
-			v.fault(path+".reject.code", "%d is not a status code that rejects: 400 to 699", r.Reject.Code)
-		}
-		v.text(path+".reject.reason", r.Reject.Reason)
-	}
-}
-
-func (v *validator) targets(path string, r RouteConfig) {
-	total := 0
-	for i, t := range r.Targets {
-		at := fmt.Sprintf("%s.targets[%d]", path, i)
-		total += v.hop(at+".carrier", t.Carrier)
-		v.check(at+".number", checkUser(t.Number))
-		if strings.Contains(t.Number, "*") {
-			v.fault(at+".number", "%q: this is the number to dial, it has no '*'", t.Number)
-		}
-	}
-	first := map[string]int{}
-	for i, s := range r.Spread {
-		at := fmt.Sprintf("%s.spread[%d]", path, i)
-		total += v.hop(at+".carrier", s.Carrier)
-		v.weight(at+".weight", s.Weight)
-		if j, again := first[s.Carrier]; again {
-			v.fault(at+".carrier", "the same as spread[%d]", j)
-		} else {
-			first[s.Carrier] = i
-		}
-	}
-	for i, name := range r.OnFailure {
-		total += v.hop(fmt.Sprintf("%s.on_failure[%d]", path, i), name)
-	}
-	if total > MaxTargets {
-		v.fault(path, "leads to %d gateways; a call tries %d at most", total, MaxTargets)
-	}
-}
-
-// hop checks the name of a carrier and returns the number of its gateways.
-func (v *validator) hop(path, name string) int {
-	c, ok := v.config.Carriers[name]
-	if !ok {
-		v.fault(path, "there is no carrier %q", name)
-	}
-	return len(c.Gateways)
 }
 
 func (v *validator) notNegative(path string, d time.Duration) {

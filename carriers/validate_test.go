@@ -115,6 +115,8 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"early media of a kind":  {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
 		"audits without a pause": {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
 		"audits backwards":       {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
+		"large by pigeon":        {carrier(func(x *carriers.CarrierConfig) { x.Large = "tls" }), `carriers.tc1.large: "tls" is not one of: udp, tcp`},
+		"large by no way":        {carrier(func(x *carriers.CarrierConfig) { x.Large = "tcp" }), "carriers.tc1.large: realm peering has no tcp listener"},
 		"TLS by halves": {carrier(func(x *carriers.CarrierConfig) { x.TLS = &carriers.PeerTLSConfig{Key: "k", Name: "a b"} }),
 			"carriers.tc1.tls.certificate: there is a key\ncarriers.tc1.tls.name: not a host name"},
 		"TLS by the other half": {carrier(func(x *carriers.CarrierConfig) {
@@ -127,7 +129,13 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 			x.Gateways = []carriers.GatewayConfig{{Address: "127.0.22.1:5061", Transport: "tls"}}
 			x.TLS = &carriers.PeerTLSConfig{Name: "tc1.example"}
 		}), "carriers.tc2.gateways[0].address: carrier tc1's as well"},
-		"keepalive that floods":     {carrier(func(x *carriers.CarrierConfig) { x.Keepalive = time.Second }), "carriers.tc1.keepalive: 1s is less than 5s"},
+		"keepalive that floods": {carrier(func(x *carriers.CarrierConfig) { x.Keepalive = time.Second }), "carriers.tc1.keepalive: 1s is less than 5s"},
+		"codecs that are none": {carrier(func(x *carriers.CarrierConfig) {
+			x.Codecs.Allow = []string{"PCMA", "G 729", "pcma", "/8000", "opus/", "opus/48k", ""}
+		}), "carriers.tc1.codecs.allow[1]: not a codec's name\ncarriers.tc1.codecs.allow[2]: the same as allow[0]\ncarriers.tc1.codecs.allow[3]: not a\ncarriers.tc1.codecs.allow[4]: not a\ncarriers.tc1.codecs.allow[5]: not a\ncarriers.tc1.codecs.allow[6]: not a"},
+		"codecs against each other": {trunk(func(x *carriers.TrunkConfig) {
+			x.Codecs = carriers.CodecsConfig{Allow: []string{"PCMA", "opus/48000", "L16/8000", "GSM"}, Deny: []string{"OPUS", "L16/44100", "gsm"}, Order: []string{"pcma", "L16", "G729", "GSM"}}
+		}), "trunks.pbx.codecs.allow[1]: is denied\ntrunks.pbx.codecs.allow[3]: is denied\ntrunks.pbx.codecs.order[2]: not among those of allow\ntrunks.pbx.codecs.order[3]: is denied"},
 		"redirects too far":         {carrier(func(x *carriers.CarrierConfig) { x.Redirect = &carriers.RedirectConfig{Contacts: 21} }), "carriers.tc1.redirect.contacts: 1 to 20"},
 		"route to nowhere":          {route(carriers.RouteConfig{}), "routes[0]: needs one of"},
 		"route two ways":            {route(carriers.RouteConfig{Targets: tc1, Reject: &carriers.RejectConfig{Code: 404}}), "routes[0]: needs one of"},
@@ -135,9 +143,21 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"route by a regexp":         {route(carriers.RouteConfig{Match: carriers.MatchConfig{Number: `^33\d+`}, Targets: tc1}), "routes[0].match.number: '^' cannot stand"},
 		"dials an asterisk":         {route(carriers.RouteConfig{Targets: []carriers.TargetConfig{{Carrier: "tc1", Number: "+33*"}}}), "routes[0].targets[0].number: no '*'"},
 		"spread to nobody, twice":   {route(carriers.RouteConfig{Spread: []carriers.ShareConfig{{"tc1", 1}, {"tc1", -1}, {"y", 1}}, OnFailure: []string{"z"}}), "routes[0].on_failure[0]: \"z\"\nroutes[0].spread[1].carrier: same as spread[0]\nroutes[0].spread[1].weight: not a weight\nroutes[0].spread[2].carrier: \"y\""},
-		"on_failure of targets":     {route(carriers.RouteConfig{Targets: tc1, OnFailure: []string{"tc2"}}), "routes[0].on_failure: spread only"},
+		"on_failure of targets":     {route(carriers.RouteConfig{Targets: tc1, OnFailure: []string{"tc2"}}), "routes[0].on_failure: least_cost only"},
 		"rejects with success":      {route(carriers.RouteConfig{Reject: &carriers.RejectConfig{Code: 200, Reason: "a\nb"}}), "routes[0].reject.code: 200\nroutes[0].reject.reason: control"},
-		"leads to a crowd":          {route(carriers.RouteConfig{Targets: slices.Repeat(tc1, 34)}), "routes[0]: 102 gateways; a call tries 100"},
+		"matches nothing": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Caller: "a b", Domain: "a\n", Percent: 101, Days: []string{"mon", "Tue", "mon", ""}, Hours: []carriers.Hours{{From: 9, To: 9}}, Zone: "Paris"}, Targets: tc1}),
+			"routes[0].match.caller: ' ' cannot\nroutes[0].match.days[1]: not one of: sun, mon\nroutes[0].match.days[2]: stands already\nroutes[0].match.days[3]: is empty\nroutes[0].match.domain: control\nroutes[0].match.hours[0]: not a part\nroutes[0].match.percent: 1 to 100\nroutes[0].match.zone: no time zone \"Paris\""},
+		"zone of no time":   {route(carriers.RouteConfig{Match: carriers.MatchConfig{Zone: "Europe/Paris"}, Targets: tc1}), "routes[0].match.zone: goes with days"},
+		"zone of this node": {route(carriers.RouteConfig{Match: carriers.MatchConfig{Days: []string{"mon"}, Zone: "Local"}, Targets: tc1}), "routes[0].match.zone: no time zone"},
+		"table not read":    {carrier(func(x *carriers.CarrierConfig) { x.Rates = "tc1.csv" }), "carriers.tc1.rates: not been read"},
+		"costs of nobody":   {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{MaxPrice: -1}}), "routes[0].least_cost.carriers: a carrier is needed\nroutes[0].least_cost.max_price: negative"},
+		"costs without rates": {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{Carriers: []carriers.ShareConfig{{"tc1", 1}, {"y", 1}, {"tc1", 1}}}}),
+			"routes[0].least_cost.carriers[0].carrier: tc1 has no rates\nroutes[0].least_cost.carriers[1].carrier: no carrier \"y\"\nroutes[0].least_cost.carriers[2].carrier: has no rates\nroutes[0].least_cost.carriers[2].carrier: the same as carriers[0]"},
+		"costs in two currencies": {func(c *carriers.Config) {
+			*c = costs(t, carriers.LeastCostConfig{})
+			c.Tables["tc2.csv"] = rates(t, "33,1,EUR\n")
+		}, `routes[0].least_cost.carriers[1].carrier: tc2 are in "EUR", those of tc1 in ""`},
+		"leads to a crowd": {route(carriers.RouteConfig{Targets: slices.Repeat(tc1, 34)}), "routes[0]: 102 gateways; a call tries 100"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := sample()

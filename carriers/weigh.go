@@ -15,6 +15,12 @@ import (
 // other candidates: one that is added or taken away leaves the order of the
 // others as it was.
 func draw(call dialog.CallID, weight int, name ...string) float64 {
+	return -math.Log(uniform(call, name...)) / float64(weight)
+}
+
+// uniform is a number above 0 and below 1 that depends on the call and on a name, and
+// is as good as drawn.
+func uniform(call dialog.CallID, name ...string) float64 {
 	h := fnv.New64a()
 	h.Write(call[:])
 	for _, n := range name {
@@ -27,6 +33,5 @@ func draw(call dialog.CallID, weight int, name ...string) float64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	x ^= x >> 31
-	uniform := (float64(x>>11) + 0.5) / (1 << 53) // above 0, below 1
-	return -math.Log(uniform) / float64(weight)
+	return (float64(x>>11) + 0.5) / (1 << 53)
 }

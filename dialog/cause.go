@@ -5,22 +5,24 @@ type Why uint8
 
 // How a leg can end.
 const (
-	Rejected    Why = iota // a final response of 300 or above
-	NoResponse             // nothing came in time
-	NoRinging              // no 18x came in time
-	NoAnswer               // no final response came in time
-	NotSent                // the INVITE could not be sent
-	Cancelled              // the caller's CANCEL
-	HungUp                 // a BYE
-	NoACK                  // the caller never acknowledged the answer
-	Expired                // the longest setup or duration was reached
-	Operator               // somebody asked for it
-	Drained                // the node goes out of service
-	Fault                  // a defect of ours
-	PeerLost               // a request within the dialog was answered 408 or 481, or not at all
-	NoRoute                // no target is left or there was none
-	Elsewhere              // another leg was chosen
-	Transferred            // its peer has had the call moved to another
+	Rejected     Why = iota // a final response of 300 or above
+	NoResponse              // nothing came in time
+	NoRinging               // no 18x came in time
+	NoAnswer                // no final response came in time
+	NotSent                 // the INVITE could not be sent
+	Cancelled               // the caller's CANCEL
+	HungUp                  // a BYE
+	NoACK                   // the caller never acknowledged the answer
+	Expired                 // the longest setup or duration was reached
+	Operator                // somebody asked for it
+	Drained                 // the node goes out of service
+	Fault                   // a defect of ours
+	PeerLost                // a request within the dialog was answered 408 or 481, or not at all
+	NoRoute                 // no target is left or there was none
+	Elsewhere               // another leg was chosen
+	Transferred             // its peer has had the call moved to another
+	NoCodec                 // the profile leaves no codec of the offer
+	Unauthorized            // a challenge that was not met
 )
 
 // String is the name that records, logs and metrics use.
@@ -28,7 +30,8 @@ func (w Why) String() string {
 	return [...]string{
 		"rejected", "no_response", "no_ringing", "no_answer", "not_sent",
 		"cancelled", "hung_up", "no_ack", "expired", "operator", "drained",
-		"fault", "peer_lost", "no_route", "elsewhere", "transferred",
+		"fault", "peer_lost", "no_route", "elsewhere", "transferred", "no_codec",
+		"unauthorized",
 	}[w]
 }
 

@@ -20,7 +20,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 	}
 	t := s.accept(m, from, kind)
 	s.number()
-	t.Seq = s.Seq
+	t.Seq, t.Offer = s.Seq, !m.Body.Empty()
 	refusal, refused := inspect(m)
 	if !refused {
 		refusal, refused = s.Policy.TooSmall(m)
@@ -72,6 +72,9 @@ func (s *step) modified(ev Modified) {
 	}
 	change := s.Change
 	s.Change = Change{}
+	if ev.Code < 300 && !t.Offer { // the other side's offer (RFC 3261 §14.1)
+		ev.Body = s.muted(ev.Body)
+	}
 	r := reply{Body: ev.Body}
 	for _, v := range ev.Reasons {
 		r.Extra = append(r.Extra, Header{"Reason", v})
@@ -119,6 +122,13 @@ func (s *step) modify(ev Modify) {
 	if s.State == Leaving {
 		return // the other side hears of the End
 	}
+	body, ok := s.Policy.Codecs.offer(ev.Body)
+	if !ok {
+		s.drop(DropCodec, nil)
+		s.tell(Modified{Code: 488, Join: ev.Join})
+		return
+	}
+	ev.Body = body
 	if ev.Join {
 		s.joins(ev.Body)
 		return
@@ -204,6 +214,18 @@ func (s *step) answeredAgain(t *Tx, m *Message) {
 	}
 }
 
+// answeredTwice is a 2xx under the tag of a dialog that another form of the INVITE has made:
+// its peer has accepted both, before it was shown credentials and after. It gets its ACK,
+// the same for every copy; the dialog has been ended.
+func (s *step) answeredTwice(d *Dialog, t *Tx, m *Message) {
+	s.drop(DropAbsorbed, m)
+	ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, decline(m.Body))
+	s.send(nil, "ACK", 0, to, s.fallback(to), ack, false)
+	if t.Seq == s.first() && s.State < Answered {
+		s.finish(Cause{Why: Rejected, Code: 481, Text: "answered twice"}, true)
+	}
+}
+
 // changeRefused is a final response of 300 or above to a change of ours. 408 and
 // 481 say that the peer has no such call (RFC 3261 §12.2.1.2).
 func (s *step) changeRefused(t *Tx, m *Message) {
@@ -280,7 +302,7 @@ func (s *step) confirm(ev Confirm) {
 		return
 	}
 	for _, t := range s.Tx {
-		if t.waitsForACK() {
+		if s.waitsForACK(t) {
 			s.acknowledgeChange(d, t, ev.Body)
 			return
 		}

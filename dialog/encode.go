@@ -57,11 +57,34 @@ func (l *Leg) Fields(c *Coder) {
 			Int(c, &r.Code)
 			c.String(&r.Phrase)
 		}
+		l.Auth.fields(c)
 		c.String(&l.Target.Dead)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
 	}
+}
+
+func (a *Auth) fields(c *Coder) {
+	List(c, &a.Challenges, func(h *Challenge) {
+		c.Flag(&h.Proxy)
+		c.String(&h.Realm)
+		c.String(&h.Nonce)
+		c.String(&h.Opaque)
+		Int(c, &h.Algorithm)
+		c.Flag(&h.Named)
+		c.Flag(&h.QOP)
+		Int(c, &h.Count)
+		Int(c, &h.For)
+		if c.Reading() && h.Algorithm >= algorithms {
+			c.Fail()
+		}
+	})
+	List(c, &a.Shown, func(h *Header) {
+		c.String(&h.Name)
+		c.String(&h.Value)
+	})
+	Int(c, &a.Invite)
 }
 
 func (i *Interval) fields(c *Coder) {
@@ -168,6 +191,7 @@ func (t *Tx) fields(c *Coder) {
 		Int(c, &t.RSeq)
 		c.Flag(&t.Own)
 		c.Flag(&t.Sub)
+		Int(c, &t.Auths)
 	})
 	t.Last = orNil(t.Last)
 	if c.Reading() && (t.machine >= machines || t.state >= states) {
@@ -212,7 +236,7 @@ func (a *Cause) Fields(c *Coder) {
 	Int(c, &a.Q850)
 	c.Strings(&a.Reasons)
 	Int(c, &a.RetryAfter)
-	if c.Reading() && a.Why > Transferred {
+	if c.Reading() && a.Why > Unauthorized {
 		c.Fail()
 	}
 }

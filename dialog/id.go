@@ -188,6 +188,17 @@ func (s *Seal) Draw(id ID, seq uint16, below uint64) uint64 {
 	return binary.BigEndian.Uint64(b[:]) % below
 }
 
+// Cnonce is what a client adds to a digest of its own (RFC 7616 §3.4): of a leg and a
+// transaction of it, so that it is the same on every node, and nobody else could tell it.
+func (s *Seal) Cnonce(id ID, seq uint16) string {
+	var b [16]byte
+	copy(b[:], id.Call[:])
+	b[8], b[9] = id.Leg, 'c'
+	binary.BigEndian.PutUint16(b[10:], seq)
+	s.block.Encrypt(b[:], b[:])
+	return letters.EncodeToString(b[:])
+}
+
 // Number is a constant of the leg that says nothing about it, for the session
 // id of our o= lines (RFC 4566 §5.2): 62 bits, so that every peer can read it.
 func (s *Seal) Number(id ID) uint64 {

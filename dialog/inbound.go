@@ -119,6 +119,9 @@ func (s *step) response(m *Message) {
 	a, _ := s.Policy.Seal.OpenBranch(m.Branch)
 	for _, t := range s.Tx {
 		if t.ours() && t.Seq == a.Seq && t.Method == m.Method {
+			if m.Code < 300 && (t.Offer || t.Seq == First && t.Method == "INVITE" && s.Offer) {
+				s.answers(m)
+			}
 			if !s.move(t, arrival(m, t), m) {
 				name := DropNoRow
 				if m.Code < 200 {
@@ -129,9 +132,9 @@ func (s *step) response(m *Message) {
 			return
 		}
 	}
-	if m.Method == "INVITE" && m.Code/100 == 2 && s.Side == Out && a.Seq == First {
+	if m.Method == "INVITE" && m.Code/100 == 2 && s.Side == Out && a.Seq >= First && a.Seq <= s.first() {
 		// The transaction is gone, the leg is not: a 2xx still wants its ACK (P4).
-		s.answered(&Tx{Seq: First, CSeq: m.CSeq}, m)
+		s.answered(&Tx{Seq: a.Seq, CSeq: m.CSeq}, m)
 		return
 	}
 	s.drop(DropNoTx, m)
@@ -158,6 +161,7 @@ func (s *step) ack(m *Message) {
 		s.drop(DropACK, m) // of a refusal that nothing is kept of: 482, 481, 500
 		return
 	}
+	s.answers(m)
 	for _, t := range s.Tx {
 		if t.machine == inviteServer && t.CSeq == m.CSeq {
 			if t.state == completed && t.Branch != m.Branch {
@@ -214,6 +218,12 @@ func (s *step) progress(p Progress) {
 	if t == nil || s.State > Early {
 		return
 	}
+	if body, ok := s.late(p.Body); !ok && p.Reliable {
+		s.withoutCodec(t)
+		return
+	} else if p.Body = body; !ok {
+		p.Body = Body{} // what the carrier has yet to offer
+	}
 	s.State = Early
 	s.rings(p.Code)
 	s.provision(t, p)
@@ -235,6 +245,12 @@ func (s *step) answer(a Answer) {
 	if t == nil || s.State > Early {
 		return
 	}
+	body, ok := s.late(a.Body)
+	if !ok {
+		s.withoutCodec(t)
+		return
+	}
+	a.Body = body
 	if u := s.unacked(); u != nil && u.Offer {
 		s.Reliable.Progress, s.Reliable.Answer = Progress{}, a // not before its PRACK (RFC 3262 §3)
 		return

@@ -31,7 +31,7 @@ func (s *step) join() {
 // acknowledged, on either side.
 func (l *Leg) busy() bool {
 	for _, t := range l.Tx {
-		if t.machine == inviteServer && (t.state == completed || t.state == accepted && t.Every != 0) || t.waitsForACK() {
+		if t.machine == inviteServer && (t.state == completed || t.state == accepted && t.Every != 0) || l.waitsForACK(t) {
 			return true
 		}
 	}
@@ -60,7 +60,7 @@ func (s *step) alone() {
 			s.informed(Informed{Ref: t.Seq, Code: 500, RetryAfter: 1})
 		}
 		t.For = 0
-		if d := s.dialogOf(t); d != nil && t.waitsForACK() {
+		if d := s.dialogOf(t); d != nil && s.waitsForACK(t) {
 			s.acknowledgeChange(d, t, decline(d.Offer))
 		}
 	}

@@ -70,6 +70,7 @@ type Leg struct {
 	Referred  Referral      // the peer's REFER that is under way
 	Refers    Referral      // ours
 	Join      Join
+	Auth      Auth
 
 	tail  []byte // of a record that a newer version wrote
 	heard uint32 // how often the leg has changed in silence: not part of a record
@@ -263,7 +264,9 @@ func (s *step) unsent(ev Unsent) {
 	for _, t := range s.Tx {
 		if t.ours() && t.Seq == ev.Tx && t.Method != "CANCEL" {
 			s.why = ev.Why
-			s.move(t, unsent, nil)
+			if !s.backToUDP(t) {
+				s.move(t, unsent, nil)
+			}
 			return
 		}
 	}
@@ -310,17 +313,17 @@ func (s *step) settle() {
 	s.Dialogs = kept
 }
 
-// invite is the transaction of the leg's first INVITE; nil: it has ended.
+// invite is the transaction of the INVITE that makes the leg; nil: it has ended.
 func (l *Leg) invite() *Tx {
 	for _, t := range l.Tx {
-		if t.Method == "INVITE" && t.Seq == First && (t.machine == inviteClient) == (l.Side == Out) {
+		if t.Method == "INVITE" && t.Seq == l.first() && (t.machine == inviteClient) == (l.Side == Out) {
 			return t
 		}
 	}
 	return nil
 }
 
-// First is the transaction number of the INVITE that makes the leg.
+// First is the transaction number of the INVITE that makes the leg, when it is sent first.
 const First = 1
 
 // dialog finds a dialog by the peer's tag.

@@ -10,6 +10,7 @@ import (
 // Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1). One to
 // where nothing can be sent ends at once.
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
+	setup.Body, _ = p.Codecs.offer(setup.Body)
 	l := &Leg{
 		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
 		CallID: p.Seal.CallID(id), Tag: p.Seal.Tag(id),
@@ -28,6 +29,7 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	}
 	t := s.begin("INVITE", inviteClient, to.Path)
 	t.Last = s.inviteRequest(t, setup)
+	s.byTCP(t)
 	s.said(setup.Body)
 	s.send(t, "INVITE", 0, t.Path, Path{}, t.Last, false)
 	for i, wait := range [...]time.Duration{p.NoResponse, p.NoRinging, p.NoAnswer} {
@@ -42,7 +44,7 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 // begin anew: what had the number then has long ended.
 func (s *step) number() {
 	if s.Seq++; s.Seq >= afterwards {
-		s.Seq = First + 1
+		s.Seq = First + maxAuths + 1
 	}
 }
 
@@ -61,10 +63,10 @@ func (s *step) begin(method string, m machine, to Path) *Tx {
 
 // provisional takes a 1xx to an INVITE.
 func (s *step) provisional(t *Tx, m *Message) {
-	if !s.Cancelled || t.Seq != First {
+	if !s.Cancelled || !s.makes(t) {
 		t.End = never // Timer B is for the time before; Timer C is Patience
 	}
-	if t.Seq != First {
+	if !s.makes(t) {
 		t.End = s.now.Add(s.Policy.NoAnswer) // a re-INVITE has no Patience
 		return
 	}
@@ -161,7 +163,7 @@ func (s *step) room() bool {
 // firstAnswer is the 2xx that makes the transaction Accepted: Timer M.
 func (s *step) firstAnswer(t *Tx, m *Message) {
 	t.End = s.now.Add(s.lifetime())
-	if t.Seq != First {
+	if !s.makes(t) {
 		s.changed(t, m)
 		return
 	}
@@ -180,11 +182,15 @@ func (s *step) final(m *Message) {
 // To-tag is a dialog, each copy gets the ACK of its dialog, and each dialog that
 // is not the call gets one BYE.
 func (s *step) answered(t *Tx, m *Message) {
-	if t.Seq != First {
+	if !s.makes(t) {
 		s.answeredAgain(t, m)
 		return
 	}
 	d := s.dialog(m.ToTag)
+	if d != nil && !d.Early && d.InvSeq != t.CSeq {
+		s.answeredTwice(d, t, m)
+		return
+	}
 	if d != nil && !d.Early {
 		s.drop(DropAbsorbed, m)
 		if d.Ack != nil {
@@ -203,11 +209,18 @@ func (s *step) answered(t *Tx, m *Message) {
 		d = &Dialog{Tag: strings.Clone(m.ToTag), Early: true}
 		s.Dialogs = append(s.Dialogs, d)
 	}
-	up := s.State < Answered
+	up := s.State < Answered && t.Seq == s.first() // one that has been sent again is not what is asked
 	// Given up without an answer; another fork of what was answered is not late.
 	s.Marks.Late = s.Marks.Late || s.State == Leaving && !slices.ContainsFunc(s.Dialogs, func(d *Dialog) bool { return !d.Early })
 	s.establish(d, m)
 	d.InvSeq = t.CSeq
+	if up && s.Offer && m.Body.Empty() && d.Answer.Empty() && s.Marks.Media.IsZero() {
+		// The caller is owed an answer to its offer (RFC 3261 §13.2.1), and this carrier has none.
+		c := Cause{Why: Rejected, Code: 502, Text: "no answer to the offer", Q850: 127}
+		s.finish(c, true)
+		s.bye(d, c)
+		return
+	}
 	if up {
 		s.Patience = [3]time.Time{}
 		s.State = Answered
@@ -281,7 +294,7 @@ func (s *step) acknowledgeAll() {
 		}
 	}
 	for _, t := range s.Tx {
-		if d := s.dialogOf(t); d != nil && t.waitsForACK() {
+		if d := s.dialogOf(t); d != nil && s.waitsForACK(t) {
 			s.acknowledgeChange(d, t, decline(d.Offer))
 		}
 	}
@@ -291,10 +304,15 @@ func (s *step) acknowledgeAll() {
 // the leg is over.
 func (s *step) refused(t *Tx, m *Message) {
 	t.Code = m.Code
+	request := t.Last
 	t.Last = s.ackRefusal(t, m)
 	t.End = s.timerD(t)
 	s.send(t, "ACK", 0, t.Path, Path{}, t.Last, false)
-	if t.Seq != First {
+	met, unmet := s.challenged(t, m, request)
+	switch {
+	case met:
+		return
+	case !s.makes(t):
 		s.changeRefused(t, m)
 		return
 	}
@@ -305,6 +323,9 @@ func (s *step) refused(t *Tx, m *Message) {
 	c := Cause{
 		Why: Rejected, Code: m.Code, Phrase: s.Marks.Phrase, Q850: m.Q850(),
 		Reasons: s.given(m), RetryAfter: m.RetryAfter,
+	}
+	if unmet != "" {
+		c.Why, c.Text = Unauthorized, unmet
 	}
 	if up := s.State != Leaving; m.redirects() && up {
 		s.finish(c, false)
@@ -329,7 +350,7 @@ func (s *step) ackAgain(t *Tx, m *Message) {
 // came when the wait for it was over.
 func (s *step) ackAnew(t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
-	ack, first := s.ackRefusal(t, m), t.Seq == First
+	ack, first := s.ackRefusal(t, m), s.makes(t)
 	if first { // of a re-INVITE the ACK of its 2xx is kept
 		t.Code, t.Last = m.Code, ack
 	}
@@ -339,7 +360,11 @@ func (s *step) ackAnew(t *Tx, m *Message) {
 // finished takes the final response to a request other than INVITE: Timer K.
 func (s *step) finished(t *Tx, m *Message) {
 	t.Code = m.Code
+	request := t.Last
 	s.quiet(t, m)
+	if met, _ := s.challenged(t, m, request); met {
+		return
+	}
 	switch {
 	case t.Method == "UPDATE":
 		s.changed(t, m)
@@ -369,7 +394,7 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.linger(t, m)
 	}
 	switch {
-	case t.Method == "INVITE" && t.Seq == First:
+	case s.makes(t):
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 408, Q850: 102})
@@ -387,7 +412,7 @@ func (s *step) timedOut(t *Tx, m *Message) {
 // notSent is a client transaction whose request could not be sent.
 func (s *step) notSent(t *Tx, _ *Message) {
 	switch {
-	case t.Method == "INVITE" && t.Seq == First:
+	case s.makes(t):
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
 		s.changeUnanswered(t, Cause{Why: PeerLost, Code: 503, Q850: 38})

@@ -51,8 +51,13 @@ const toAndFro = 2
 // owe keeps a description of the other side's that the peer has yet to be shown, unless
 // it was shown it last.
 func (s *step) owe(ev Modify) {
-	if s.State != Leaving && !ev.Body.Empty() && !s.shown(ev.Body) {
-		s.Reliable.Owed, s.Reliable.Unasked = ev.Body, ev.Unasked
+	body, ok := s.Policy.Codecs.offer(ev.Body)
+	switch {
+	case s.State == Leaving || body.Empty():
+	case !ok:
+		s.drop(DropCodec, nil)
+	case !s.shown(body):
+		s.Reliable.Owed, s.Reliable.Unasked = body, ev.Unasked
 	}
 }
 

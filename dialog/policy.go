@@ -60,9 +60,12 @@ type Policy struct {
 	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
 	EarlyMedia   bool     // P-Early-Media passes (RFC 5009)
 	Stay         bool     // outbound: early media is the end of the hunt
-	Agent        string   // Server and User-Agent; empty: none
+	Codecs       Codecs
+	Agent        string // Server and User-Agent; empty: none
 	Transfers    Transfers
 	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
+	Login        *Login        // outbound: for its challenges; nil: none is met
+	LargeByTCP   bool          // outbound: an INVITE that is too large for UDP goes by TCP (RFC 3261 §18.1.1)
 }
 
 // Target is where an outbound leg is to go, all names resolved.

@@ -252,7 +252,12 @@ func (s *step) allowed(b Body) Body {
 	case b.Empty() || s.Reliable.Given == 0:
 		return b
 	case sum(b) != s.Reliable.Given:
-		s.Reliable.Owed, s.Reliable.Unasked = b, 0
+		owed, ok := s.Policy.Codecs.offer(b)
+		if !ok {
+			s.drop(DropCodec, nil)
+			owed = Body{}
+		}
+		s.Reliable.Owed, s.Reliable.Unasked = owed, 0
 		return Body{}
 	}
 	s.Reliable.Owed = Body{}
@@ -290,6 +295,7 @@ func (s *step) pracked(m *Message, from Path) {
 	waited := acknowledged.state == proceeding
 	s.move(acknowledged, gotPRACK, m)
 	if answers := !s.Offer && acknowledged.Offer; m.Body.Empty() || answers {
+		s.answers(m)
 		s.respond(t, 200, "", reply{})
 	} else {
 		s.offeredInPRACK(t, m)
@@ -309,7 +315,7 @@ func (s *step) offeredInPRACK(t *Tx, m *Message) {
 		return
 	}
 	s.number()
-	t.Seq = s.Seq
+	t.Seq, t.Offer = s.Seq, true
 	s.Change = Change{Seq: t.Seq, Early: true, Offer: m.Body}
 	s.Reliable.Changed = true
 	s.tell(Modify{Method: "UPDATE", Body: m.Body})

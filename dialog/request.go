@@ -214,7 +214,7 @@ func (s *step) toward(to Path, d *Dialog, method string, number uint32, seq uint
 	b = b.line("From", tagged(s.Self, s.Tag))
 	b = b.line("To", d.Peer)
 	b = b.line("Call-ID", s.CallID)
-	b = b.line("CSeq", cseq(number, method))
+	b = b.line("CSeq", cseq(number, method)).authorized(s, method, uri, seq)
 	switch method {
 	case "INVITE", "UPDATE", "NOTIFY", "REFER": // of NOTIFY: RFC 6665; of REFER: RFC 3515 §2.4.1
 		b = b.line("Contact", s.contact(to.Transport))
@@ -279,10 +279,16 @@ func (s *step) hop(uri string) Path {
 }
 
 // admissible says that a peer may have us send to an address: not to this machine,
-// unless it is on it itself, and not to one that means a link or many.
+// unless it is on it itself, not to one that means a link or many, and to a private one
+// only from where it has one itself: what a peer behind a translator writes of its own
+// network leads nowhere from here.
 func (s *step) admissible(ip netip.Addr) bool {
+	peer := s.Path.Remote.Addr().Unmap()
 	if ip.IsLoopback() {
-		return s.Path.Remote.Addr().Unmap().IsLoopback()
+		return peer.IsLoopback()
+	}
+	if ip.IsPrivate() && !peer.IsPrivate() {
+		return false
 	}
 	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	return !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast() && ip != broadcast

@@ -52,7 +52,7 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 			b = b.line("Record-Route", route)
 		}
 	}
-	from, to := s.named(t, code > 100)
+	from, to := s.named(t, code > 100 || t.Seq != First) // a 100 within a dialog has the tag of its request
 	b = b.line("From", from)
 	b = b.line("To", to)
 	b = b.line("Call-ID", s.CallID)
@@ -90,7 +90,7 @@ func (l *Leg) named(t *Tx, tag bool) (from, to string) {
 
 // dialogOf is the dialog whose peer a response goes to; nil: the first.
 func (l *Leg) dialogOf(t *Tx) *Dialog {
-	if t.ours() && t.Seq == First {
+	if l.makes(t) {
 		return nil // the INVITE made it
 	}
 	return l.dialog(t.Of)

@@ -84,6 +84,8 @@ type Tx struct {
 	RSeq uint32 // of a reliable provisional
 	Sub  bool   // ours: a NOTIFY of the subscription that a REFER implies
 
+	Auths uint8 // ours: how often the request had been challenged before
+
 	tail []byte // of a record that a newer version wrote
 }
 
@@ -104,8 +106,8 @@ func (t *Tx) ours() bool { return t.machine == client || t.machine == inviteClie
 
 // waitsForACK says that it is a re-INVITE of ours whose 2xx brought the offer: its
 // ACK is made of the other side's.
-func (t *Tx) waitsForACK() bool {
-	return t.machine == inviteClient && t.Seq != First && t.state == accepted && t.Last == nil
+func (l *Leg) waitsForACK(t *Tx) bool {
+	return t.machine == inviteClient && !l.makes(t) && t.state == accepted && t.Last == nil
 }
 
 // deadline is the earlier of the two timers.

@@ -96,6 +96,9 @@ func noRoute(r b2bua.Record) string {
 // failed is a call that ended with its last attempt.
 func failed(r b2bua.Record) string {
 	n := len(r.Attempts)
+	if n == 0 && r.Cause == "no_codec" {
+		return fmt.Sprintf("The carriers' codecs leave nothing of the caller's offer (trunk %s): answered %s.", r.Trunk, response(r.Code, ""))
+	}
 	if n == 0 {
 		return fmt.Sprintf("The call was refused: answered %s.", response(r.Code, ""))
 	}
@@ -191,6 +194,14 @@ func fate(a b2bua.Attempt) string {
 		return "was given up since the caller cancelled"
 	case "hung_up":
 		return "was hung up"
+	case "no_codec":
+		return "was not asked: its codecs leave nothing of the caller's offer"
+	case "unauthorized":
+		text := "challenged us, and that was not met"
+		if a.Text != "" {
+			text += " (" + a.Text + ")"
+		}
+		return text
 	case "peer_lost":
 		return "was gone when something was asked of it within the dialog"
 	}

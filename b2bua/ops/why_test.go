@@ -165,6 +165,19 @@ trunk auto ACK
 trunk INVITE +33123456789 sdp
 tc1 302 contact=sip:+33999@192.0.2.99
 settle`, `tc1 refused the call with 302 Moved Temporarily, and nobody else was to be tried. The trunk was told 480 Temporarily Unavailable.`},
+	{"no codec is left", `
+carrier tc1 allow=G729
+route * tc1
+trunk auto ACK
+trunk INVITE +33123456789 sdp
+settle`, `The carriers' codecs leave nothing of the caller's offer (trunk trunk): answered 488 Not Acceptable Here.`},
+	{"a challenge", `
+carrier tc1
+route * tc1
+trunk auto ACK
+trunk INVITE +33123456789 sdp
+tc1 407 h="Proxy-Authenticate: Digest realm=\"tc1\", nonce=\"1\""
+settle`, `tc1 challenged us, and that was not met (challenged, and there are no credentials), and nobody else was to be tried. The trunk was told 500 Server Internal Error.`},
 	{"the founding failure", `
 carrier tc1 no_answer=10s linger=3m
 carrier tc2

@@ -119,7 +119,7 @@ func (s *Stage) repeat(p *Peer, words []string) error {
 	return s.send(p, t, data, read(data).cseq(), o)
 }
 
-// blurt sends a text of the scenario as it stands.
+// blurt sends a text of the scenario as it stands, its variables filled in.
 func (s *Stage) blurt(p *Peer, words []string) error {
 	text, ok := s.raw[words[0]]
 	if !ok {
@@ -133,8 +133,33 @@ func (s *Stage) blurt(p *Peer, words []string) error {
 	if err != nil {
 		return err
 	}
-	s.Net.say(p, source, []byte(strings.ReplaceAll(text, "\n", "\r\n")))
+	text = strings.ReplaceAll(text, "\n", "\r\n")
+	if strings.Contains(text, "{") {
+		if text, err = p.fill(text, o); err != nil {
+			return err
+		}
+	}
+	s.Net.say(p, source, []byte(text))
 	return nil
+}
+
+// fill writes into a text what only the call itself knows.
+func (p *Peer) fill(text string, o options) (string, error) {
+	t, err := p.pick(o)
+	if err != nil {
+		return "", err
+	}
+	r, ok := t.requests[o.or("of", "INVITE")]
+	if !ok && o.or("of", "") != "" {
+		return "", fmt.Errorf("%s has received no %s", p.Name, o.or("of", ""))
+	}
+	p.branches++
+	_, body, _ := strings.Cut(text, "\r\n\r\n")
+	return strings.NewReplacer(
+		"{via}", r.first("Via"), "{from}", r.first("From"), "{to}", r.first("To"), "{cseq}", strconv.Itoa(r.cseq()),
+		"{call-id}", t.id, "{self}", tagged(t.self, t.tag), "{other}", tagged(t.other, t.otherTag), "{target}", t.target,
+		"{branch}", fmt.Sprintf("z9hG4bK-%s-%d", p.Name, p.branches), "{length}", strconv.Itoa(len(body)),
+	).Replace(text), nil
 }
 
 // send puts bytes on the network, once or again and again.

@@ -80,6 +80,8 @@ func (s *Stage) trunk(o options) error {
 			t.Methods = strings.Split(value, ",")
 		case "refer":
 			t.Refer = value
+		case "allow", "deny", "order":
+			codecs(&t.Codecs, key, value)
 		case "transport":
 			p.transport, err = transport(value)
 		default:
@@ -127,11 +129,15 @@ func (s *Stage) carrier(o options) error {
 			c.EarlyMedia, err = strconv.ParseBool(value)
 		case "after_early_media":
 			c.AfterMedia = value
+		case "auth":
+			c.Auth, err = credential(value)
 		case "redirect":
 			c.Redirect = &carriers.RedirectConfig{}
 			c.Redirect.Contacts, err = strconv.Atoi(value)
 		case "refer":
 			c.Refer = value
+		case "allow", "deny", "order":
+			codecs(&c.Codecs, key, value)
 		case "stop":
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":
@@ -167,6 +173,10 @@ func (s *Stage) carrier(o options) error {
 	return nil
 }
 
+func codecs(c *carriers.CodecsConfig, key, value string) {
+	*map[string]*[]string{"allow": &c.Allow, "deny": &c.Deny, "order": &c.Order}[key] = strings.Split(value, ",")
+}
+
 // sessionTimer reads "30m", "30m,90s" or "30m,90s,them".
 func sessionTimer(s string) (*carriers.SessionTimerConfig, error) {
 	c := &carriers.SessionTimerConfig{}
@@ -180,6 +190,15 @@ func sessionTimer(s string) (*carriers.SessionTimerConfig, error) {
 		c.Refresher = f[2]
 	}
 	return c, err
+}
+
+// credential reads "username:password".
+func credential(s string) (*carriers.AuthConfig, error) {
+	username, password, ok := strings.Cut(s, ":")
+	if !ok {
+		return nil, fmt.Errorf("%q is not a user name and a password", s)
+	}
+	return &carriers.AuthConfig{Username: username, PasswordFile: "a-file", Password: dialog.Password(password)}, nil
 }
 
 func transport(s string) (wire.Transport, error) {

@@ -39,7 +39,10 @@
 //	PEER auto PRACK                 PRACK every reliable provisional once
 //	PEER auto CODE METHOD           answer that method so from now on
 //	PEER auto 487                   CANCEL gets its 200, the INVITE its 487
-//	PEER raw SECTION                the bytes of another section of the file
+//	PEER raw SECTION [of=METHOD]    the bytes of another section of the file, in which
+//	                                {via} {from} {to} {cseq} are those of the last METHOD
+//	                                received (INVITE), {self} {other} {target} {call-id} those
+//	                                of the dialog, {branch} a new one, {length} the body's
 //	PEER close                      its stream connection breaks
 //	wait 10s
 //	net to|from PEER [loss=20%] [dup=10%] [delay=10ms..80ms] [lose=2]

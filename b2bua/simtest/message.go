@@ -15,15 +15,27 @@ type message struct {
 
 type field struct{ name, value string }
 
-// read takes apart what Bulkhead or a peer wrote; both fold no lines and use no
-// compact names.
+// compact are the short names of RFC 3261 §7.3.3 that a peer may use.
+var compact = map[string]string{
+	"v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "c": "Content-Type", "l": "Content-Length", "k": "Supported",
+}
+
+// read takes apart what Bulkhead or a peer wrote: names may be compact, lines folded.
 func read(data []byte) message {
 	head, body, _ := strings.Cut(string(data), "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
 	m := message{start: lines[0], body: body}
 	for _, l := range lines[1:] {
+		if n := len(m.fields); n > 0 && strings.TrimLeft(l, " \t") != l {
+			m.fields[n-1].value = strings.TrimSpace(m.fields[n-1].value + " " + strings.TrimSpace(l))
+			continue
+		}
 		name, value, _ := strings.Cut(l, ":")
-		m.add(strings.TrimSpace(name), strings.TrimSpace(value))
+		name = strings.TrimSpace(name)
+		if long := compact[strings.ToLower(name)]; long != "" {
+			name = long
+		}
+		m.add(name, strings.TrimSpace(value))
 	}
 	return m
 }

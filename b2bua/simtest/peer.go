@@ -54,6 +54,7 @@ type talk struct {
 	reliable message            // the last reliable provisional received
 	acks     map[string][]byte  // of 2xx, by CSeq and To-tag
 	acked    map[int]bool       // ACKs received, by CSeq
+	counted  int                // nc of the last credentials
 	pracked  string             // RSeq that auto PRACK has acknowledged
 	quit     bool               // auto 487 has been given
 }
@@ -134,8 +135,8 @@ func (p *Peer) hear(m message, to netip.AddrPort) *talk {
 func (p *Peer) request(method, number string, o options) (*talk, message, error) {
 	switch {
 	case method == "INVITE" && number != "":
-		t, m := p.inviting(number, o)
-		return t, m, nil
+		t, m, err := p.inviting(number, o)
+		return t, m, err
 	case o.has("new"):
 		return p.outside(method, o)
 	}
@@ -172,7 +173,7 @@ func (p *Peer) request(method, number string, o options) (*talk, message, error)
 }
 
 // inviting writes the INVITE of a new call.
-func (p *Peer) inviting(number string, o options) (*talk, message) {
+func (p *Peer) inviting(number string, o options) (*talk, message, error) {
 	t := p.talk(o.or("callid", fmt.Sprintf("%s-call-%d", p.Name, len(p.talks)+1)))
 	at := t.at.Addr().String()
 	t.cseq, _ = strconv.Atoi(o.or("cseq", strconv.Itoa(t.cseq+1)))
@@ -188,9 +189,14 @@ func (p *Peer) inviting(number string, o options) (*talk, message) {
 	m.add("Call-ID", t.id)
 	m.add("CSeq", strconv.Itoa(t.cseq)+" INVITE")
 	p.contact(&m, t, o)
+	if secret := o.or("auth", ""); secret != "" {
+		if err := t.authorize(&m, secret); err != nil {
+			return t, m, err
+		}
+	}
 	p.finish(&m, t, o)
 	t.invite = m
-	return t, m
+	return t, m, nil
 }
 
 // outside writes a request that belongs to no dialog.

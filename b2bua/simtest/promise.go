@@ -12,7 +12,7 @@ import (
 // fault is a sentence. It looks at nothing but what crossed the wire, the
 // records and the counters of violations and panics.
 func (s *Stage) Promises() []string {
-	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}}
+	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}, asked: map[string]string{}}
 	c.faults = append(c.faults, s.Net.faults...)
 	for _, m := range s.Net.crossed {
 		if m.lost && m.in || m.mark == "unknown_source" {
@@ -36,6 +36,7 @@ type court struct {
 	out      map[string]*attempt  // by Call-ID
 	origins  map[string]origin    // by peer and Call-ID
 	tags     map[string]string    // the trunk's, by Call-ID
+	asked    map[string]string    // To-tag of what a peer has asked, by Call-ID, CSeq and branch
 	closed   bool                 // the trunk's CANCEL or BYE has been accepted
 	answered bool                 // the trunk's INVITE has been, so a CANCEL has no effect
 	given    map[string]*reliably // by the trunk's Call-ID
@@ -68,6 +69,13 @@ type attempt struct {
 	byes        map[string]string
 	over        map[string]bool // dialogs in which a BYE went either way
 	late        map[string]bool // by CSeq: no offer in the INVITE, so a 2xx waits for the trunk's ACK
+
+	invites map[int]message // by CSeq: the newest is invite
+	asked   bool            // the newest has been challenged
+	nonces  map[string]bool // realms and nonces of challenges delivered
+	counts  map[string]string
+
+	accepted map[string]bool // 2xx delivered, as in finals
 }
 
 type origin struct{ session, version, rest string }
@@ -83,6 +91,9 @@ func key(m message) string {
 
 func (c *court) received(m *crossing) {
 	t := m.text
+	if t.code() == 0 {
+		c.asked[key(t)] = t.toTag()
+	}
 	if m.peer.Name == "trunk" {
 		if r := c.given[t.callID()]; r != nil && t.method() == "PRACK" && t.code() == 0 {
 			rseq, _, _ := strings.Cut(t.first("RAck"), " ")
@@ -104,6 +115,7 @@ func (c *court) received(m *crossing) {
 	if a == nil {
 		return
 	}
+	a.challenged(t)
 	switch {
 	case t.code() == 0 && t.method() == "BYE":
 		a.over[t.fromTag()] = true
@@ -116,7 +128,7 @@ func (c *court) received(m *crossing) {
 	default:
 		a.finals[tried(t)]++
 		if t.code() < 300 {
-			a.answered[t.toTag()] = true
+			a.answered[t.toTag()], a.accepted[tried(t)] = true, true
 		}
 		if t.cseq() == a.invite.cseq() {
 			a.final = true
@@ -141,6 +153,9 @@ func (c *court) sent(m *crossing) {
 		return
 	}
 	c.complete(m)
+	if tag := c.asked[key(m.text)]; m.text.code() != 0 && tag != "" && m.text.toTag() != tag {
+		c.fault(m, "RFC 3261 §8.2.6.2: To is not that of the request")
+	}
 	if m.peer.Name == "trunk" {
 		c.toTrunk(m)
 	} else {
@@ -224,13 +239,16 @@ func (c *court) toCarrier(m *crossing) {
 	t := m.text
 	c.leak(m, "192.0.2.", "trunk")
 	a := c.out[t.callID()]
+	if a != nil && t.code() == 0 {
+		defer c.proven(m, a)
+	}
 	switch {
 	case t.code() != 0:
 		return
 	case t.method() == "INVITE" && t.toTag() == "":
 		if a != nil {
 			if string(a.invite.bytes()) != string(m.data) {
-				c.fault(m, "a repeat of the INVITE with other bytes")
+				c.again(m, a)
 			}
 			return
 		}
@@ -238,6 +256,7 @@ func (c *court) toCarrier(m *crossing) {
 			c.fault(m, "P5: an INVITE after the trunk's CANCEL or BYE")
 		}
 		c.out[t.callID()] = &attempt{
+			invites: map[int]message{t.cseq(): t}, nonces: map[string]bool{}, counts: map[string]string{}, accepted: map[string]bool{},
 			invite: t, finals: map[string]int{}, reliable: map[string]bool{}, pracks: map[string]string{}, acks: map[string]int{}, answered: map[string]bool{},
 			byes: map[string]string{}, over: map[string]bool{}, late: map[string]bool{fmt.Sprint(t.cseq()): t.body == ""},
 		}
@@ -305,14 +324,15 @@ func (c *court) ack(m *crossing, a *attempt) {
 	if a.finals[tried(t)] == 0 {
 		c.fault(m, "an ACK of nothing: %s", tried(t))
 	}
-	if t.cseq() != a.invite.cseq() {
+	invite, ok := a.invites[t.cseq()]
+	if !ok {
 		return
 	}
-	if !a.answered[t.toTag()] {
-		if t.branch() != a.invite.branch() || t.uri() != a.invite.uri() {
+	if !a.accepted[tried(t)] {
+		if t.branch() != invite.branch() || t.uri() != invite.uri() {
 			c.fault(m, "the ACK of a refusal has the INVITE's branch and Request-URI")
 		}
-	} else if t.branch() == a.invite.branch() {
+	} else if t.branch() == invite.branch() {
 		c.fault(m, "the ACK of a 2xx has a branch of its own")
 	}
 }

@@ -47,7 +47,7 @@ type Edge struct {
 	log    *zap.Logger
 	rate   limiter
 	realms map[string]*realm                // not changed after Listen
-	keys   atomic.Pointer[map[string]*keys] // of Config.Keys
+	peers  atomic.Pointer[map[string]*keys] // certificates of Config.Keys
 	waits  waits
 
 	ctx     context.Context // ends with Close
@@ -64,7 +64,7 @@ type realm struct {
 	name      string
 	sockets   []*socket
 	listeners []*listener
-	keys      *keys // nil: no TLS
+	keys      atomic.Pointer[keys] // nil: no TLS
 }
 
 // New checks the configuration; the error names every fault in it.
@@ -77,7 +77,7 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 	}
 	c = c.orDefault()
 	e := &Edge{config: c, to: r, log: log, rate: limiter{rate: c.MaxRatePerSource}, realms: map[string]*realm{}}
-	e.keys.Store(&map[string]*keys{})
+	e.peers.Store(&map[string]*keys{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.streams.init()
 	return e, nil
@@ -85,20 +85,24 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 
 // Listen binds the sockets of all realms, or none.
 func (e *Edge) Listen() error {
-	if err := e.Certify(e.config.Keys); err != nil {
-		return err
+	peers := map[string]*keys{}
+	for name, files := range e.config.Keys {
+		k, err := e.loadKeys(name, files)
+		if err != nil {
+			return fmt.Errorf("certificates of %s: %w", name, err)
+		}
+		peers[name] = k
 	}
+	e.peers.Store(&peers)
 	for name, conf := range e.config.Realms {
 		r := &realm{Realm: conf, name: name}
 		e.realms[name] = r
-		if conf.TLS != (Certificates{}) {
-			keys, err := loadKeys(conf.TLS, e.log.With(zap.String("realm", name)))
-			if err != nil {
-				e.closeSockets()
-				return fmt.Errorf("realm %s: %w", name, err)
-			}
-			r.keys = keys
+		keys, err := e.loadKeys(name, conf.TLS)
+		if err != nil {
+			e.closeSockets()
+			return fmt.Errorf("realm %s: %w", name, err)
 		}
+		r.keys.Store(keys)
 		for _, l := range conf.Listen {
 			if err := e.bind(r, l); err != nil {
 				e.closeSockets()
@@ -106,24 +110,6 @@ func (e *Edge) Listen() error {
 			}
 		}
 	}
-	return nil
-}
-
-// Certify takes other certificates than Config.Keys for the connections that begin from
-// now on; all of them, or none where one cannot be read.
-func (e *Edge) Certify(all map[string]Certificates) error {
-	loaded := make(map[string]*keys, len(all))
-	for name, files := range all {
-		k := (*e.keys.Load())[name]
-		if k == nil || k.files != files {
-			var err error
-			if k, err = loadKeys(files, e.log.With(zap.String("keys", name))); err != nil {
-				return fmt.Errorf("keys %s: %w", name, err)
-			}
-		}
-		loaded[name] = k
-	}
-	e.keys.Store(&loaded)
 	return nil
 }
 

@@ -14,7 +14,7 @@ func (e *Edge) BreakSockets(name string) {
 
 // LookAtKeys makes the next handshake look whether certificates have changed.
 func (e *Edge) LookAtKeys(name string) {
-	k := e.realms[name].keys
+	k := e.realms[name].keys.Load()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.looked = time.Time{}
@@ -22,7 +22,7 @@ func (e *Edge) LookAtKeys(name string) {
 
 // LookAtPeerKeys is LookAtKeys of certificates that go with a peer.
 func (e *Edge) LookAtPeerKeys(name string) {
-	k := (*e.keys.Load())[name]
+	k := (*e.peers.Load())[name]
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.looked = time.Time{}

@@ -96,7 +96,8 @@ type Config struct {
 	// such an address is refused by the system, and nothing comes in by it.
 	FreeBind bool
 
-	// Keys are certificates beside those of the realms, by a name that Peer says.
+	// Keys are certificates beside those of the realms, by a name that Peer says and that
+	// no realm has.
 	Keys map[string]Certificates `yaml:"-"`
 
 	// Peer says what is known of who is at an address; its port is not known where

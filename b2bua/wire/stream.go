@@ -261,9 +261,9 @@ func (c *conn) about() (p Peer) {
 // keysOf are the certificates that go with a peer: others than it should have are none.
 func (c *conn) keysOf(p Peer) (*keys, error) {
 	if p.Keys == "" {
-		return c.realm.keys, nil
+		return c.realm.keys.Load(), nil
 	}
-	if k := (*c.edge.keys.Load())[p.Keys]; k != nil {
+	if k := (*c.edge.peers.Load())[p.Keys]; k != nil {
 		return k, nil
 	}
 	return nil, fmt.Errorf("there are no certificates of %s", p.Keys)

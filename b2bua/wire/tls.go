@@ -27,9 +27,54 @@ type keys struct {
 	client *tls.Config // lacks what Peer.client adds
 }
 
-func loadKeys(files Certificates, log *zap.Logger) (*keys, error) {
-	k := &keys{files: files, log: log, looked: time.Now(), stamps: stamps(files)}
-	return k, k.read()
+// loadKeys reads the certificates of a realm or peer; nil: it has none.
+func (e *Edge) loadKeys(of string, files Certificates) (*keys, error) {
+	if files == (Certificates{}) {
+		return nil, nil
+	}
+	k := &keys{files: files, log: e.log.With(zap.String("of", of)), looked: time.Now(), stamps: stamps(files)}
+	if err := k.read(); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Check reads the certificates and says why they cannot be used.
+func (c Certificates) Check() error { return (&keys{files: c}).read() }
+
+// Certify reads certificates for all realms, and for the peers that Config.Keys would
+// name, also where their files have other names than before; who is not named has none. apply takes them into use for the
+// connections that come; those that are there stay. Where some cannot be used, faults
+// says why by name, and apply is nil.
+func (e *Edge) Certify(files map[string]Certificates) (apply func(), faults map[string]error) {
+	all, peers := map[*realm]*keys{}, map[string]*keys{}
+	read := func(name string) *keys {
+		k, err := e.loadKeys(name, files[name])
+		if err != nil {
+			if faults == nil {
+				faults = map[string]error{}
+			}
+			faults[name] = err
+		}
+		return k
+	}
+	for name, r := range e.realms {
+		all[r] = read(name)
+	}
+	for name := range files {
+		if e.realms[name] == nil {
+			peers[name] = read(name)
+		}
+	}
+	if faults != nil {
+		return nil, faults
+	}
+	return func() {
+		for r, k := range all {
+			r.keys.Store(k)
+		}
+		e.peers.Store(&peers)
+	}, nil
 }
 
 func stamps(files Certificates) (at [3]time.Time) {
@@ -67,8 +112,12 @@ func (k *keys) read() error {
 	return nil
 }
 
-// current returns both sides' configuration, the files looked at once a second.
+// current returns both sides' configuration, the files looked at once a second. A realm
+// may have lost its certificates.
 func (k *keys) current() (server, client *tls.Config) {
+	if k == nil { // nothing to show, and the system's authorities vouch
+		return &tls.Config{MinVersion: tls.VersionTLS12}, &tls.Config{MinVersion: tls.VersionTLS12}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if now := time.Now(); now.Sub(k.looked) >= time.Second {

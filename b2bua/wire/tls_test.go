@@ -211,6 +211,47 @@ func TestTLS_CertificatesAreReadAgain(t *testing.T) {
 	}
 }
 
+// TestTLS_Certify: other certificates, from other files, for who connects from then on;
+// of those that cannot be used nothing is taken.
+func TestTLS_Certify(t *testing.T) {
+	a := newAuthority(t)
+	e, r := listenTLS(t, wire.Config{}, a.issue("sbc", 2))
+	dial := func() *tls.Conn {
+		nc, err := tls.Dial("tcp", e.Addrs("core")[0].Addr.String(),
+			&tls.Config{RootCAs: a.pool, ServerName: "127.0.0.1", Certificates: []tls.Certificate{a.pair("peer")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc
+	}
+	serial := func() int64 { return dial().ConnectionState().PeerCertificates[0].SerialNumber.Int64() }
+	old := dial()
+	broken := a.issue("broken", 4)
+	a.write("broken.pem", "CERTIFICATE", []byte("rubbish"))
+	if apply, faults := e.Certify(map[string]wire.Certificates{"core": broken}); apply != nil || faults["core"] == nil {
+		t.Errorf("broken: %v", faults)
+	}
+	if broken.Check() == nil {
+		t.Error("what is broken passes")
+	}
+	apply, faults := e.Certify(map[string]wire.Certificates{"core": a.issue("other", 3)})
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	if got := serial(); got != 2 {
+		t.Errorf("before it is applied: %d", got)
+	}
+	apply()
+	if got := serial(); got != 3 {
+		t.Errorf("applied: %d", got)
+	}
+	put(t, old, message("INVITE", "call", 100))
+	if p := take(t, r.packets); callID(p) != "call" {
+		t.Errorf("by the connection of before: %+v", p.Hop)
+	}
+}
+
 func TestListen_NeedsReadableCertificates(t *testing.T) {
 	a := newAuthority(t)
 	keys := a.issue("sbc", 2)

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/ops"
 	"bulkhead/b2bua/wire"
 	"bulkhead/dialog"
 )
@@ -27,6 +27,7 @@ type border struct {
 	edge    *wire.Edge
 	engine  *b2bua.Engine
 	journal *b2bua.Journal
+	hep     *ops.HEP // nil: no mirror
 }
 
 // sockets are bound before there is an engine to take what comes in by them: so
@@ -52,12 +53,12 @@ func (c *Config) bind(log *zap.Logger) (*sockets, error) {
 }
 
 // openBorder is a border whose calls live and die with it.
-func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, o b2bua.Observer) (*border, error) {
+func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, metrics *b2bua.Metrics, o b2bua.Observer) (*border, error) {
 	s, err := c.bind(log)
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBorder(c, s, key, records, nil, nil, nil, log, o)
+	b, err := newBorder(c, s, key, records, nil, nil, nil, log, metrics, o)
 	if err != nil {
 		return nil, errors.Join(err, s.edge.Close())
 	}
@@ -65,7 +66,7 @@ func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger,
 }
 
 // newBorder puts an engine behind sockets. Nothing is read before run.
-func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, o b2bua.Observer) (*border, error) {
+func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, metrics *b2bua.Metrics, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
@@ -89,7 +90,6 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 			config.Own[realm] = append(config.Own[realm], own)
 		}
 	}
-	metrics := b2bua.NewMetrics(prometheus.NewRegistry())
 	var network b2bua.Wire = s.edge
 	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
 		network = c.around(s.edge)
@@ -99,8 +99,25 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	if o != nil {
 		observers = append(observers, o)
 	}
+	var hep *ops.HEP
+	if c.Trace != nil && c.Trace.HEP != "" {
+		if hep, err = ops.DialHEP(strings.TrimPrefix(c.Trace.HEP, "udp://"), c.Node, s.localOf); err != nil {
+			return nil, err
+		}
+		observers = append(observers, hep)
+	}
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, journal: journal}, nil
+	return &border{edge: s.edge, engine: s.Engine, journal: journal, hep: hep}, nil
+}
+
+// localOf is the socket that a message goes by where its path leaves it to the realm.
+func (s *sockets) localOf(p dialog.Path) netip.AddrPort {
+	for _, l := range s.edge.Addrs(p.Realm) {
+		if l.Transport == wire.Transport(p.Transport) && l.Addr.Addr().Is4() == p.Remote.Addr().Unmap().Is4() {
+			return l.Addr
+		}
+	}
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 }
 
 // loopback is how a node reaches a socket of its own that listens on all addresses
@@ -121,26 +138,17 @@ func (c *Config) wire() wire.Config {
 		MaxRatePerSource: c.Security.MaxRatePerSource,
 		FreeBind:         c.follows(),
 	}
+	certificates := c.certificates()
 	for name, r := range c.Realms {
-		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, Keepalive: r.Keepalive}
+		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, TLS: certificates[name], Keepalive: r.Keepalive}
 		for _, s := range r.sockets() {
 			realm.Listen = append(realm.Listen, wire.Listener{Transport: wire.Transport(s.Transport), Addr: s.Address})
 		}
-		if r.TLS != nil {
-			realm.TLS = wire.Certificates{Certificate: string(r.TLS.Certificate), Key: string(r.TLS.Key), ClientCA: string(r.TLS.ClientCA)}
-		}
 		w.Realms[name] = realm
 	}
-	for name, k := range c.Carriers {
-		if t := k.TLS; t != nil && (t.Certificate != "" || t.CA != "") {
-			keys := w.Realms[k.Realm].TLS // holds where the carrier's says nothing
-			if t.Certificate != "" {
-				keys.Certificate, keys.Key = string(t.Certificate), string(t.Key)
-			}
-			if t.CA != "" {
-				keys.ClientCA = string(t.CA)
-			}
-			w.Keys[name] = keys
+	for name, files := range certificates {
+		if _, realm := c.Realms[name]; !realm {
+			w.Keys[name] = files
 		}
 	}
 	return w
@@ -149,7 +157,21 @@ func (c *Config) wire() wire.Config {
 // run serves until the context ends.
 func (b *border) run(ctx context.Context) error {
 	go b.engine.Run(ctx)
-	return b.edge.Serve(ctx)
+	if b.hep == nil {
+		return b.edge.Serve(ctx)
+	}
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() { b.hep.Run(done); close(over) }()
+	err := b.edge.Serve(ctx)
+	close(done)
+	<-over
+	return err
+}
+
+// loopbackOnly says that an ip:port can be reached from this machine only.
+func loopbackOnly(s string) bool {
+	at, err := netip.ParseAddrPort(s)
+	return err == nil && at.Addr().IsLoopback()
 }
 
 // key reads the cluster's key, or makes it on the first start. Without a file it
@@ -206,8 +228,9 @@ func makeKey(name string) (key [32]byte, err error) {
 	return key, nil
 }
 
-// logger is the process's log as configured, on standard error or where out says.
-func (c *Config) logger(out ...string) (*zap.Logger, error) {
+// logger is the process's log as configured, on standard error or where out says, and
+// how to change its level.
+func (c *Config) logger(out ...string) (*zap.Logger, zap.AtomicLevel, error) {
 	z := zap.NewProductionConfig()
 	if c.Log.Format == "console" {
 		z = zap.NewDevelopmentConfig()
@@ -215,7 +238,7 @@ func (c *Config) logger(out ...string) (*zap.Logger, error) {
 	}
 	level, err := zap.ParseAtomicLevel(c.Log.Level)
 	if err != nil {
-		return nil, err
+		return nil, level, err
 	}
 	z.Level = level
 	z.EncoderConfig.TimeKey = "time"
@@ -230,9 +253,9 @@ func (c *Config) logger(out ...string) (*zap.Logger, error) {
 	z.DisableCaller = true
 	log, err := z.Build()
 	if err != nil {
-		return nil, err
+		return nil, level, err
 	}
-	return log.With(zap.String("node", c.Node)), nil
+	return log.With(zap.String("node", c.Node)), level, nil
 }
 
 // discard takes records that no file is configured for; the log has their line.

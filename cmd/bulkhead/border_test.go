@@ -13,7 +13,7 @@ import (
 func TestLogHasEveryLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	c := defaults("test")
-	log, err := c.logger(file)
+	log, _, err := c.logger(file)
 	if err != nil {
 		t.Fatal(err)
 	}

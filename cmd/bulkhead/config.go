@@ -1,8 +1,12 @@
 package main
 
 import (
+	"path/filepath"
+	"strings"
 	"time"
 
+	"bulkhead/b2bua"
+	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/carriers/dns"
 )
@@ -101,8 +105,10 @@ type TimersConfig struct {
 
 // APIConfig is the HTTP interface.
 type APIConfig struct {
-	Listen     string        `yaml:"listen"` // ip:port
-	TokensFile carriers.File `yaml:"tokens_file,omitempty"`
+	Listen     string        `yaml:"listen,omitempty"`      // ip:port; empty: the socket only
+	Socket     carriers.File `yaml:"socket,omitempty"`      // default: /run/bulkhead/NODE.sock
+	TokensFile carriers.File `yaml:"tokens_file,omitempty"` // of who may come by listen; read again by a reload
+	TLS        *TLSConfig    `yaml:"tls,omitempty"`         // of listen; read again by a reload
 }
 
 // CDRConfig is where call records go.
@@ -174,6 +180,9 @@ func (c *Config) keep() time.Duration {
 // its own.
 func (c *Config) complete() {
 	c.Config.Complete()
+	if c.API != nil && c.API.Socket == "" {
+		c.API.Socket = defaultSocket(c.Node)
+	}
 	for name, r := range c.Realms {
 		sockets := r.sockets()
 		if r.Advertise == "" && len(sockets) > 0 {
@@ -189,6 +198,42 @@ func (c *Config) complete() {
 		}
 		c.Realms[name] = r
 	}
+}
+
+// defaultSocket is where a node is operated unless its configuration says otherwise.
+func defaultSocket(node string) carriers.File {
+	return carriers.File(filepath.Join("/run/bulkhead", node+".sock"))
+}
+
+// certificates are those of all realms.
+func (c *Config) certificates() map[string]wire.Certificates {
+	all := map[string]wire.Certificates{}
+	for name, r := range c.Realms {
+		if r.TLS != nil {
+			all[name] = wire.Certificates{Certificate: string(r.TLS.Certificate), Key: string(r.TLS.Key), ClientCA: string(r.TLS.ClientCA)}
+		}
+	}
+	for name, k := range c.Carriers {
+		if t := k.TLS; t != nil && (t.Certificate != "" || t.CA != "") {
+			files := all[k.Realm] // hold where the carrier's say nothing
+			if t.Certificate != "" {
+				files.Certificate, files.Key = string(t.Certificate), string(t.Key)
+			}
+			if t.CA != "" {
+				files.ClientCA = string(t.CA)
+			}
+			all[b2bua.KeysOf(name)] = files
+		}
+	}
+	return all
+}
+
+// whose is the key whose certificates have that name among certificates.
+func whose(name string) string {
+	if carrier, ok := strings.CutPrefix(name, b2bua.KeysOf("")); ok {
+		return "carriers." + carrier + ".tls"
+	}
+	return "realms." + name + ".tls"
 }
 
 // Sockets says what each realm listens on.

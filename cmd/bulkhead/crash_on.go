@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/wire"

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -123,7 +124,7 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 		Legs:  []ops.Party{{Name: "tc1", Number: "+33123456789"}, {Name: "tc2", Number: "+33789456"}},
 	}
 	var key [32]byte
-	b, err := openBorder(config, key, &d.records, zap.NewNop(), &d.live)
+	b, err := openBorder(config, key, &d.records, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), &d.live)
 	if err != nil {
 		return err
 	}

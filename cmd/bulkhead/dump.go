@@ -20,8 +20,8 @@ import (
 )
 
 func callCommand() *cobra.Command {
-	c := &cobra.Command{Use: "call", Short: "Look at one call"}
-	c.AddCommand(dumpCommand())
+	c := &cobra.Command{Use: "call", Short: "Look at one call, or end it"}
+	c.AddCommand(showCommand(), hangupCommand(), dumpCommand())
 	return c
 }
 

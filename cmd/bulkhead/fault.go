@@ -55,7 +55,7 @@ func (f Fault) String() string {
 }
 
 // Faults is why a configuration is refused: everything that is wrong with it, in
-// the order of the file.
+// the order of the file, and in the files that it names.
 type Faults []Fault
 
 // Error is a line for each fault.
@@ -67,11 +67,20 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted puts the faults into the order of the file, and leaves out what is said
+// orNil is no error where there is no fault.
+func (f Faults) orNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// sorted puts the faults into the order of the files, and leaves out what is said
 // twice.
 func (f Faults) sorted() Faults {
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		return cmp.Or(
+			cmp.Compare(a.File, b.File),
 			position{a.Line, a.Column}.compare(position{b.Line, b.Column}),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})

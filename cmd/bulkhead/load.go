@@ -15,35 +15,93 @@ import (
 // Load reads a configuration file. The error, if the file can be read but not
 // used, is Faults: all of them.
 func Load(name string) (*Config, []Warning, error) {
+	f, err := load(name, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f.config, f.decoder.warnings(), nil
+}
+
+// parse is Load of what has been read; host is the name of the node where the file
+// names none.
+func parse(name string, data []byte, host string) (*Config, []Warning, error) {
+	f, err := read(name, data, host, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f.config, f.decoder.warnings(), nil
+}
+
+// file is a configuration and where its keys stand.
+type file struct {
+	config  *Config
+	decoder *decoder
+}
+
+// fault is something that is wrong with a key.
+func (f *file) fault(path string, err error) Fault {
+	at := f.decoder.find(path)
+	return Fault{f.decoder.file, at.line, at.column, path, err.Error()}
+}
+
+// load reads a configuration file, for a node that runs with another one unless
+// before is nil: what cannot change while it runs is a fault then.
+func load(name string, before *Config) (*file, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	host, err := os.Hostname()
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking for the host's name: %w", err)
+		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	return parse(name, data, host)
+	return read(name, data, host, before)
 }
 
-// parse reads a configuration; host is the name of the node where the file names
-// none. Names of files in it are relative to the directory of name.
-func parse(name string, data []byte, host string) (*Config, []Warning, error) {
+// glance reads as much of a configuration as can be, for who only wants to know how a
+// node is reached: it says itself what is wrong with its file.
+func glance(name string) (*Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("asking for the host's name: %w", err)
+	}
 	body, fault := tree(data)
 	if fault != nil {
 		fault.File = name
-		return nil, nil, Faults{*fault}
+		return nil, Faults{*fault}
+	}
+	c := defaults(host)
+	newDecoder(name).value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
+	c.complete()
+	return &c, nil
+}
+
+// read is load of what has been read. Names of files in it are relative to the
+// directory of name.
+func read(name string, data []byte, host string, before *Config) (*file, error) {
+	body, fault := tree(data)
+	if fault != nil {
+		fault.File = name
+		return nil, Faults{*fault}
 	}
 	c := defaults(host)
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
+	d.tables(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
+	if before != nil {
+		v.keeps(before)
+	}
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
-		return nil, nil, faults
+		return nil, faults
 	}
 	c.complete()
-	return &c, d.warnings(), nil
+	return &file{&c, d}, nil
 }
 
 // tree is the only document of the file; nil if it is empty.

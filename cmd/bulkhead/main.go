@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	_ "time/tzdata" // a container has no zones of its own
 
 	"github.com/spf13/cobra"
 )
@@ -15,7 +16,10 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), pingCommand(), handoverCommand(), callCommand(), versionCommand())
+	root.AddCommand(
+		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(),
+		callsCommand(), callCommand(), cdrCommand(), versionCommand(),
+	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)
 		os.Exit(1)

@@ -15,26 +15,37 @@ import (
 const firstAnswers = 2 * time.Second
 
 // resolve begins to follow the names that the gateways have, until the context ends.
-func (c *Config) resolve(ctx context.Context, log *zap.Logger) error {
-	book, err := c.Book()
-	if err != nil || len(book.Names()) == 0 {
+func (p *process) resolve(ctx context.Context) error {
+	book, err := p.config.Book()
+	if err != nil {
 		return err
 	}
-	conf := dns.Config{Servers: dns.System("/etc/resolv.conf"), Keep: c.longest(), Watch: told(log)}
-	if d := c.DNS; d != nil {
+	conf := dns.Config{Servers: dns.System("/etc/resolv.conf"), Keep: p.config.longest(), Watch: leads(p.log)}
+	if d := p.config.DNS; d != nil {
 		conf.Stale = d.Stale
 		if len(d.Servers) > 0 {
 			conf.Servers = dns.Listed(d.Servers)
 		}
 	}
-	r := dns.New(conf)
-	r.Follow(book.Names())
-	go r.Run(ctx)
-	wait, cancel := context.WithTimeout(ctx, firstAnswers)
-	defer cancel()
-	r.First(wait)
-	c.names = r
+	p.names = dns.New(conf)
+	p.config.names = p.names
+	go p.names.Run(ctx)
+	p.lead(book)
 	return nil
+}
+
+// lead follows the names of a book instead of those before, when it is known where they
+// lead, or that it takes too long to find out.
+func (p *process) lead(book *carriers.Book) {
+	var both []carriers.Name
+	for n := range p.names.States() {
+		both = append(both, n)
+	}
+	p.names.Follow(append(both, book.Names()...))
+	wait, cancel := context.WithTimeout(context.Background(), firstAnswers)
+	defer cancel()
+	p.names.First(wait)
+	p.names.Follow(book.Names())
 }
 
 // longest is how long a call may last at an address that its name does not lead to any
@@ -51,8 +62,8 @@ func (c *Config) longest() time.Duration {
 	return keep + linger + 64*c.Timers.T1
 }
 
-// told logs where names lead.
-func told(log *zap.Logger) func(carriers.Name, dns.State) {
+// leads logs where names lead.
+func leads(log *zap.Logger) func(carriers.Name, dns.State) {
 	return func(n carriers.Name, s dns.State) {
 		var at []string
 		for _, a := range s.Addresses {

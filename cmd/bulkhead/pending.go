@@ -20,18 +20,14 @@ func pending() []pendingKey {
 		{"trunks.*.headers", "", "header rules"},
 		{"trunks.*.trust", "", "caller identity"},
 		{"trunks.*.auth", "", "digest authentication"},
-		{"trunks.*.codecs", "", "codec filter"},
 		{"carriers.*.limits", "", "limits"},
 		{"carriers.*.health", "", "health checks"},
 		{"carriers.*.auth", "", "digest authentication"},
 		{"carriers.*.register", "", "registration"},
 		{"carriers.*.identity", "", "caller identity"},
-		{"carriers.*.codecs", "", "codec filter"},
 		{"carriers.*.headers", "", "header rules"},
 		{"media", "", "anchoring of media; it flows directly"},
-		{"api", "", "HTTP interface"},
 		{"cdr.stream", "", "stream of call records"},
-		{"trace", "", "traces"},
 	}
 }
 

@@ -27,8 +27,11 @@ func serveCommand() *cobra.Command {
 		Short: "Run the session border controller",
 		Long: "Run until SIGTERM or SIGINT. Then new calls are refused with 503 and Retry-After,\n" +
 			"running ones may end by themselves for as long as --drain says, what is left is\n" +
-			"ended by BYE, and the exit status is 0. SIGHUP opens the record file anew,\n" +
-			"for those who rotate it themselves; at 128 MiB it is rotated anyhow.\n\n" +
+			"ended by BYE, and the exit status is 0.\n\n" +
+			"SIGHUP reads FILE again, as `bulkhead reload` does: what it says is in force for\n" +
+			"the calls that begin from then on, or if it cannot be used, nothing changes and the\n" +
+			"log says why. It opens the record file anew as well, for those who rotate it\n" +
+			"themselves; at 128 MiB it is rotated anyhow.\n\n" +
 			"With state.redis the node is one of a unit's: where another one is alive, a signal\n" +
 			"hands the calls over to it instead, and nobody notices; of a unit that follows an\n" +
 			"address, with --track only, which lets the address go before the process ends.",
@@ -45,7 +48,7 @@ func serveCommand() *cobra.Command {
 			if track != "" && !config.follows() {
 				return errors.New("--track: it goes with unit.mode: address")
 			}
-			return serve(config, warnings, drain, track)
+			return serve(args[0], config, warnings, drain, track)
 		},
 	}
 	c.Flags().DurationVar(&drain, "drain", drain, "how long running calls may go on after SIGTERM")
@@ -53,9 +56,9 @@ func serveCommand() *cobra.Command {
 	return c
 }
 
-func serve(c *Config, warnings []Warning, drain time.Duration, track string) error {
+func serve(name string, c *Config, warnings []Warning, drain time.Duration, track string) error {
 	collectLess()
-	log, err := c.logger()
+	log, level, err := c.logger()
 	if err != nil {
 		return err
 	}
@@ -70,41 +73,52 @@ func serve(c *Config, warnings []Warning, drain time.Duration, track string) err
 	var records b2bua.Records = discard{}
 	var file *b2bua.RecordFile
 	if c.CDR != nil && c.CDR.File != "" {
-		name := string(c.CDR.File)
-		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		path := string(c.CDR.File)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			return fmt.Errorf("making the record directory: %w", err)
 		}
-		if file, err = b2bua.OpenRecordFile(name, recordsMost); err != nil {
+		if file, err = b2bua.OpenRecordFile(path, recordsMost); err != nil {
 			return err
 		}
 		defer file.Close()
 		records = file
 	}
+	p := newProcess(name, c, log, level)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	if err := c.resolve(ctx, log); err != nil {
+	if err := p.resolve(ctx); err != nil {
 		return err
 	}
-	if c.State != nil && c.State.Redis != nil {
-		return serveUnit(c, key, log, file, drain, track)
+	if err := p.openAPI(); err != nil {
+		return err
 	}
-	b, err := openBorder(c, key, records, log, nil)
+	defer p.closeAPI()
+	hangup := func() { // SIGHUP
+		if file != nil {
+			if err := file.Reopen(); err != nil {
+				log.Error("record file", zap.Error(err))
+			}
+		}
+		_, _ = p.Reload() // the log tells what came of it
+	}
+	if c.State != nil && c.State.Redis != nil {
+		return serveUnit(p, c, key, file, hangup, drain, track)
+	}
+	s, err := c.bind(log)
 	if err != nil {
 		return err
 	}
-	defer b.edge.Close()
+	defer s.edge.Close()
+	b, err := p.raise(s, func(c *Config) (*border, error) {
+		return newBorder(c, s, key, records, nil, nil, nil, log, p.metrics, nil)
+	})
+	if err != nil {
+		return err
+	}
 
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
-	reopen := func() {
-		if file == nil {
-			return
-		}
-		if err := file.Reopen(); err != nil {
-			log.Error("record file", zap.Error(err))
-		}
-	}
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	log.Info("serving", zap.Int("realms", len(c.Realms)), zap.Int("trunks", len(c.Trunks)), zap.Int("carriers", len(c.Carriers)))
@@ -114,11 +128,12 @@ func serve(c *Config, warnings []Warning, drain time.Duration, track string) err
 			return fmt.Errorf("serving: %w", err)
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				reopen()
+				hangup()
 				continue
 			}
+			p.leaving.Store(true)
 			log.Info("draining", zap.Stringer("signal", s), zap.Int("calls", b.engine.Active()), zap.Duration("for", drain))
-			err := b.drain(drain, signals, reopen)
+			err := b.drain(drain, signals, hangup)
 			stop()
 			return errors.Join(err, <-served)
 		}
@@ -127,7 +142,7 @@ func serve(c *Config, warnings []Warning, drain time.Duration, track string) err
 
 // drain ends service: at once for new calls, in time for those that run. A second
 // signal is for those who cannot wait: the BYEs go out now.
-func (b *border) drain(wait time.Duration, signals <-chan os.Signal, reopen func()) error {
+func (b *border) drain(wait time.Duration, signals <-chan os.Signal, hangup func()) error {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	drained := make(chan error, 1)
@@ -138,7 +153,7 @@ func (b *border) drain(wait time.Duration, signals <-chan os.Signal, reopen func
 			return err
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				reopen()
+				hangup()
 				continue
 			}
 			cancel()

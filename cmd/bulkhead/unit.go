@@ -51,13 +51,14 @@ type claim interface {
 // unit takes a unit's calls whenever it may, and serves them until it is lost or
 // the process ends.
 type unit struct {
-	config *Config
-	key    [32]byte
-	log    *zap.Logger
-	store  unitStore
-	claim  claim
-	nodes  *nodes
-	file   *exportFile // nil: records stay in the store
+	config  *Config // what a reload does not change of it
+	process *process
+	key     [32]byte
+	log     *zap.Logger
+	store   unitStore
+	claim   claim
+	nodes   *nodes
+	file    *exportFile // nil: records stay in the store
 
 	exports sync.Mutex // details are fetched by one at a time
 
@@ -68,7 +69,8 @@ type unit struct {
 // serveUnit serves the unit's calls whenever this node owns them. A signal hands
 // them over: they are stored, and the node that takes the unit goes on with them.
 // Where there is none, the node drains; a second signal is for those who cannot wait.
-func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile, drain time.Duration, track string) error {
+func serveUnit(p *process, c *Config, key [32]byte, file *b2bua.RecordFile, hangup func(), drain time.Duration, track string) error {
+	log := p.log
 	storage.LogRedis(func(line string) { log.Debug("redis", zap.String("line", line)) })
 	store, err := c.redis()
 	if err != nil {
@@ -78,6 +80,7 @@ func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile,
 	hurry, now := context.WithCancel(context.Background())
 	defer now()
 	u := newUnit(c, key, log, store, drain, hurry)
+	u.process = p
 	if file != nil {
 		if u.file, err = newExportFile(file); err != nil {
 			return err
@@ -98,11 +101,10 @@ func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile,
 				now()
 			case s != syscall.SIGHUP:
 				log.Info("leaving", zap.Stringer("signal", s))
+				p.leaving.Store(true)
 				stop()
-			case file != nil:
-				if err := file.Reopen(); err != nil {
-					log.Error("record file", zap.Error(err))
-				}
+			default:
+				hangup()
 			}
 		}
 	}()
@@ -113,6 +115,7 @@ func serveUnit(c *Config, key [32]byte, log *zap.Logger, file *b2bua.RecordFile,
 // newUnit connects nothing yet: a store that is down at the start is waited for.
 func newUnit(c *Config, key [32]byte, log *zap.Logger, store unitStore, drain time.Duration, hurry context.Context) *unit {
 	u := &unit{config: c, key: key, log: log, store: store, drain: drain, hurry: hurry, nodes: newNodes(c.Node, store)}
+	u.process = newProcess("", c, log, zap.NewAtomicLevel())
 	u.claim = &lease{node: c.Node, store: store, log: log}
 	if c.follows() {
 		f := newFollower(c.Node, c.Unit.addresses(), store, log)

@@ -40,11 +40,15 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 	u.tellEnds(ctx, epoch)
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
-	if b, err = newBorder(u.config, s, u.key, discard{}, keeper, hold.speaks, u.claim.present, log, observer); err != nil {
+	b, err = u.process.raise(s, func(c *Config) (*border, error) {
+		return newBorder(c, s, u.key, discard{}, keeper, hold.speaks, u.claim.present, log, u.process.metrics, observer)
+	})
+	if err != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)
 		defer cancel()
 		return errors.Join(err, s.edge.Close(), writer.Close(last), u.release(ctx, epoch, ""))
 	}
+	defer u.process.lower()
 	served := make(chan error, 1)
 	beside, others := make(chan struct{}), []func(){
 		func() { hold.keep(own) },

@@ -18,6 +18,9 @@ const (
 	mostMessage  = 1 << 20
 )
 
+// mostSocket is how long the path of a Unix socket may be (unix(7)).
+const mostSocket = 107
+
 // validator checks what the decoder cannot: names that lead somewhere, addresses,
 // keys that need each other. Its faults join the decoder's.
 type validator struct {
@@ -48,9 +51,7 @@ func (v *validator) validate() {
 	if c.Timers.T2 < c.Timers.T1 {
 		v.fault("timers.t2", "%s is less than t1, %s", c.Timers.T2, c.Timers.T1)
 	}
-	if c.API != nil {
-		v.addressPort("api.listen", c.API.Listen)
-	}
+	v.api()
 	if c.Trace != nil && c.Trace.HEP != "" {
 		v.udp("trace.hep", c.Trace.HEP)
 	}
@@ -105,24 +106,24 @@ func (v *validator) realms() {
 		if r.Media != "" && !isAddress(r.Media) {
 			v.fault(path+".media", "%q is not an IP address", r.Media)
 		}
-		v.tls(path, r, secure)
+		v.tls(path, r.TLS, secure)
 		if err := carriers.CheckKeepalive(r.Keepalive); err != nil {
 			v.fault(path+".keepalive", "%s", err)
 		}
 	}
 }
 
-func (v *validator) tls(path string, r RealmConfig, listening bool) {
-	if r.TLS == nil {
+func (v *validator) tls(path string, files *TLSConfig, listening bool) {
+	if files == nil {
 		if listening {
 			v.fault(path+".tls", "is needed: the realm listens on tls")
 		}
 		return
 	}
-	if r.TLS.Certificate == "" {
+	if files.Certificate == "" {
 		v.fault(path+".tls.certificate", "is needed")
 	}
-	if r.TLS.Key == "" {
+	if files.Key == "" {
 		v.fault(path+".tls.key", "is needed")
 	}
 }
@@ -206,6 +207,26 @@ func (v *validator) media() {
 			v.udp(fmt.Sprintf("media.rtpengine.nodes[%d]", i), node)
 		}
 	}
+}
+
+func (v *validator) api() {
+	a := v.config.API
+	if a == nil {
+		return
+	}
+	if a.Listen != "" {
+		v.addressPort("api.listen", a.Listen)
+		if a.TokensFile == "" {
+			v.fault("api.listen", "needs tokens_file: nobody may come that way without a token")
+		}
+	}
+	if n := len(a.Socket); n > mostSocket {
+		v.fault("api.socket", "its path is %d bytes, and %d are the most", n, mostSocket)
+	}
+	if a.TLS != nil && a.Listen == "" {
+		v.fault("api.tls", "goes with listen")
+	}
+	v.tls("api", a.TLS, false)
 }
 
 func (v *validator) oneOf(path, s string, allowed ...string) {

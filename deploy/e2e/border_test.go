@@ -22,6 +22,7 @@ type plan struct {
 	tc1     string // more keys of carrier tc1, in flow style
 	tc2     string
 	timers  string // in flow style; empty: a tenth of RFC 3261's
+	more    string // further sections
 	env     []string
 	ipv6    bool   // everybody is ::1, told apart by ports
 	prefix  string // of the addresses: 127.0 (empty), or one of other machines
@@ -128,6 +129,7 @@ func (b *border) config() string {
 		"timers: " + or(b.plan.timers, "{t1: 50ms, t2: 400ms, t4: 500ms}"),
 		"security: {max_rate_per_source: 100000}",
 		"cdr: {file: calls.jsonl}",
+		b.plan.more,
 		"",
 	}
 	return strings.Join(lines, "\n")

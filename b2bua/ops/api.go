@@ -1,0 +1,107 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+)
+
+// Problem is an error as the API tells it (RFC 9457).
+type Problem = huma.ErrorModel
+
+// roleKey is where an operation says which role it takes.
+const roleKey = "role"
+
+// handler is everything that is served.
+func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	c := huma.DefaultConfig("Bulkhead", "1")
+	c.Info.Description = "Operates one node. By the Unix socket no token is needed."
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "/v1/openapi", "", "", nil
+	c.RejectUnknownQueryParameters = true
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "http", Scheme: "bearer", Description: "A token of api.tokens_file. Each operation names the role that it takes."},
+	}
+	api := humago.New(mux, c)
+	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { s.guard(api, ctx, next) })
+	s.operations(api)
+	s.calls(api)
+
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		state, ready := s.node.State()
+		code := http.StatusOK
+		if !ready {
+			code = http.StatusServiceUnavailable
+		}
+		say(w, code, state)
+	})
+	figures := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if code, detail := objection(s.caller(r), Viewer); code != 0 {
+			fail(w, code, detail)
+			return
+		}
+		figures.ServeHTTP(w, r)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "there is no such path") })
+	return mux
+}
+
+// register adds an operation that takes a role.
+func register[I, O any](api huma.API, needs Role, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	op.Metadata = map[string]any{roleKey: needs}
+	op.Security = []map[string][]string{{"token": {}}}
+	op.Description += " Takes the role " + needs.String() + "."
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	huma.Register(api, op, do)
+}
+
+// guard lets through who may do what is asked for, and logs what has changed something.
+func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) {
+	r, _ := humago.Unwrap(ctx)
+	needs, _ := ctx.Operation().Metadata[roleKey].(Role)
+	who := s.caller(r)
+	code, detail := objection(who, needs)
+	if code == 0 {
+		next(huma.WithValue(ctx, callerKey{}, who))
+		code = ctx.Status()
+	} else {
+		if code == http.StatusUnauthorized {
+			ctx.SetHeader("WWW-Authenticate", challenge)
+		}
+		_ = huma.WriteErr(api, ctx, code, detail) // the peer is gone if it fails
+	}
+	if r.Method == http.MethodGet {
+		return
+	}
+	from := r.RemoteAddr
+	if r.Context().Value(peerKey{}) != nil {
+		from = "unix socket"
+	}
+	s.log.Info("audit", zap.String("who", who.Name), zap.Stringer("role", who.Role), zap.String("from", from),
+		zap.String("action", ctx.Operation().OperationID), zap.String("path", r.URL.RequestURI()), zap.Int("status", code))
+}
+
+// say answers a line of text.
+func say(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// fail answers a problem where the API's own code does not.
+func fail(w http.ResponseWriter, code int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	if code == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(Problem{Status: code, Title: http.StatusText(code), Detail: detail})
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/b2bua/ops"
+)
+
+// formats are how calls can be printed.
+var formats = []string{"table", "wide", "json", "jsonl", "csv"}
+
+func callsCommand() *cobra.Command {
+	var flags remoteFlags
+	filter, format, most := url.Values{}, "table", 1000
+	c := &cobra.Command{
+		Use:   "calls [FILE]",
+		Short: "List the calls of a running node",
+		Long: "Ask the node, by the socket of its API, for its calls, the newest first. A call is\n" +
+			"hunting until a carrier rings, ringing, up, ending, and then settling: its record is\n" +
+			"written, and what peers still say is absorbed.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			write, ok := printers[format]
+			if !ok {
+				return fmt.Errorf("-o %s: want one of %s", format, strings.Join(formats, ", "))
+			}
+			node, _, err := flags.find(cmd, args)
+			if err != nil {
+				return err
+			}
+			all, matched, err := node.calls(cmd, filter, most)
+			if err != nil {
+				return err
+			}
+			if err := write(cmd.OutOrStdout(), all, time.Now()); err != nil {
+				return err
+			}
+			if n := matched - len(all); n > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "and %d more: --limit says how many are shown\n", n)
+			}
+			return nil
+		},
+	}
+	flags.add(c, 0)
+	c.Flags().StringVarP(&format, "output", "o", format, "how to print: "+strings.Join(formats, ", "))
+	c.Flags().IntVar(&most, "limit", most, "how many calls to show at most")
+	for _, f := range [][2]string{
+		{"state", "hunting, ringing, up, ending, settling; several with commas"}, {"trunk", "of this trunk"}, {"carrier", "at this carrier"},
+		{"number", "the number dialled, or asked for, begins so"}, {"from", "the caller's number begins so"},
+		{"longer-than", "begun so long ago at least, such as 90s or 1h"}, {"attempts", "with so many attempts at least"},
+	} {
+		name := f[0]
+		c.Flags().Func(name, f[1], func(s string) error {
+			filter.Set(strings.ReplaceAll(name, "-", "_"), s)
+			return nil
+		})
+	}
+	return c
+}
+
+// calls asks for the pages of a list until there are as many calls as are wanted. matched
+// is how many there are.
+func (r *remote) calls(cmd *cobra.Command, filter url.Values, most int) (all []ops.Call, matched int, err error) {
+	for {
+		filter.Set("limit", strconv.Itoa(max(1, min(1000, most-len(all)))))
+		var l ops.Calls
+		if err := r.ask(cmd.Context(), http.MethodGet, "/v1/calls?"+filter.Encode(), &l); err != nil {
+			return nil, 0, told(cmd, err)
+		}
+		if len(all) == 0 {
+			matched = l.Matched
+		}
+		all = append(all, l.Calls...)
+		if len(all) >= most || l.Next == "" {
+			return all[:min(len(all), most)], matched, nil
+		}
+		filter.Set("cursor", l.Next)
+	}
+}
+
+// columns are what a table shows of a call.
+var columns = []string{"call", "state", "age", "trunk", "from", "to", "carrier", "attempts"}
+
+// printers write calls in each format.
+var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
+	"table": func(w io.Writer, all []ops.Call, now time.Time) error { return table(w, all, now, false) },
+	"wide":  func(w io.Writer, all []ops.Call, now time.Time) error { return table(w, all, now, true) },
+	"json": func(w io.Writer, all []ops.Call, _ time.Time) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(append([]ops.Call{}, all...)) // none are a list too
+	},
+	"jsonl": func(w io.Writer, all []ops.Call, _ time.Time) error {
+		e := json.NewEncoder(w)
+		for _, c := range all {
+			if err := e.Encode(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"csv": func(w io.Writer, all []ops.Call, _ time.Time) error {
+		c := csv.NewWriter(w)
+		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "began", "answered", "ended"}) // Error has it
+		for _, o := range all {
+			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts),
+				stamp(o.Began), stamp(o.Answered), stamp(o.Ended)})
+		}
+		c.Flush()
+		return c.Error()
+	},
+}
+
+func table(out io.Writer, all []ops.Call, now time.Time, wide bool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	head := columns
+	if wide {
+		head = append(head[:len(head):len(head)], "gateway", "number", "began", "answered")
+	}
+	fmt.Fprintln(w, strings.ToUpper(strings.Join(head, "\t"))) // Flush has the error
+	for _, c := range all {
+		row := []string{c.ID, c.State, now.Sub(c.Began).Round(time.Second).String(), c.Trunk, c.From, c.To, c.Carrier, strconv.Itoa(c.Attempts)}
+		if wide {
+			row = append(row, c.Gateway, c.Number, stamp(c.Began), stamp(c.Answered))
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+// stamp is an instant as a machine reads it; empty: it has not come.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+func showCommand() *cobra.Command {
+	var flags remoteFlags
+	c := &cobra.Command{
+		Use:   "show [FILE] CALL",
+		Short: "Print all that a running node knows of a call, as JSON",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			node, rest, err := flags.find(cmd, args)
+			if err != nil {
+				return err
+			}
+			var d ops.CallDetail
+			if err := node.ask(cmd.Context(), http.MethodGet, "/v1/calls/"+url.PathEscape(rest[0]), &d); err != nil {
+				return told(cmd, err)
+			}
+			e := json.NewEncoder(cmd.OutOrStdout())
+			e.SetIndent("", "  ")
+			return e.Encode(d)
+		},
+	}
+	flags.add(c, 1)
+	return c
+}
+
+func hangupCommand() *cobra.Command {
+	var flags remoteFlags
+	cause := 16
+	c := &cobra.Command{
+		Use:   "hangup [FILE] CALL",
+		Short: "End a call on both sides",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			node, rest, err := flags.find(cmd, args)
+			if err != nil {
+				return err
+			}
+			var was ops.Call
+			if err := node.ask(cmd.Context(), http.MethodDelete, fmt.Sprintf("/v1/calls/%s?cause=%d", url.PathEscape(rest[0]), cause), &was); err != nil {
+				return told(cmd, err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "call %s was %s, and is being ended\n", was.ID, was.State)
+			return err
+		},
+	}
+	flags.add(c, 1)
+	c.Flags().IntVar(&cause, "cause", cause, "cause of Q.850 that both sides are told")
+	return c
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bulkhead/b2bua/ops"
+)
+
+// remote is a running node, by the Unix socket of its API.
+type remote struct {
+	socket string
+	client *http.Client
+}
+
+// answersWithin is how long a node may take for what it is asked.
+const answersWithin = 30 * time.Second
+
+func newRemote(socket string) *remote {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &remote{socket, &http.Client{Timeout: answersWithin, Transport: &http.Transport{DialContext: dial}}}
+}
+
+// remoteFlags are what a command that asks a running node has: it is found by its
+// configuration, or by its socket.
+type remoteFlags struct{ socket string }
+
+// add adds them to a command that has so many arguments after FILE.
+func (r *remoteFlags) add(c *cobra.Command, more int) {
+	c.Flags().StringVar(&r.socket, "socket", "", "socket of the node's API, instead of FILE")
+	c.Args = func(c *cobra.Command, args []string) error {
+		file := 1
+		if r.socket != "" {
+			file = 0
+		}
+		if len(args) != file+more {
+			return fmt.Errorf("want %s, with the node's configuration file or --socket", c.Use)
+		}
+		return nil
+	}
+}
+
+// find is the node that a command is for, and the arguments after FILE.
+func (r *remoteFlags) find(cmd *cobra.Command, args []string) (node *remote, rest []string, err error) {
+	if r.socket != "" {
+		return newRemote(r.socket), args, nil
+	}
+	c, err := glance(args[0])
+	if err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), err)
+		return nil, nil, errRefused
+	}
+	if c.API == nil {
+		return nil, nil, fmt.Errorf("%s has no api: the node cannot be asked (SIGHUP reloads it all the same)", args[0])
+	}
+	return newRemote(string(c.API.Socket)), args[1:], nil
+}
+
+// ask sends a request and reads the answer into a value. What the node refuses is a
+// *ops.Problem.
+func (r *remote) ask(ctx context.Context, method, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
+	}
+	if response.StatusCode >= 400 {
+		p := &ops.Problem{}
+		if json.Unmarshal(text, p) != nil || p.Status == 0 {
+			return fmt.Errorf("the node at %s says %s: %s", r.socket, response.Status, bytes.TrimSpace(text))
+		}
+		return p
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
+	}
+	return nil
+}
+
+// told prints the parts of a problem, a line each, and leaves the problem as a whole as
+// the error of the command.
+func told(cmd *cobra.Command, err error) error {
+	p, ok := errors.AsType[*ops.Problem](err)
+	if !ok {
+		return err
+	}
+	for _, e := range p.Errors {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", e.Location, e.Message)
+	}
+	return errors.New(p.Detail)
+}

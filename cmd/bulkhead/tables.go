@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"bulkhead/carriers"
+)
+
+// tables reads the tables of prices that carriers name, each once. What is wrong with
+// one is told at its own lines and columns.
+func (d *decoder) tables(c *Config) {
+	c.Tables = map[carriers.File]*carriers.Rates{}
+	for _, name := range slices.Sorted(maps.Keys(c.Carriers)) {
+		file, path := c.Carriers[name].Rates, keyPath{"carriers", name, "rates"}
+		if file == "" || !d.decoded(path.String()) {
+			continue
+		}
+		rates, again := c.Tables[file]
+		if !again {
+			rates = d.table(file, path)
+			c.Tables[file] = rates
+		}
+		if rates == nil {
+			d.broken[path.String()] = true // told where it was read
+		}
+	}
+}
+
+// table reads one table; nil: it is told why not.
+func (d *decoder) table(file carriers.File, path keyPath) *carriers.Rates {
+	f, err := os.Open(string(file))
+	if err != nil {
+		d.fault(d.find(path.String()), path, "%s", err)
+		return nil
+	}
+	defer f.Close()
+	rates, err := carriers.ReadRates(f)
+	if faults, ok := errors.AsType[carriers.TableFaults](err); ok {
+		for _, x := range faults {
+			d.faults = append(d.faults, Fault{File: string(file), Line: x.Line, Column: x.Column, Message: x.Message})
+		}
+		return nil
+	}
+	if err != nil {
+		d.fault(d.find(path.String()), path, "%s", fmt.Errorf("reading the table: %w", err))
+		return nil
+	}
+	return rates
+}
