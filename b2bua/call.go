@@ -32,6 +32,7 @@ type Call struct {
 	Answered  time.Time  // zero: not answered
 	Transfers []Transfer // asked for, in their order
 	Moving    Moving
+	Choosing  time.Time // until when the targets are waited for; zero: they are known
 
 	chosen    []Target   // for a REFER that has just come
 	rerouters []Rerouter // of the attempts made
@@ -126,6 +127,9 @@ func (Violation) action() {}
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
 	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects}
 	c.By = make([]uint8, len(a.Targets))
+	if a.Choosing {
+		c.Choosing = now.Add(undecidedAfter)
+	}
 	if a.Setup > 0 {
 		c.Expires = now.Add(a.Setup)
 	}
@@ -144,6 +148,7 @@ type Admission struct {
 	Pass      []dialog.Header
 	Targets   []Target
 	Refusal   dialog.Cause  // why, where there are no targets
+	Choosing  bool          // neither is known yet: Chosen tells
 	Redirects Redirects     // nil: none is followed
 	Setup     time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
 	Limit     time.Duration // longest duration
@@ -168,6 +173,8 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		}
 	case Hangup:
 		c.hangup(now, ev.Cause)
+	case Chosen:
+		c.decided(now, ev)
 	}
 	return c.finish(now)
 }
@@ -227,6 +234,9 @@ func (c *Call) due(now time.Time) {
 		c.Expires = time.Time{}
 		c.hangup(now, c.expired())
 	}
+	if !c.Choosing.IsZero() && !c.Choosing.After(now) {
+		c.decided(now, undecided())
+	}
 	if !c.Moving.Until.IsZero() && !c.Moving.Until.After(now) {
 		c.giveUp(now)
 	}
@@ -285,6 +295,9 @@ func (c *Call) finish(now time.Time) []Action {
 // the last provisional to a trunk that waits, requests of ours that have no answer,
 // responses that have no ACK. Carriers get a moment to show that they were heard.
 func (c *Call) Resume(now time.Time) {
+	if !c.Choosing.IsZero() {
+		c.Choosing = now.Add(undecidedAfter)
+	}
 	for n := 0; n <= len(c.Out); n++ {
 		c.leg(uint8(n)).Resume(now)
 	}
@@ -293,7 +306,7 @@ func (c *Call) Resume(now time.Time) {
 // Rests says that nothing is to be done for the call before its deadline but what its
 // peers ask for: Resume would change nothing.
 func (c *Call) Rests() bool {
-	if c.Written || c.Deadline().IsZero() {
+	if c.Written || !c.Choosing.IsZero() || c.Deadline().IsZero() {
 		return false
 	}
 	for n := 0; n <= len(c.Out); n++ {
@@ -317,6 +330,9 @@ func (c *Call) over() bool {
 // Deadline is when Step wants Due. A call that is not Done always has one (P7).
 func (c *Call) Deadline() time.Time {
 	d := c.Expires
+	if t := c.Choosing; d.IsZero() || !t.IsZero() && t.Before(d) {
+		d = t
+	}
 	if t := c.Moving.Until; d.IsZero() || !t.IsZero() && t.Before(d) {
 		d = t
 	}

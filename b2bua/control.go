@@ -15,6 +15,9 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	switch sig := sig.(type) {
 	case dialog.Setup:
 		c.Setup = sig
+		if !c.Choosing.IsZero() {
+			return
+		}
 		c.hunt(now, dialog.End{Cause: c.Ended})
 	case dialog.Progress:
 		c.step(now, c.In, sig)
@@ -135,7 +138,7 @@ func (c *Call) hangup(now time.Time, cause dialog.Cause) {
 
 // close notes the end of the call: nothing more is tried for it (P5).
 func (c *Call) close(now time.Time, cause dialog.Cause, by string) {
-	c.Targets, c.Expires, c.Moving = nil, time.Time{}, Moving{}
+	c.Targets, c.Expires, c.Choosing, c.Moving = nil, time.Time{}, time.Time{}, Moving{}
 	if c.EndedAt.IsZero() {
 		c.Ended, c.EndedBy, c.EndedAt = cause, by, now
 	}

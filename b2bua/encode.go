@@ -124,6 +124,7 @@ func (c *Call) fields(r *dialog.Coder) {
 		r.Time(&c.Answered)
 		dialog.Int(r, &c.Begun)
 		c.Moving.fields(r)
+		r.Time(&c.Choosing)
 		for i := range c.Targets {
 			r.String(&c.Targets[i].Dead)
 		}

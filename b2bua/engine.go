@@ -3,6 +3,7 @@ package b2bua
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -69,6 +70,9 @@ type Config struct {
 	// fault of the peer's.
 	Present func() bool
 
+	// Ask carries the questions of routes that ask; nil: the network does.
+	Ask http.RoundTripper
+
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
 	Own map[string][]netip.Addr
@@ -92,6 +96,8 @@ type Book interface {
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
 	PeerAt(realm string, t dialog.Transport, at netip.AddrPort) (carriers.Peer, bool)
+	Asks() []*carriers.Ask
+	Decide(now time.Time, s dialog.Setup, ask *carriers.Ask, a carriers.Answer, err error, j carriers.Judge) carriers.Choice
 }
 
 // Records takes the calls' records. An error means that the record is not safe.

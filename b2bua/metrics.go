@@ -11,6 +11,7 @@ type Metrics struct {
 	Dropped    *prometheus.CounterVec
 	Refused    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
+	Decisions  *prometheus.CounterVec
 	Panics     prometheus.Counter
 
 	Unprotected prometheus.Counter
@@ -33,6 +34,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Dropped:    vec("dropped_total", "Messages that got no answer, by who dropped them and why.", "by", "reason"),
 		Refused:    vec("refused_total", "Requests refused without a call, by reason.", "reason"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
+		Decisions:  vec("decisions_total", "Questions put to who decides about a route's calls, by what came of them: targets, reject, known (an answer that was kept), timeout, failed.", "result"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),

@@ -11,13 +11,14 @@ import (
 type kind uint8
 
 const (
-	says   kind = iota // a peer says something
-	fires              // one armed timer fires, whichever it is
-	floods             // all armed timers fire at once: the node has slept
-	fails              // a request could not be sent
-	hangs              // an operator ends the call
-	falls              // the node crashes and another takes over what was stored
-	waits              // nothing but time
+	says    kind = iota // a peer says something
+	fires               // one armed timer fires, whichever it is
+	floods              // all armed timers fire at once: the node has slept
+	fails               // a request could not be sent
+	hangs               // an operator ends the call
+	chooses             // somebody decides where the call may go
+	falls               // the node crashes and another takes over what was stored
+	waits               // nothing but time
 )
 
 // move is one thing that happens.
@@ -54,6 +55,8 @@ func (m move) String() string {
 		return fmt.Sprintf("leg %d: transaction %d not sent", m.leg, m.tx)
 	case hangs:
 		return "operator: hang up"
+	case chooses:
+		return [...]string{"decision: somewhere", "decision: nowhere"}[m.tag]
 	case falls:
 		return "takeover"
 	case waits:
@@ -95,6 +98,9 @@ func (x *explorer) moves(n *node) (list []move) {
 	}
 	if x.falls && !n.fell && n.saved != nil {
 		list = append(list, move{kind: falls, leg: 0xff})
+	}
+	if x.chooses { // also when it is too late, and again
+		list = append(list, move{kind: chooses, leg: 0xff}, move{kind: chooses, leg: 0xff, tag: nowhere})
 	}
 	if x.hangs && !n.obs.Closed {
 		list = append(list, move{kind: hangs, leg: 0xff})
@@ -188,6 +194,7 @@ func (x *explorer) carrierMoves(n *node, leg uint8, list []move) []move {
 	for _, w := range x.carrier {
 		list = append(list, move{leg: leg, tag: w.tag, msg: invite.replyWith(w.code, w.tag, w.body, rseq(w.rseq)+w.extra)})
 	}
+	list = x.askedMoves(list, leg, l)
 	if l.Prack != 0 {
 		t := x.texts.get(l.Prack)
 		tag := uint8(slices.Index(tags[:], t.msg.ToTag))

@@ -110,9 +110,54 @@ var mutants = []mutant{
 		"P5: a CANCEL after the final response", "",
 	},
 	{
+		"the CANCEL is that of the INVITE without credentials", "dialog/outbound.go",
+		"Method: \"CANCEL\", state: trying, Seq: invite.Seq,", "Method: \"CANCEL\", state: trying, Seq: First,",
+		"RFC 3261 §9.1: a CANCEL of another INVITE", "challenges",
+	},
+	{
+		"a challenge is met after the end", "dialog/auth.go",
+		"case s.State == Leaving && t.Method != \"BYE\":", "case s.State == Leaving && t.Method == \"PRACK\":",
+		"p5_invite_after_cancel", "challenges",
+	},
+	{
+		"refused credentials are shown again", "dialog/auth.go",
+		"case known[i].For == t.Seq && !c.stale:", "case known[i].For == t.Seq && c.Realm == \"\":",
+		"RFC 3261 §22: credentials that were refused are shown again", "challenges",
+	},
+	{
+		"the answer to an INVITE that was challenged is the call's", "dialog/outbound.go",
+		"up := s.State < Answered && t.Seq == s.first()", "up := s.State < Answered",
+		"P2: leg 1 is lost", "challenges",
+	},
+	{
+		"a nonce that is given again is counted anew", "dialog/auth.go",
+		"known[i].Nonce == c.Nonce {", "known[i].Nonce == c.Realm {",
+		"RFC 7616 §3.4: the count of a nonce does not rise", "challenges",
+	},
+	{
+		"the record forgets what was asked for", "dialog/encode.go",
+		"\t\tl.Auth.fields(c)\n", "",
+		"P9", "challenges",
+	},
+	{
 		"the hunt goes on after the trunk's CANCEL", "b2bua/control.go",
 		"c.close(now, cause, c.endedBy(\"trunk\", cause))\n", "c.hunt(now, end)\n",
 		"p5_invite_after_cancel", "",
+	},
+	{
+		"a decision is taken after the end", "b2bua/control.go",
+		"c.Expires, c.Choosing, c.Moving = nil, time.Time{}, time.Time{}, Moving{}\n", "c.Expires, c.Moving = nil, time.Time{}, Moving{}\n",
+		"P5: a decision", "a decision",
+	},
+	{
+		"a second decision is taken as well", "b2bua/choosing.go",
+		"\tif c.Choosing.IsZero() {\n\t\treturn\n\t}\n", "",
+		"p5_invite_after_cancel", "a decision",
+	},
+	{
+		"a takeover forgets that a decision is waited for", "b2bua/encode.go",
+		"\t\tr.Time(&c.Choosing)\n", "",
+		"P9: stored and read again", "a decision",
 	},
 	{
 		"CANCEL after the answer ends the INVITE again", "dialog/inbound.go",

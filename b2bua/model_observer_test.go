@@ -58,8 +58,8 @@ type legSeen struct {
 	Media          bool            // it has sent early media while it was alive
 	Tag            uint8
 	Gone           bool // the INVITE could not be sent or nothing is kept of it any more
-	Ends           uint8
-	Refusals       [len(tags)]uint32 // texts of the ACKs of non-2xx finals
+	Ends           [maxInvites]uint8
+	Refusals       [maxInvites][len(tags)]uint32 // texts of the ACKs of non-2xx finals
 	Dialogs        [len(tags)]dialogSeen
 	Change         changeSeen
 	Info           uint32 // text of our last INFO
@@ -72,12 +72,19 @@ type legSeen struct {
 	Heard  [len(tags)]uint32     // RSeq of the last reliable provisional that came in order
 
 	Described [len(tags)]bool // an exchange is complete in the early dialog, by a PRACK of ours
+
+	Last         uint8              // how many INVITEs there were
+	Invites      [maxInvites]uint32 // texts of all of them
+	CSeqs        [maxInvites]uint32
+	Seqs         [maxInvites]uint16 // numbers of their transactions
+	Nonce, Count uint32             // of the last credentials
 }
 
 // dialogSeen is a dialog that a 2xx of a carrier has made.
 type dialogSeen struct {
-	Answered, Byed bool   // 2xx delivered; their BYE delivered
-	Ack, Bye       uint32 // texts
+	Answered, Byed bool               // 2xx delivered; their BYE delivered
+	Ack, Bye       uint32             // texts
+	Acks           [maxInvites]uint32 // texts of the ACKs, by the INVITE
 }
 
 // changeSeen is a change of the session by either side of a leg.
@@ -186,6 +193,12 @@ func (o *observer) check(x *texts, s *seen) string {
 	if v := o.limited(s); v != "" {
 		return v
 	}
+	if v := chosen(s); v != "" {
+		return v
+	}
+	if v := o.met(s); v != "" {
+		return v
+	}
 	if lost || aside || s.move.leg < 0xff && s.move.kind != hangs && s.before.leg(s.move.leg).State == dialog.Leaving {
 		if v := o.contained(s); v != "" {
 			return v
@@ -220,7 +233,7 @@ func (o *observer) aside(s *seen) bool {
 	if m.kind != says || m.leg == 0 || m.change {
 		return false
 	}
-	if m.msg.Method == "INVITE" && m.msg.Code != 0 && o.Out[m.leg-1].Final != 0 {
+	if m.msg.Method == "INVITE" && m.msg.Code != 0 && o.Out[m.leg-1].Final != 0 || o.Out[m.leg-1].outdated(m.msg) {
 		return true
 	}
 	if m.leg == target(s.before) {
@@ -239,7 +252,11 @@ func (o *observer) note(s *seen) {
 	case fires, floods, waits:
 		for _, t := range timers(s.before) {
 			fired := m.kind == floods || m.kind == fires && t.leg == m.timer.leg && t.name == m.timer.name && t.tx == m.timer.tx
-			if !t.end || t.tx != dialog.First || !strings.HasPrefix(t.name, "INVITE") {
+			n := 0
+			if t.leg > 0 && t.leg < 0xff {
+				n = slices.Index(o.Out[t.leg-1].Seqs[:o.Out[t.leg-1].Last], t.tx)
+			}
+			if !t.end || n < 0 || t.leg == 0 && t.tx != dialog.First || !strings.HasPrefix(t.name, "INVITE") {
 				continue
 			}
 			if !fired && t.at(s.before).After(s.now) {
@@ -248,14 +265,16 @@ func (o *observer) note(s *seen) {
 			if t.leg == 0 {
 				o.Trunk.Ends++
 			} else {
-				o.Out[t.leg-1].Ends++
+				o.Out[t.leg-1].Ends[n]++
 			}
 		}
 		return
 	case fails:
-		if m.tx == dialog.First && m.leg > 0 && o.Out[m.leg-1].Final == 0 && !o.Out[m.leg-1].Provisional {
+		if m.leg > 0 && m.tx == o.Out[m.leg-1].Seqs[o.Out[m.leg-1].Last-1] && o.Out[m.leg-1].Final == 0 && !o.Out[m.leg-1].Provisional {
 			o.Out[m.leg-1].Gone = true
 		}
+		return
+	case chooses:
 		return
 	case says, falls:
 	}
@@ -280,7 +299,9 @@ func (o *observer) note(s *seen) {
 		if l.Dialogs[m.tag].Answered {
 			l.Dialogs[m.tag].Byed = true
 		}
-	case m.msg.Method != "INVITE" || m.msg.CSeq != 1 || m.msg.Code == 0 || m.change:
+	case m.msg.Method != "INVITE" || l.nth(m.msg) < 0 || m.msg.Code == 0 || m.change:
+	case l.outdated(m.msg):
+		l.Dialogs[m.tag].Answered = l.Dialogs[m.tag].Answered || m.msg.Code/100 == 2
 	case m.msg.Code < 200:
 		l.Provisional = true
 		l.Media = l.Media || m.msg.Code >= 180 && !m.msg.Body.Empty() && s.before.leg(m.leg).State < dialog.Answered
@@ -291,7 +312,7 @@ func (o *observer) note(s *seen) {
 		l.Dialogs[m.tag].Answered = true
 		if l.Final == 0 {
 			l.Final, l.Tag = 2, m.tag
-			l.Ends = max(l.Ends, 1) // an answered INVITE has Timer M and no linger
+			l.Ends[l.Last-1] = max(l.Ends[l.Last-1], 1) // an answered INVITE has Timer M and no linger
 		}
 	case l.Final == 0:
 		l.Final, l.Lost = 3, true
@@ -310,6 +331,9 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 	if v := l.Origin.check(t); v != "" {
 		return v
 	}
+	if v := l.proven(a, t); v != "" {
+		return v
+	}
 	if a.Code != 0 {
 		l.Referrals.answered(a)
 		return l.Change.answered(t)
@@ -326,9 +350,12 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 		case l.Invite == 0 && o.Trunk.Final != 0 && s.after.Moving.By == 0:
 			return "P5: an INVITE after the trunk's final response"
 		case l.Invite != 0 && l.Invite != t.id:
-			return "two INVITEs on one leg"
+			return o.again(s, a, t)
 		case l.Final != 0 && l.Invite != 0:
 			return "an INVITE repeated after its final response"
+		}
+		if l.Invite == 0 {
+			l.invited(a, t)
 		}
 		l.Invite = t.id
 	case "INFO":
@@ -349,6 +376,8 @@ func (o *observer) sent(s *seen, a dialog.Send, t *text) string {
 			return "P5: a CANCEL before any provisional"
 		case l.Cancel != 0 && l.Cancel != t.id:
 			return "P5: two CANCELs on one leg"
+		case t.msg.Branch != branchOf(s.after, a.Leg, l.Seqs[l.Last-1]) || t.msg.CSeq != l.CSeqs[l.Last-1]:
+			return "RFC 3261 §9.1: a CANCEL of another INVITE than the last"
 		}
 		l.Cancel, l.Lost = t.id, true
 	case "ACK":
@@ -470,7 +499,8 @@ func (o *observer) sentACK(s *seen, a dialog.Send, t *text, l *legSeen) string {
 	if n < 0 {
 		return "an ACK with a tag that nobody gave"
 	}
-	if t.msg.CSeq != 1 {
+	which := l.nth(t.msg)
+	if which < 0 {
 		if s.move.kind == says && s.move.msg.Code >= 300 {
 			return "" // of its refusal
 		}
@@ -480,30 +510,31 @@ func (o *observer) sentACK(s *seen, a dialog.Send, t *text, l *legSeen) string {
 		l.Change.OurAck = t.id
 		return ""
 	}
-	if t.msg.Branch == branchOf(s.after, a.Leg) {
+	if t.msg.Branch == branchOf(s.after, a.Leg, l.Seqs[which]) {
 		if s.move.leg != a.Leg || s.move.kind != says || s.move.msg.Code < 300 {
 			return "P3: an ACK of a refusal that did not come"
 		}
-		if l.Refusals[n] != 0 && l.Refusals[n] != t.id {
+		kept := &l.Refusals[which][n]
+		if *kept != 0 && *kept != t.id {
 			return "P3: another ACK than the first"
 		}
-		l.Refusals[n] = t.id
+		*kept = t.id
 		return ""
 	}
 	d := &l.Dialogs[n]
 	if !d.Answered {
 		return "P4: an ACK of a 2xx that did not come"
 	}
-	if d.Ack != 0 && d.Ack != t.id {
+	if kept := d.Acks[which]; kept != 0 && kept != t.id {
 		return "P4: another ACK than the first"
 	}
-	d.Ack = t.id
+	d.Ack, d.Acks[which] = t.id, t.id
 	return along(t, contactOf(uint8(n)), routesOf(uint8(n)), l.Change.Ours != 0)
 }
 
-// branchOf is the branch of the INVITE of an attempt.
-func branchOf(c *Call, leg uint8) string {
-	return c.Out[leg-1].Policy.Seal.Branch(c.Out[leg-1].ID, dialog.First)
+// branchOf is the branch of an INVITE of an attempt, by its number.
+func branchOf(c *Call, leg uint8, n uint16) string {
+	return c.Out[leg-1].Policy.Seal.Branch(c.Out[leg-1].ID, n)
 }
 
 // along says whether a request follows its dialog's route set (RFC 3261
@@ -533,14 +564,14 @@ func (o *observer) owed(s *seen) string {
 	}
 	if m.msg.Code >= 300 {
 		// Two timers end what is kept for refusals: D, M or B, and the linger.
-		if acks != 1 && l.Ends < 2 && !l.Gone {
+		if acks != 1 && l.Ends[l.nth(m.msg)] < 2 && !(l.Gone && !l.outdated(m.msg)) {
 			return fmt.Sprintf("P3: %d ACKs for a copy of a refusal", acks)
 		}
 		return ""
 	}
 	d := &l.Dialogs[m.tag]
 	won := o.Winner == m.leg && o.Tag == m.tag || target(s.before) == m.leg && l.Final == 2 && l.Tag == m.tag
-	if acks != 1 && !(won && d.Ack == 0 && !s.before.Out[m.leg-1].Offer) {
+	if acks != 1 && !(won && d.Acks[l.nth(m.msg)] == 0 && !s.before.Out[m.leg-1].Offer) {
 		return fmt.Sprintf("P4: %d ACKs for a copy of a 2xx", acks)
 	}
 	if !won && d.Bye == 0 && !d.Byed {

@@ -230,6 +230,7 @@ func hashCall(c *Call) uint64 {
 	h.num(uint64(c.Begun)<<32 | uint64(c.Moving.By)<<16 | uint64(c.Moving.Ref))
 	h.text(c.Moving.Who)
 	h.armed(c.Moving.Until)
+	h.armed(c.Choosing)
 	h.armed(c.Expires)
 	h.armed(c.EndedAt)
 	h.flag(c.Written)
@@ -248,7 +249,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving chosen rerouters redirects watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving Choosing chosen rerouters redirects watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
 		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
@@ -291,6 +292,9 @@ type timer struct {
 func timers(c *Call) (list []timer) {
 	if !c.Expires.IsZero() {
 		list = append(list, timer{leg: 0xff, name: "expires", at: func(c *Call) *time.Time { return &c.Expires }})
+	}
+	if !c.Choosing.IsZero() {
+		list = append(list, timer{leg: 0xff, name: "decision", at: func(c *Call) *time.Time { return &c.Choosing }})
 	}
 	if !c.Moving.Until.IsZero() {
 		list = append(list, timer{leg: 0xff, name: "transfer", at: func(c *Call) *time.Time { return &c.Moving.Until }})

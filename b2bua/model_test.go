@@ -53,11 +53,13 @@ type config struct {
 	follows   bool     // REFER by carriers, carried out
 	timers    bool     // session timers are asked for on both sides
 	audits    bool     // both sides are audited
+	asks      bool     // carriers challenge
 	stays     bool     // early media is the end of the hunt
 	contacts  int      // of redirections that are tried
 	says      string   // more header fields of the trunk's INVITE
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
+	chooses   bool     // the targets are told later, or that there are none
 	falls     bool     // the node may crash, and another takes the call over
 	merged    bool     // the trunk's INVITE also comes by another way
 	terse     bool     // leave out what other configurations have
@@ -141,6 +143,9 @@ func newExplorer(c config) *explorer {
 		}
 	}
 	x.policy[1].Stay = c.stays
+	if c.asks {
+		x.policy[1].Login = &dialog.Login{Username: "us", Password: "secret"}
+	}
 	for i := range x.policy {
 		if c.audits {
 			x.policy[i].Audit = auditEvery
@@ -160,6 +165,9 @@ func (x *explorer) first() (*node, string) {
 		a.Targets = append(a.Targets, x.target(fmt.Sprintf("192.0.2.%d", i+2), "4930123"))
 	}
 	a.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 404}
+	if a.Choosing = x.chooses; x.chooses {
+		a.Targets = nil
+	}
 	call, actions := NewCall(x.policy[0].Seal.Call("acme", "call@trunk", "trunk", 1), noon, a)
 	n := &node{call: call}
 	before := clone(call)
@@ -208,6 +216,8 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 		}
 	case fails:
 		ev = Unsent{Leg: m.leg, Unsent: dialog.Unsent{Tx: m.tx, Why: "connection refused"}}
+	case chooses:
+		ev = x.decision(m.tag)
 	case hangs:
 		ev = Hangup{Cause: dialog.Cause{Why: dialog.Operator, Code: 480}}
 	}
@@ -424,7 +434,7 @@ func (x *explorer) expand(n *node, list []*node) []*node {
 			x.fail(&way{n.way, m}, v)
 			return list
 		}
-		if m.kind != falls && x.steps.Load()%16 == 0 {
+		if m.kind != falls && (x.steps.Load()%16 == 0 || !n.call.Choosing.IsZero()) {
 			if v := x.restored(n, m, next); v != "" {
 				x.fail(&way{n.way, m}, v)
 				return list
@@ -576,8 +586,13 @@ var configs = []config{
 	{name: "transfers and a takeover", targets: 1, offer: true, carrier: reached, follows: true, falls: true, terse: true, states: 40000, depth: 100, after: confirmed},
 	{name: "transfers and requests", targets: 1, offer: true, carrier: civil, follows: true, changes: true, infos: true, terse: true, states: 60000, depth: 100, after: referred},
 	{name: "transfers, far", targets: 1, offer: true, carrier: append(reached[:len(reached):len(reached)], hostile...), follows: true, changes: true, infos: true, fails: true, hangs: true, falls: true, depth: 60, walks: 6000, after: confirmed},
+	{name: "challenges", targets: 2, offer: true, carrier: asking, asks: true, terse: true, hangs: true, states: 60000, depth: 100},
+	{name: "challenges and a takeover", targets: 1, offer: true, carrier: asking, asks: true, terse: true, falls: true, fails: true, states: 40000, depth: 100},
+	{name: "challenges, far", targets: 2, carrier: append(asking[:len(asking):len(asking)], plain...), asks: true, changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
+	{name: "a decision", targets: 2, chooses: true, offer: true, carrier: plain, fails: true, hangs: true, merged: true, terse: true, states: 40000, depth: 100},
+	{name: "a decision and a takeover", targets: 2, chooses: true, offer: true, carrier: plain, hangs: true, falls: true, terse: true, states: 40000, depth: 100},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
 	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, refers: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},

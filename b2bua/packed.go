@@ -22,14 +22,13 @@ type packed struct {
 	expires time.Time
 }
 
-// packFrom is how far the deadline has to be for a call to be packed.
-const packFrom = 20 * time.Second
-
-// pack packs a call that has just found nothing more to do at its deadline: it is the
-// timers of transactions that keep a call awake, so one that is over before they are
-// is never packed. What is stored is renewed: it had the transactions in it.
+// pack packs a call that has just found nothing more to do at its deadline, if the next
+// is farther than the end of any transaction: it is their timers that keep a call awake,
+// so one that is over before they are is never packed. The clock may well have woken it
+// for a deadline that has moved on since, and that says nothing. What is stored is
+// renewed: it had the transactions in it.
 func (s *strand) pack() {
-	if !s.woken || s.call == nil || !s.call.Rests() || time.Until(s.call.Deadline()) < packFrom {
+	if !s.woken || s.call == nil || !s.call.Rests() || time.Until(s.call.Deadline()) < 64*s.engine.config.Timers.T1 {
 		return
 	}
 	keeper := s.engine.config.Keeper

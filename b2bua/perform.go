@@ -33,9 +33,12 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			if a.Name == dialog.DropAbsorbed {
 				e.metrics.Absorbed.WithLabelValues(s.peer(a.Leg)).Inc()
 			}
-			e.saw(Sight{Call: s.id, Leg: a.Leg, In: true, At: now, Note: a.Name})
+			e.saw(Sight{Call: s.id, Leg: a.Leg, Peer: s.peer(a.Leg), In: true, At: now, Note: a.Name})
 		case Failover:
 			e.metrics.Failovers.WithLabelValues(a.Carrier, a.Next, a.Cause.Why.String()).Inc()
+			if e.observer != nil {
+				e.observer.Hunted(s.id, a)
+			}
 			what := "failover"
 			if a.Next == "" {
 				what = "attempt failed"
@@ -70,7 +73,7 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 	if !e.speaks() {
 		return
 	}
-	e.saw(Sight{Call: s.id, Leg: a.Leg, At: now, Path: a.Path, Method: a.Method, Code: a.Code, Data: a.Data})
+	e.saw(Sight{Call: s.id, Leg: a.Leg, Peer: s.peer(a.Leg), At: now, Path: a.Path, Method: a.Method, Code: a.Code, Data: a.Data, Repeat: a.Repeat})
 	var unsent func(error)
 	if a.Code == 0 && a.Tx != 0 {
 		leg, tx := a.Leg, a.Tx

@@ -3,6 +3,7 @@ package b2bua
 import (
 	"sync/atomic"
 
+	"bulkhead/b2bua/ask"
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -16,6 +17,7 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+	asks     map[*carriers.Ask]*ask.Server
 
 	number  int          // rises from one to the next
 	strands atomic.Int64 // that have them
@@ -23,7 +25,10 @@ type profiles struct {
 
 // newProfiles is what the engine makes of a book; before are those in force, if any.
 func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
-	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	p := &profiles{
+		Book: book, engine: e,
+		trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}, asks: map[*carriers.Ask]*ask.Server{},
+	}
 	if before == nil {
 		before = &profiles{}
 	}
@@ -33,6 +38,9 @@ func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
 	}
 	for _, name := range book.Carriers() {
 		p.carriers[name] = alike(before.carriers, name, p.ofCarrier(book.Carrier(name)))
+	}
+	for _, a := range book.Asks() {
+		p.asks[a] = ask.New(a, e.config.Ask)
 	}
 	return p
 }

@@ -90,7 +90,7 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 // carrier may answer from another port than it listens on.
 func (c *Carrier) at(source netip.Addr, names Names) bool {
 	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool {
-		return g.Path.Remote.Addr() == source || g.Ask != (Name{}) && names.Answer(g.Ask).holds(source)
+		return g.Path.Remote.Addr() == source || g.Ask != (Name{}) && names.Lead(g.Ask).holds(source)
 	})
 }
 
@@ -133,7 +133,7 @@ func (c *Carrier) target(g *Gateway, number string) dialog.Target {
 // none it is still a target, which says why nothing can be sent there: the attempt
 // stands in the record. The Request-URI has the name (RFC 3263 §4).
 func (c *Carrier) resolved(g *Gateway, call dialog.CallID, number string, names Names, most int) []dialog.Target {
-	answer := names.Answer(g.Ask)
+	answer := names.Lead(g.Ask)
 	target := dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Ask.String(), Path: g.Path}
 	if len(answer.Addresses) == 0 {
 		target.Dead = g.Ask.String() + ": " + cmp.Or(answer.Fault, unresolved)

@@ -12,6 +12,7 @@ type Choice struct {
 	Targets []dialog.Target // in the order in which they are to be tried
 	Skipped []Skipped       // what the route leads to as well, in the order of the route
 	Refusal dialog.Cause    // how to say so to who calls, where there are no targets
+	Ask     *Ask            // not nil: nothing is chosen yet, who decides has to be asked (Decide)
 }
 
 // NoRoute is the number of no route.

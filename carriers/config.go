@@ -1,6 +1,7 @@
 package carriers
 
 import (
+	"crypto/x509"
 	"time"
 
 	"bulkhead/dialog"
@@ -14,7 +15,9 @@ type Config struct {
 	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
 	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
 
-	Tables map[File]*Rates `yaml:"-"` // that carriers name; who reads the file reads them
+	// Who reads the file reads those that it names.
+	Tables      map[File]*Rates         `yaml:"-"` // of carriers
+	Authorities map[File]*x509.CertPool `yaml:"-"` // of routes that ask
 }
 
 // File is the name of a file, relative to the directory of the configuration.
@@ -106,7 +109,7 @@ type RedirectConfig struct {
 	Contacts int `yaml:"contacts,positive,max=20"` // that one call tries in all; zero: DefaultContacts
 }
 
-// RouteConfig says where calls go: exactly one of Targets, Spread, LeastCost and
+// RouteConfig says where calls go: exactly one of Targets, Spread, LeastCost, Ask and
 // Reject.
 type RouteConfig struct {
 	Match     MatchConfig      `yaml:"match"`
@@ -114,6 +117,7 @@ type RouteConfig struct {
 	Spread    []ShareConfig    `yaml:"spread,omitempty"`     // tried in an order drawn by weight
 	LeastCost *LeastCostConfig `yaml:"least_cost,omitempty"` // tried in the order of their prices
 	OnFailure []string         `yaml:"on_failure,omitempty"` // carriers tried after those of Spread and LeastCost
+	Ask       *AskConfig       `yaml:"ask,omitempty"`        // somebody else decides
 	Reject    *RejectConfig    `yaml:"reject,omitempty"`
 }
 
@@ -135,6 +139,24 @@ type MatchConfig struct {
 type LeastCostConfig struct {
 	Carriers []ShareConfig `yaml:"carriers"`            // of equal prices the order is drawn by weight
 	MaxPrice Price         `yaml:"max_price,omitempty"` // who costs more is not tried; zero: no bound
+}
+
+// AskConfig is who decides about the calls of a route: a Question is posted there as
+// JSON, and an Answer comes back.
+type AskConfig struct {
+	URL        string         `yaml:"url"`                          // http or https
+	Timeout    time.Duration  `yaml:"timeout,positive"`             // zero: DefaultAskTimeout; MostAskTimeout at most
+	CA         File           `yaml:"ca,omitempty"`                 // PEM: who vouches for the server; empty: the system's authorities
+	Concurrent int            `yaml:"concurrent,positive,max=1000"` // questions at once; zero: DefaultConcurrent
+	Cache      *CacheConfig   `yaml:"cache,omitempty"`              // nil: every call is asked about
+	Fallback   []TargetConfig `yaml:"fallback,omitempty"`           // tried where no answer comes; empty: the call is refused
+}
+
+// CacheConfig says for how long an answer holds, and for which calls.
+type CacheConfig struct {
+	By   []string      `yaml:"by"`                        // trunk, number, domain, caller, name: calls that agree in these
+	Keep time.Duration `yaml:"keep,positive"`             // no default
+	Most int           `yaml:"most,positive,max=1000000"` // answers kept; zero: DefaultAnswers
 }
 
 // TargetConfig is a carrier to try, and the number to dial there.

@@ -32,7 +32,7 @@ func (b *Book) PeerAt(realm string, t dialog.Transport, at netip.AddrPort) (Peer
 	host := ""
 	for _, n := range b.names.At(source) {
 		leads := at.Port() == 0
-		for _, a := range b.names.Answer(n).Addresses {
+		for _, a := range b.names.Lead(n).Addresses {
 			leads = leads || a.Transport == t && a.Remote.Addr() == source && a.Remote.Port() == at.Port()
 		}
 		for _, k := range b.asked[named{realm, n}] {

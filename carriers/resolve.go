@@ -15,8 +15,8 @@ import (
 // Names says where host names lead now. It answers at once, from what was found out
 // before it was asked: a call waits for no DNS.
 type Names interface {
-	// Answer is what the DNS says of a name; the zero Answer where it is not followed.
-	Answer(Name) Answer
+	// Lead is what the DNS says of a name; the zero Lead where it is not followed.
+	Lead(Name) Lead
 	// At lists the names that lead to an address, or did a while ago.
 	At(netip.Addr) []Name
 }
@@ -54,8 +54,8 @@ func (w Ways) Has(t dialog.Transport, v6 bool) bool { return w&way(t, v6) != 0 }
 // By is what is left of the ways if the transport is this one.
 func (w Ways) By(t dialog.Transport) Ways { return w & (way(t, false) | way(t, true)) }
 
-// Answer is where a name leads. No addresses: Fault says why.
-type Answer struct {
+// Lead is where a name leads. No addresses: Fault says why.
+type Lead struct {
 	Addresses []Address    // in the order of the DNS
 	Former    []netip.Addr // of answers before it: calls may still be there
 	Fault     string
@@ -144,7 +144,7 @@ func (b *Book) Resolve(n Names) { b.names = n }
 // nobody knows no name.
 type nobody struct{}
 
-func (nobody) Answer(Name) Answer   { return Answer{} }
+func (nobody) Lead(Name) Lead       { return Lead{} }
 func (nobody) At(netip.Addr) []Name { return nil }
 
 // Names lists the names that the book's gateways have.
@@ -171,7 +171,7 @@ func (b *Book) asks(realm string, source netip.Addr) bool {
 }
 
 // holds says that the answer has an address, or has had it.
-func (a Answer) holds(source netip.Addr) bool {
+func (a Lead) holds(source netip.Addr) bool {
 	return slices.Contains(a.Former, source) ||
 		slices.ContainsFunc(a.Addresses, func(a Address) bool { return a.Remote.Addr() == source })
 }
@@ -179,7 +179,7 @@ func (a Answer) holds(source netip.Addr) bool {
 // order puts the addresses into the order in which a call tries them (RFC 2782): by
 // priority, by weight among those of one, and those of one SRV target as they are drawn.
 // At most most of them.
-func (a Answer) order(call dialog.CallID, carrier, gateway string, most int) []Address {
+func (a Lead) order(call dialog.CallID, carrier, gateway string, most int) []Address {
 	if len(a.Addresses) < 2 {
 		return a.Addresses[:min(len(a.Addresses), most)]
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // zone is what a DNS has found out.
-type zone map[string]carriers.Answer
+type zone map[string]carriers.Lead
 
-func (z zone) Answer(n carriers.Name) carriers.Answer { return z[n.String()] }
+func (z zone) Lead(n carriers.Name) carriers.Lead { return z[n.String()] }
 
 func (z zone) At(source netip.Addr) []carriers.Name {
 	var names []carriers.Name
@@ -158,7 +158,7 @@ func TestHugeAnswersLeaveRoomForOtherGateways(t *testing.T) {
 	for i := range 40 {
 		host := fmt.Sprintf("g%d.example:5060", i)
 		all = append(all, carriers.GatewayConfig{Address: host, Priority: i})
-		var a carriers.Answer
+		var a carriers.Lead
 		for j := range 200 {
 			a.Addresses = append(a.Addresses, address(dialog.UDP, fmt.Sprintf("127.%d.0.%d:5060", i, j), "", 0, 0))
 		}

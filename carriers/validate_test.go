@@ -153,6 +153,11 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"costs of nobody":   {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{MaxPrice: -1}}), "routes[0].least_cost.carriers: a carrier is needed\nroutes[0].least_cost.max_price: negative"},
 		"costs without rates": {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{Carriers: []carriers.ShareConfig{{"tc1", 1}, {"y", 1}, {"tc1", 1}}}}),
 			"routes[0].least_cost.carriers[0].carrier: tc1 has no rates\nroutes[0].least_cost.carriers[1].carrier: no carrier \"y\"\nroutes[0].least_cost.carriers[2].carrier: has no rates\nroutes[0].least_cost.carriers[2].carrier: the same as carriers[0]"},
+		"asks nowhere": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{Timeout: time.Minute, Concurrent: -1, Cache: &carriers.CacheConfig{Most: -1}, Fallback: []carriers.TargetConfig{{Carrier: "y"}}}}),
+			"routes[0].ask.cache.by: is needed\nroutes[0].ask.cache.keep: above zero\nroutes[0].ask.cache.most: negative\nroutes[0].ask.concurrent: negative\nroutes[0].ask.fallback[0].carrier: no carrier \"y\"\nroutes[0].ask.timeout: more than 10s\nroutes[0].ask.url: is needed"},
+		"asks somewhere": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{URL: "http://a@b/", CA: "ca.pem", Cache: &carriers.CacheConfig{By: []string{"call", "number", "number"}, Keep: 1}}}),
+			"routes[0].ask.ca: not been read\nroutes[0].ask.cache.by[0]: not one of\nroutes[0].ask.cache.by[2]: stands already\nroutes[0].ask.url: is not where"},
+		"asks in clear": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{URL: "http://b/", CA: "ca.pem"}}), "routes[0].ask.ca: goes with https\nroutes[0].ask.ca: not been read"},
 		"costs in two currencies": {func(c *carriers.Config) {
 			*c = costs(t, carriers.LeastCostConfig{})
 			c.Tables["tc2.csv"] = rates(t, "33,1,EUR\n")

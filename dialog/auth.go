@@ -60,7 +60,9 @@ func (s *step) challenged(t *Tx, m *Message, request []byte) (met bool, why stri
 		case known[i].For == t.Seq && !c.stale:
 			return false, "credentials refused" // the nonce was made for just this request
 		}
-		c.stale, c.For = false, 0
+		if c.stale = false; known[i].Nonce == c.Nonce {
+			c.Count = known[i].Count // which rises for as long as the nonce is shown (RFC 7616 §3.4)
+		}
 		known[i] = c
 	}
 	s.Auth.Challenges = known
@@ -133,8 +135,8 @@ func (s *step) rewritten(request []byte, t *Tx) []byte {
 
 // authorized writes the credentials of a request.
 func (b text) authorized(s *step, method, uri string, seq uint16) text {
-	if s.Policy.Login == nil || len(s.Auth.Challenges) == 0 || method == "CANCEL" {
-		return b
+	if s.Policy.Login == nil || len(s.Auth.Challenges) == 0 || method == "CANCEL" || seq >= afterwards {
+		return b // what is made anew for every copy must come out the same
 	}
 	shown := s.Auth.Shown
 	if method != "ACK" { // which says what its INVITE has said

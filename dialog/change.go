@@ -216,10 +216,10 @@ func (s *step) answeredAgain(t *Tx, m *Message) {
 
 // answeredTwice is a 2xx under the tag of a dialog that another form of the INVITE has made:
 // its peer has accepted both, before it was shown credentials and after. It gets its ACK,
-// the same for every copy; the dialog has been ended.
+// the same for every copy and hence without a description; one of the two is ended as it is.
 func (s *step) answeredTwice(d *Dialog, t *Tx, m *Message) {
 	s.drop(DropAbsorbed, m)
-	ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, decline(m.Body))
+	ack, to := s.within(d, "ACK", t.CSeq, afterwards|t.Seq, nil, Body{})
 	s.send(nil, "ACK", 0, to, s.fallback(to), ack, false)
 	if t.Seq == s.first() && s.State < Answered {
 		s.finish(Cause{Why: Rejected, Code: 481, Text: "answered twice"}, true)

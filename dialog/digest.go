@@ -69,8 +69,8 @@ func (a Algorithm) Secret(l Login, realm string) Password {
 	return Password(a.hash(l.Username, realm, string(l.Password)))
 }
 
-// response is the response parameter (RFC 7616 §3.4.1), of qop=auth where there is an nc.
-func (a Algorithm) response(secret Password, nonce, nc, cnonce, method, uri string) string {
+// Response is the response parameter (RFC 7616 §3.4.1), of qop=auth where there is an nc.
+func (a Algorithm) Response(secret Password, nonce, nc, cnonce, method, uri string) string {
 	asked := a.hash(method, uri)
 	if nc == "" {
 		return a.hash(string(secret), nonce, asked)
@@ -198,7 +198,7 @@ func (c *Challenge) credentials(l Login, method, uri, cnonce string) Header {
 	}
 	secret := c.Algorithm.Secret(l, c.Realm)
 	v := `Digest username="` + l.Username + `", realm="` + c.Realm + `", nonce="` + c.Nonce + `", uri="` + uri +
-		`", response="` + c.Algorithm.response(secret, c.Nonce, nc, cnonce, method, uri) + `"`
+		`", response="` + c.Algorithm.Response(secret, c.Nonce, nc, cnonce, method, uri) + `"`
 	if c.Named {
 		v += ", algorithm=" + c.Algorithm.String()
 	}

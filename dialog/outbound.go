@@ -40,11 +40,15 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	return l, s.out
 }
 
+// anew is where the numbers of a leg's transactions begin once more: above those of every
+// INVITE that makes a leg, and of what may come between them.
+const anew = 1 << 10
+
 // number goes on to the next transaction number of the leg. After very many they
 // begin anew: what had the number then has long ended.
 func (s *step) number() {
 	if s.Seq++; s.Seq >= afterwards {
-		s.Seq = First + maxAuths + 1
+		s.Seq = anew
 	}
 }
 

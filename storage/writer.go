@@ -67,10 +67,13 @@ const (
 	lastBack  = 100 * time.Millisecond
 	parkedFor = 250 * time.Millisecond // until a full store is asked again
 	lazily    = 5 * time.Millisecond   // until what nobody waits for is written, where nothing else is before
+	apart     = time.Millisecond       // between the begins of two batches, if the second is small:
+	small     = 16                     // calls; a batch costs as much as six calls in it, and little waits for it
 )
 
 // Writer writes the calls of one unit, in one goroutine: while a batch is under way the
-// next one gathers. What waits is a set of calls, of which the newest state counts.
+// next one gathers, and goes on gathering for a moment if there is little in it. What
+// waits is a set of calls, of which the newest state counts.
 // All its methods are safe for concurrent use; none but Close waits.
 type Writer struct {
 	store Store
@@ -88,6 +91,7 @@ type Writer struct {
 	armed    bool
 	budget   *time.Timer
 	due      bool // what there is, is to be written now
+	gathers  bool // the goroutine waits for a small batch to grow
 	lazy     *time.Timer
 	lazing   bool // it runs
 	unpark   time.Time
@@ -227,7 +231,7 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		w.lazing = true
 		w.lazy.Reset(lazily)
 	}
-	wake := w.due
+	wake := w.due && (!w.gathers || w.b.ready.size+w.b.spare.size >= small)
 	w.mu.Unlock()
 	if wake {
 		w.rouse()

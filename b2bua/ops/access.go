@@ -3,7 +3,6 @@ package ops
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -126,14 +125,6 @@ func objection(who caller, needs Role) (code int, detail string) {
 
 // challenge goes with a 401 (RFC 6750 §3).
 const challenge = `Bearer realm="bulkhead"`
-
-type callerKey struct{}
-
-// asked is who has made the request of a context.
-func asked(ctx context.Context) caller {
-	who, _ := ctx.Value(callerKey{}).(caller)
-	return who
-}
 
 // read is the configuration of TLS; nil: there is none.
 func (f Files) read() (*tls.Config, error) {

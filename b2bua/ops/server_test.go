@@ -30,13 +30,17 @@ type node struct {
 	reloads int
 	refuses error
 	engine  *b2bua.Engine
+	journal *b2bua.Journal
+	feed    ops.Feed
 }
 
 func (n *node) Version() ops.Version {
 	return ops.Version{Node: "sbc-a", Version: "1.2.3", State: n.state}
 }
-func (n *node) Engine() *b2bua.Engine { return n.engine }
-func (n *node) State() (string, bool) { return n.state, n.ready }
+func (n *node) Engine() *b2bua.Engine   { return n.engine }
+func (n *node) Journal() *b2bua.Journal { return n.journal }
+func (n *node) Feed() *ops.Feed         { return &n.feed }
+func (n *node) State() (string, bool)   { return n.state, n.ready }
 
 func (n *node) Reload() (ops.Reloaded, error) {
 	n.reloads++

@@ -44,6 +44,8 @@ func (s *Stage) declare(words []string) (bool, error) {
 		}
 		s.config.Routes = append(s.config.Routes, r)
 		return true, nil
+	case "ask":
+		return true, s.asks(o)
 	case "reject":
 		if len(o.bare) < 2 {
 			return true, fmt.Errorf("reject has a pattern and a code")

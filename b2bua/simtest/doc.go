@@ -24,6 +24,8 @@
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number
 //	reject PATTERN CODE ["phrase"]
+//	ask PATTERN [CARRIER...] [timeout=500ms] [keep=30s]
+//	                                somebody decides; the carriers are the fallback
 //
 // Then what happens. A peer is trunk, a carrier or stranger, and does nothing
 // that it is not told:
@@ -51,6 +53,9 @@
 //	dns NAME none|IP:PORT...        where a name leads from now on; a carrier with a name
 //	                                has its gateways' addresses there at first
 //	seed 7                          of the network's dice
+//	decider TARGET... [after=300ms] what is decided from now on; TARGET as of a
+//	                                route, {number} is that of the question
+//	decider reject=603 | status=500 | silent
 //	hangup ; drain 10s              what an operator can do
 //	settle                          wait until the engine keeps nothing
 //	detail NAME...                  what the ladder tells of each message: uri,

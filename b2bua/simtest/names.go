@@ -13,12 +13,12 @@ import (
 // names is the DNS of a scenario (carriers.Names), by host and port as written.
 type names struct {
 	mu      sync.Mutex
-	answers map[string]carriers.Answer
+	answers map[string]carriers.Lead
 	asked   []carriers.Name
 }
 
-// Answer is carriers.Names.
-func (n *names) Answer(name carriers.Name) carriers.Answer {
+// Lead is carriers.Names.
+func (n *names) Lead(name carriers.Name) carriers.Lead {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.answers[name.String()]
@@ -42,7 +42,7 @@ func (n *names) lead(name string, by dialog.Transport, to ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	before := n.answers[name]
-	a := carriers.Answer{Former: before.Former}
+	a := carriers.Lead{Former: before.Former}
 	for _, at := range before.Addresses {
 		a.Former = append(a.Former, at.Remote.Addr())
 	}

@@ -336,6 +336,9 @@ func (n *Net) Saw(s b2bua.Sight) {
 	}
 }
 
+// Hunted is b2bua.Observer.
+func (n *Net) Hunted(dialog.CallID, b2bua.Failover) {}
+
 // Ended is b2bua.Observer.
 func (n *Net) Ended(dialog.CallID, b2bua.Record) {}
 

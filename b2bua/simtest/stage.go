@@ -49,6 +49,7 @@ type Stage struct {
 	detail   []string
 	unfold   bool
 	peers    map[string]*Peer
+	decider  decider
 	stop     context.CancelFunc
 	ended    chan struct{}
 	drained  chan error
@@ -64,7 +65,7 @@ func Open(t testing.TB, raw map[string]string) *Stage {
 	s := &Stage{
 		t: t, raw: raw, registry: prometheus.NewRegistry(), peers: map[string]*Peer{},
 		config: carriers.Config{Trunks: map[string]carriers.TrunkConfig{}, Carriers: map[string]carriers.CarrierConfig{}},
-		realms: carriers.Realms{}, names: &names{answers: map[string]carriers.Answer{}},
+		realms: carriers.Realms{}, names: &names{answers: map[string]carriers.Lead{}},
 	}
 	s.Net = &Net{
 		wake: make(chan struct{}, 1), rules: map[direction]*rule{}, counts: map[tally]int{}, broken: map[uint64]bool{},
@@ -156,6 +157,8 @@ func (s *Stage) set(words []string) (bool, error) {
 		s.detail = append(s.detail, rest...)
 	case "unfold":
 		s.unfold = true
+	case "decider":
+		return true, s.decides(rest)
 	default:
 		return false, nil
 	}
@@ -185,7 +188,7 @@ func (s *Stage) raise() {
 		observer = b2bua.Observers{s.Net, s.Watch}
 	}
 	s.Engine = b2bua.New(b2bua.Config{
-		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4},
+		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider,
 	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), observer)
 	if s.Raised != nil {
 		s.Raised(s.Engine)

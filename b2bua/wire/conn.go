@@ -97,15 +97,16 @@ func (c *conn) end(why error) {
 	}
 }
 
-// undo sends elsewhere what could not be written here, or says so.
+// undo sends elsewhere what could not be written here, or had no answer, or says so.
 func (c *conn) undo(o outgoing, why error) {
-	if o.fallback.Remote.IsValid() && c.edge.ctx.Err() == nil {
+	switch {
+	case c.edge.ctx.Err() != nil:
+	case o.fallback.Remote.IsValid():
 		c.edge.Send(o.fallback, Hop{}, o.data, o.unsent)
 		return
-	}
-	if c.renews(o, why) {
+	case c.renews(o, why):
 		o.again = true
-		c.edge.sendStream(c.realm, Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Remote: c.hop.Remote}, Hop{}, o)
+		c.edge.sendStream(c.realm, Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}, Hop{}, o)
 		return
 	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
@@ -114,8 +115,7 @@ func (c *conn) undo(o outgoing, why error) {
 // renews says that a new connection may do what this one has not done: it was good, and
 // not the peer's, and did not end because the peer does not react.
 func (c *conn) renews(o outgoing, why error) bool {
-	return o.unsent != nil && !o.again && !c.inbound && c.heard.Load() && c.edge.ctx.Err() == nil &&
-		!errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
+	return !o.again && !c.inbound && c.heard.Load() && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
 }
 
 // serve connects or agrees on TLS where needed, then writes; reading is done
@@ -177,17 +177,18 @@ func (c *conn) write(nc net.Conn) {
 		c.bytes -= len(o.data)
 		c.mu.Unlock()
 
-		c.edge.waits.add(c, o)
+		noted := c.edge.waits.add(c, o) // before the answer can come
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
 		if err == nil {
 			_, err = nc.Write(o.data)
 		}
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrGone, err)
-			if c.edge.waits.remove(c, o) {
-				defer c.undo(o, err)
-			}
+			taken := noted && !c.edge.waits.remove(c, o) // by who has ended it
 			c.end(err)
+			if !taken {
+				c.undo(o, err)
+			}
 			return
 		}
 		c.used.Store(time.Now().UnixNano())

@@ -13,9 +13,16 @@ import (
 // waitFor is how long a request may be without a response: 64·T1 (RFC 3261 §17.1.1.2).
 const waitFor = 32 * time.Second
 
+// unheard is how long after an ACK, which has no response, was written a peer that closes
+// the connection may not have read it. A round trip takes less.
+const unheard = time.Second
+
 // waits are the requests that have gone out on connections and have no response yet: if
-// their connection ends, nobody will ever know of them. By which connection a response
-// comes does not matter (RFC 3261 §18.2.2).
+// their connection ends, nobody will ever know whether they were read. Sent again, they are
+// a repeat like any other for who has read them; what has been answered is not, since its
+// transaction may be over at the peer (RFC 3261 §17.2, where timers are zero over a
+// stream), and a new INVITE would be a new call. By which connection a response comes does
+// not matter (§18.2.2).
 type waits struct {
 	mu    sync.Mutex
 	by    map[string]*wait
@@ -29,11 +36,12 @@ type wait struct {
 	at   time.Time
 }
 
-// add notes what is about to be written. What nobody wants to know of is not.
-func (w *waits) add(c *conn, o outgoing) {
+// add notes what is about to be written, if it is a request; false: it is none, or nobody
+// wants to know what becomes of it a second time.
+func (w *waits) add(c *conn, o outgoing) bool {
 	key := transactionOf(o.data)
-	if o.unsent == nil || key == "" {
-		return
+	if key == "" || o.unsent == nil && o.again {
+		return false
 	}
 	now := time.Now()
 	w.mu.Lock()
@@ -52,6 +60,7 @@ func (w *waits) add(c *conn, o outgoing) {
 	one := &wait{outgoing: o, key: key, conn: c, at: now}
 	w.by[key] = one
 	w.queue = append(w.queue, one)
+	return true
 }
 
 // forget lets go of what is answered or too old. The lock is held.
@@ -76,18 +85,13 @@ func (w *waits) answered(r *sip.Response) {
 	}
 }
 
-// remove takes back what could not be written. True: it is not known to anybody, or it
-// was here.
+// remove takes back what could not be written; false: it is not there any more.
 func (w *waits) remove(c *conn, o outgoing) bool {
-	key := transactionOf(o.data)
-	if o.unsent == nil || key == "" {
-		return true
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one := w.by[key]
+	one := w.by[transactionOf(o.data)]
 	if one == nil || one.conn != c {
-		return false // its connection's end has been quicker
+		return false
 	}
 	w.forget(one)
 	return true
@@ -95,11 +99,14 @@ func (w *waits) remove(c *conn, o outgoing) bool {
 
 // take takes out what waits for a connection that has ended, in its order.
 func (w *waits) take(c *conn) (left []outgoing) {
+	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queue = slices.DeleteFunc(w.queue, func(one *wait) bool {
 		if one.conn == c {
-			left = append(left, one.outgoing)
+			if age := now.Sub(one.at); age <= unheard || one.unsent != nil && age <= waitFor {
+				left = append(left, one.outgoing)
+			}
 			w.forget(one)
 		}
 		return one.conn == nil

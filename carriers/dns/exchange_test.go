@@ -48,13 +48,13 @@ func TestARealServer(t *testing.T) {
 	ctx, cancel := contextFor(t, 30*time.Second)
 	defer cancel()
 	r.First(ctx)
-	if got := shown(r.Answer(small)); got != "UDP 127.0.0.1:5060" {
+	if got := shown(r.Lead(small)); got != "UDP 127.0.0.1:5060" {
 		t.Errorf("small: %s", got)
 	}
-	if got := r.Answer(large); len(got.Addresses) != 32 {
+	if got := r.Lead(large); len(got.Addresses) != 32 {
 		t.Errorf("large: %d addresses, %s", len(got.Addresses), got.Fault)
 	}
-	if got := shown(r.Answer(none)); got != "there is no such name (NXDOMAIN)" {
+	if got := shown(r.Lead(none)); got != "there is no such name (NXDOMAIN)" {
 		t.Errorf("none: %s", got)
 	}
 }

@@ -46,15 +46,15 @@ var errTooMany = errors.New("the answer leads to too many questions")
 
 // answer is what a name leads to (RFC 3263 §4), and how long that holds. An error: no
 // server has said.
-func (l *lookup) answer(n carriers.Name) (carriers.Answer, time.Duration, error) {
+func (l *lookup) answer(n carriers.Name) (carriers.Lead, time.Duration, error) {
 	found, err := l.name(n)
 	if err != nil {
-		return carriers.Answer{}, 0, err
+		return carriers.Lead{}, 0, err
 	}
 	if len(found) == 0 {
-		return carriers.Answer{Fault: cmp.Or(l.nothing, "no addresses")}, clamp(l.life, mostNothing), nil
+		return carriers.Lead{Fault: cmp.Or(l.nothing, "no addresses")}, clamp(l.life, mostNothing), nil
 	}
-	return carriers.Answer{Addresses: found}, clamp(l.life, mostLife), nil
+	return carriers.Lead{Addresses: found}, clamp(l.life, mostLife), nil
 }
 
 func clamp(d, most time.Duration) time.Duration { return min(max(d, leastLife), most) }

@@ -41,7 +41,7 @@ const abreast = 16
 
 // State is what is known of one name.
 type State struct {
-	carriers.Answer
+	carriers.Lead
 	Until time.Time // the answer's life is over; zero: there has been none
 	Err   error     // why it could not be renewed; nil: it is fresh
 }
@@ -160,8 +160,8 @@ func (r *Resolver) First(ctx context.Context) {
 	}
 }
 
-// Answer is carriers.Names.
-func (r *Resolver) Answer(n carriers.Name) carriers.Answer { return r.now.Load().states[n].Answer }
+// Lead is carriers.Names.
+func (r *Resolver) Lead(n carriers.Name) carriers.Lead { return r.now.Load().states[n].Lead }
 
 // At is carriers.Names.
 func (r *Resolver) At(source netip.Addr) []carriers.Name { return r.now.Load().at[source] }
@@ -206,7 +206,7 @@ func (r *Resolver) once(ctx context.Context, n carriers.Name, failures int) (wai
 	}
 	now := time.Now()
 	before := r.now.Load().states[n]
-	after := State{Answer: answer, Until: now.Add(life)}
+	after := State{Lead: answer, Until: now.Add(life)}
 	wait = life * time.Duration(80+rand.IntN(10)) / 100
 	if err != nil {
 		wait = min(leastRetry<<min(failures, 10), mostRetry)
@@ -216,7 +216,7 @@ func (r *Resolver) once(ctx context.Context, n carriers.Name, failures int) (wai
 		case before.Until.IsZero():
 			after.Fault = "no name server has answered yet"
 		case !before.Until.Add(r.config.Stale).After(now):
-			after.Answer = carriers.Answer{Fault: "no name server has answered since " + before.Until.UTC().Format(time.RFC3339)}
+			after.Lead = carriers.Lead{Fault: "no name server has answered since " + before.Until.UTC().Format(time.RFC3339)}
 		}
 	}
 	after.Former = r.left(n, before, after, now)

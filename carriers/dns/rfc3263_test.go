@@ -78,7 +78,7 @@ _sip._tcp.tc.example. 300 IN SRV 10 60 5070 a.example.
 				}
 				r := running(t, dns.Config{Exchange: z.exchange}, n)
 				r.First(t.Context())
-				if got := shown(r.Answer(n)); got != c.want {
+				if got := shown(r.Lead(n)); got != c.want {
 					t.Errorf("%s leads to %q, want %q", c.address, got, c.want)
 				}
 			})
@@ -101,7 +101,7 @@ func TestHugeAnswersAreBounded(t *testing.T) {
 		n := name(t, "tc.example", "udp")
 		r := running(t, dns.Config{Exchange: z.exchange}, n)
 		r.First(t.Context())
-		a := r.Answer(n)
+		a := r.Lead(n)
 		if len(a.Addresses) != 32 || a.Addresses[0].Target != "h0.example." || z.questions() > 64 {
 			t.Errorf("%d addresses after %d questions, the first %+v", len(a.Addresses), z.questions(), a.Addresses[0])
 		}
@@ -147,17 +147,17 @@ func TestRecordsThatChange(t *testing.T) {
 		z := newZone(t, soa+"tc.example. 60 IN A 192.0.2.1\n")
 		n := name(t, "tc.example:5060", "")
 		var told []string
-		r := running(t, dns.Config{Exchange: z.exchange, Keep: time.Hour, Watch: func(_ carriers.Name, s dns.State) { told = append(told, shown(s.Answer)) }}, n)
+		r := running(t, dns.Config{Exchange: z.exchange, Keep: time.Hour, Watch: func(_ carriers.Name, s dns.State) { told = append(told, shown(s.Lead)) }}, n)
 		r.First(t.Context())
-		first := r.Answer(n).Addresses[0].Remote.Addr()
+		first := r.Lead(n).Addresses[0].Remote.Addr()
 		z.load(t, soa+"tc.example. 60 IN A 192.0.2.2\n")
 		pass(time.Minute)
-		a := r.Answer(n)
+		a := r.Lead(n)
 		if shown(a) != "UDP 192.0.2.2:5060" || len(a.Former) != 1 || a.Former[0] != first || len(r.At(first)) != 1 {
 			t.Errorf("%s, former %v, at it %v", shown(a), a.Former, r.At(first))
 		}
 		pass(time.Hour + time.Minute)
-		if a := r.Answer(n); len(a.Former) != 0 || len(r.At(first)) != 0 || len(r.At(a.Addresses[0].Remote.Addr())) != 1 {
+		if a := r.Lead(n); len(a.Former) != 0 || len(r.At(first)) != 0 || len(r.At(a.Addresses[0].Remote.Addr())) != 1 {
 			t.Errorf("after an hour still %v", a.Former)
 		}
 		if got := strings.Join(told, "; "); got != "UDP 192.0.2.1:5060; UDP 192.0.2.2:5060" {
@@ -176,12 +176,12 @@ func TestANameThatIsGoneAndComesBack(t *testing.T) {
 		r.First(t.Context())
 		z.load(t, soa)
 		pass(time.Minute)
-		if a := r.Answer(n); a.Fault != "there is no such name (NXDOMAIN)" || len(a.Addresses) != 0 || len(a.Former) != 1 {
+		if a := r.Lead(n); a.Fault != "there is no such name (NXDOMAIN)" || len(a.Addresses) != 0 || len(a.Former) != 1 {
 			t.Errorf("%+v", a)
 		}
 		z.load(t, soa+"tc.example. 60 IN A 192.0.2.1\n")
 		pass(time.Minute)
-		if a := r.Answer(n); shown(a) != "UDP 192.0.2.1:5060" || len(a.Former) != 0 {
+		if a := r.Lead(n); shown(a) != "UDP 192.0.2.1:5060" || len(a.Former) != 0 {
 			t.Errorf("%+v", a)
 		}
 	})
@@ -201,22 +201,22 @@ func TestRFC8767_TheLastAnswerServesOn(t *testing.T) {
 				n := name(t, "tc.example:5060", "")
 				var told []string
 				r := running(t, dns.Config{Exchange: z.exchange, Stale: time.Hour, Watch: func(_ carriers.Name, s dns.State) {
-					told = append(told, fmt.Sprintf("%s %v", shown(s.Answer), s.Err != nil))
+					told = append(told, fmt.Sprintf("%s %v", shown(s.Lead), s.Err != nil))
 				}}, n)
 				r.First(t.Context())
 				z.set(fail)
 				pass(30 * time.Minute)
 				s := r.States()[n]
-				if shown(s.Answer) != "UDP 192.0.2.1:5060" || !s.Stale(time.Now()) {
-					t.Errorf("after half an hour: %s, stale %v", shown(s.Answer), s.Stale(time.Now()))
+				if shown(s.Lead) != "UDP 192.0.2.1:5060" || !s.Stale(time.Now()) {
+					t.Errorf("after half an hour: %s, stale %v", shown(s.Lead), s.Stale(time.Now()))
 				}
 				pass(32 * time.Minute)
-				if a := r.Answer(n); len(a.Addresses) != 0 || !strings.HasPrefix(a.Fault, "no name server has answered since ") || len(a.Former) != 1 {
+				if a := r.Lead(n); len(a.Addresses) != 0 || !strings.HasPrefix(a.Fault, "no name server has answered since ") || len(a.Former) != 1 {
 					t.Errorf("after an hour: %+v", a)
 				}
 				z.set(func(z *zone) { z.silent, z.rcode = false, 0 })
 				pass(31 * time.Second)
-				if s := r.States()[n]; shown(s.Answer) != "UDP 192.0.2.1:5060" || s.Err != nil {
+				if s := r.States()[n]; shown(s.Lead) != "UDP 192.0.2.1:5060" || s.Err != nil {
 					t.Errorf("when it answers again: %+v", s)
 				}
 				want := []string{"UDP 192.0.2.1:5060 false", "UDP 192.0.2.1:5060 true", "no name server has answered since 2000-01-01T00:01:00Z true", "UDP 192.0.2.1:5060 false"}
@@ -244,12 +244,12 @@ func TestTheFirstAnswerIsWaitedForNoLongerThanWanted(t *testing.T) {
 			t.Errorf("waited %s", d)
 		}
 		pass(time.Second)
-		if a := r.Answer(n); a.Fault != "no name server has answered yet" {
+		if a := r.Lead(n); a.Fault != "no name server has answered yet" {
 			t.Errorf("%+v", a)
 		}
 		z.set(func(z *zone) { z.silent = false })
 		r.First(t.Context())
-		if a := r.Answer(n); shown(a) != "UDP 192.0.2.1:5060" {
+		if a := r.Lead(n); shown(a) != "UDP 192.0.2.1:5060" {
 			t.Errorf("%+v", a)
 		}
 	})
@@ -286,7 +286,7 @@ func TestRFC6891_7_AServerWithoutEDNSIsAskedAgain(t *testing.T) {
 		n := name(t, "tc.example:5060", "")
 		r := running(t, dns.Config{Exchange: z.exchange}, n)
 		r.First(t.Context())
-		if a := r.Answer(n); shown(a) != "UDP 192.0.2.1:5060" {
+		if a := r.Lead(n); shown(a) != "UDP 192.0.2.1:5060" {
 			t.Errorf("%+v", a)
 		}
 	})
@@ -301,7 +301,7 @@ func TestNamesComeAndGo(t *testing.T) {
 		r.First(t.Context())
 		r.Follow([]carriers.Name{two})
 		r.First(t.Context())
-		if len(r.States()) != 1 || shown(r.Answer(two)) != "UDP 192.0.2.2:5060" {
+		if len(r.States()) != 1 || shown(r.Lead(two)) != "UDP 192.0.2.2:5060" {
 			t.Errorf("%v", r.States())
 		}
 		asked := z.questions()

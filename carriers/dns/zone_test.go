@@ -205,7 +205,7 @@ func running(t testing.TB, c dns.Config, names ...carriers.Name) *dns.Resolver {
 }
 
 // shown is an answer as a text: "UDP 192.0.2.1:5060 10/60, ...", or its fault.
-func shown(a carriers.Answer) string {
+func shown(a carriers.Lead) string {
 	if a.Fault != "" {
 		return a.Fault
 	}

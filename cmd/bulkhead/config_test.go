@@ -65,7 +65,7 @@ func same(t *testing.T, what string, got, want []byte) {
 
 func TestSamplesAreAcceptedAndPrintedAsTheyAreRead(t *testing.T) {
 	for _, name := range []string{"../../deploy/config.yaml", "../../deploy/minimal.yaml"} {
-		c, _, err := Load(name)
+		c, _, err := Load(beside(t, name, "wholesale", "tc2"))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -73,7 +73,87 @@ func TestSamplesAreAcceptedAndPrintedAsTheyAreRead(t *testing.T) {
 		if _, err := c.Book(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		for _, k := range c.Carriers {
+			if k.Auth != nil {
+				k.Auth.Password = "" // which is not printed
+			}
+		}
 		printedAsRead(t, c)
+	}
+}
+
+// beside is a copy of a configuration that has its secrets and tables beside it.
+func beside(t *testing.T, name string, secrets ...string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	rates := filepath.Join(filepath.Dir(name), "rates")
+	if err := os.CopyFS(filepath.Join(dir, "rates"), os.DirFS(rates)); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range secrets {
+		put(t, filepath.Join(dir, "secrets", secret), "secret of "+secret+"\n", 0o600)
+	}
+	return put(t, filepath.Join(dir, filepath.Base(name)), string(data), 0o600)
+}
+
+func put(t *testing.T, name, text string, mode os.FileMode) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(name, mode); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestSecretsAreReadFromFiles: what is wrong with one is said at its key, and none is ever
+// printed.
+func TestSecretsAreReadFromFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"good": "hunter2\r\n", "bare": "hunter2", "empty": "\n", "lines": "a\nb\n", "long": strings.Repeat("x", 2000)} {
+		put(t, filepath.Join(dir, "s", name), text, 0o640)
+	}
+	put(t, filepath.Join(dir, "s", "open"), "hunter2\n", 0o644)
+	config := func(names ...string) string {
+		text := "realms: {core: {listen: [udp://127.0.0.1:5060]}}\ncarriers:\n"
+		for _, name := range names {
+			text += "  " + name + ": {realm: core, gateways: [{address: 127.0.0.2:5060}], auth: {username: u, password_file: s/" + name + "}}\n"
+		}
+		return put(t, filepath.Join(dir, "config.yaml"), text, 0o600)
+	}
+	c, warnings, err := Load(config("good", "bare", "open"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range c.Carriers {
+		if string(k.Auth.Password) != "hunter2" {
+			t.Errorf("%s: %q", name, string(k.Auth.Password))
+		}
+	}
+	if len(warnings) != 1 || warnings[0].Line != 5 || !strings.Contains(warnings[0].String(), "everybody on this machine can read ") {
+		t.Errorf("warnings %v", warnings)
+	}
+	var out bytes.Buffer
+	if err := c.print(&out); err != nil || strings.Contains(out.String(), "hunter2") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	_, _, err = Load(config("none", "empty", "lines", "long"))
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"no such file", "is empty", "holds more than one line", "holds more than a password"} {
+		if f := faults[i]; f.Line != 3+i || f.Column < 80 || !strings.Contains(f.Message, want) {
+			t.Error(f)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 func callCommand() *cobra.Command {
 	c := &cobra.Command{Use: "call", Short: "Look at one call, or end it"}
-	c.AddCommand(showCommand(), hangupCommand(), dumpCommand())
+	c.AddCommand(showCommand(), ladderCommand(), whyCommand(), hangupCommand(), dumpCommand())
 	return c
 }
 

@@ -87,15 +87,16 @@ func (f Faults) sorted() Faults {
 	return slices.Compact(f)
 }
 
-// Warning is a key that is read and checked but does nothing yet.
+// Warning is something that may stand in the configuration, and yet is not as it should be:
+// a key that does nothing yet, a secret that everybody can read.
 type Warning struct {
 	File         string
 	Line, Column int
 	Path         string
-	Feature      string // what it belongs to
+	Message      string
 }
 
 // String is one line for an operator and his editor.
 func (w Warning) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s: has no effect yet: %s", w.File, w.Line, w.Column, w.Path, w.Feature)
+	return fmt.Sprintf("%s:%d:%d: %s: %s", w.File, w.Line, w.Column, w.Path, w.Message)
 }

@@ -19,24 +19,29 @@ func Load(name string) (*Config, []Warning, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return f.config, f.decoder.warnings(), nil
+	return f.config, f.warnings(), nil
 }
 
 // parse is Load of what has been read; host is the name of the node where the file
 // names none.
 func parse(name string, data []byte, host string) (*Config, []Warning, error) {
-	f, err := read(name, data, host, nil)
+	f, err := read(name, data, host, nil, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	return f.config, f.decoder.warnings(), nil
+	return f.config, f.warnings(), nil
 }
 
 // file is a configuration and where its keys stand.
 type file struct {
 	config  *Config
 	decoder *decoder
+
+	exposed []Warning // secrets
 }
+
+// warnings is all that is not as it should be.
+func (f *file) warnings() []Warning { return append(f.exposed, f.decoder.warnings()...) }
 
 // fault is something that is wrong with a key.
 func (f *file) fault(path string, err error) Fault {
@@ -55,7 +60,7 @@ func load(name string, before *Config) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	return read(name, data, host, before)
+	return read(name, data, host, before, true)
 }
 
 // glance reads as much of a configuration as can be, for who only wants to know how a
@@ -81,8 +86,8 @@ func glance(name string) (*Config, error) {
 }
 
 // read is load of what has been read. Names of files in it are relative to the
-// directory of name.
-func read(name string, data []byte, host string, before *Config) (*file, error) {
+// directory of name. Passwords are read only for who is to use them.
+func read(name string, data []byte, host string, before *Config, secrets bool) (*file, error) {
 	body, fault := tree(data)
 	if fault != nil {
 		fault.File = name
@@ -92,16 +97,25 @@ func read(name string, data []byte, host string, before *Config) (*file, error) 
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
 	d.tables(&c)
+	d.authorities(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
+	if secrets {
+		v.secrets()
+	}
 	if before != nil {
 		v.keeps(before)
+		for file, rates := range c.Tables { // a large one that has not changed is in memory once
+			if was := before.Tables[file]; was != nil && reflect.DeepEqual(was, rates) {
+				c.Tables[file] = was
+			}
+		}
 	}
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
 		return nil, faults
 	}
 	c.complete()
-	return &file{&c, d}, nil
+	return &file{&c, d, v.warnings}, nil
 }
 
 // tree is the only document of the file; nil if it is empty.
@@ -160,7 +174,7 @@ func (d *decoder) warnings() []Warning {
 	for _, p := range d.places {
 		for _, k := range keys {
 			if k.covers(p) {
-				list = append(list, Warning{d.file, p.at.line, p.at.column, p.path.String(), k.feature})
+				list = append(list, Warning{File: d.file, Line: p.at.line, Column: p.at.column, Path: p.path.String(), Message: "has no effect yet: " + k.feature})
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"bulkhead/carriers"
@@ -29,9 +30,31 @@ func (p *process) resolve(ctx context.Context) error {
 	}
 	p.names = dns.New(conf)
 	p.config.names = p.names
+	p.showNames()
 	go p.names.Run(ctx)
 	p.lead(book)
 	return nil
+}
+
+// showNames counts the names that are followed, by how they stand.
+func (p *process) showNames() {
+	for state, is := range map[string]func(dns.State) bool{
+		"fresh":   func(s dns.State) bool { return s.Err == nil && len(s.Addresses) > 0 },
+		"stale":   func(s dns.State) bool { return s.Err != nil && len(s.Addresses) > 0 },
+		"nowhere": func(s dns.State) bool { return len(s.Addresses) == 0 },
+	} {
+		p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "bulkhead", Name: "gateway_names", ConstLabels: prometheus.Labels{"state": state},
+			Help: "Host names of gateways: fresh, stale (their last answer serves on while no name server gives another), or leading nowhere.",
+		}, func() (n float64) {
+			for _, s := range p.names.States() {
+				if is(s) {
+					n++
+				}
+			}
+			return n
+		}))
+	}
 }
 
 // lead follows the names of a book instead of those before, when it is known where they

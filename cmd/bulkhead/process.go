@@ -37,6 +37,8 @@ type process struct {
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
 	figures  figures
+	journal  *b2bua.Journal
+	feed     ops.Feed
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -77,6 +79,7 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.pair = c.State != nil && c.State.Redis != nil
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
+	p.journal = &b2bua.Journal{Keep: c.keep()}
 	p.figures.generation.Set(1)
 	p.figures.loaded.SetToCurrentTime()
 	return p
@@ -137,7 +140,7 @@ func (p *process) Reload() (ops.Reloaded, error) {
 	for _, c := range changes {
 		done.Changes = append(done.Changes, ops.Change{Key: c.path.String(), How: c.how})
 	}
-	for _, w := range f.decoder.warnings() {
+	for _, w := range f.warnings() {
 		done.Warnings = append(done.Warnings, w.String())
 	}
 	p.log.Info("configuration taken", append(summary(changes), zap.String("file", p.name), zap.Int("generation", p.generation),
@@ -263,6 +266,16 @@ func (p *process) Engine() *b2bua.Engine {
 	}
 	return p.border.engine
 }
+
+// Journal is ops.Node. It outlives the borders: who has handed its calls over still tells of
+// those that ended here.
+func (p *process) Journal() *b2bua.Journal { return p.journal }
+
+// Feed is ops.Node.
+func (p *process) Feed() *ops.Feed { return &p.feed }
+
+// watch are those who see what crosses the wire, whichever border it is.
+func (p *process) watch() b2bua.Observers { return b2bua.Observers{p.journal, &p.feed} }
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {

@@ -64,7 +64,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	}
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced
 	for _, w := range warnings {
-		log.Warn("no effect yet", zap.Stringer("key", w))
+		log.Warn("configuration", zap.Stringer("key", w))
 	}
 	key, err := c.key()
 	if err != nil {
@@ -110,7 +110,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	}
 	defer s.edge.Close()
 	b, err := p.raise(s, func(c *Config) (*border, error) {
-		return newBorder(c, s, key, records, nil, nil, nil, log, p.metrics, nil)
+		return newBorder(c, s, key, records, nil, nil, nil, log, p.metrics, p.watch(), nil)
 	})
 	if err != nil {
 		return err

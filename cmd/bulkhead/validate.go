@@ -27,6 +27,8 @@ type validator struct {
 	config  *Config
 	decoder *decoder
 	faults  Faults
+
+	warnings []Warning
 }
 
 // fault names a fault where the decoder had none: what could not be decoded is
