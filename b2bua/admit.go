@@ -18,19 +18,23 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	if !dialog.Acceptable(it.message) {
 		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
 	}
+	places, ok := e.bounded(id, p, trunk, it)
+	if !ok {
+		return
+	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
 		e.saw(it.sight(s))
 		a := Admission{
 			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Judge: s, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
 		setup := dialog.Setup{
 			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
 			Caller: it.message.Caller(), Body: it.message.Body,
 		}
 		choice := s.profiles.choose(now, setup)
-		a.Targets, a.Refusal, a.Choosing = s.profiles.list(choice), choice.Refusal, choice.Ask != nil
+		a.Targets, a.Skipped, a.Refusal, a.Choosing = s.profiles.list(choice), choice.Skipped, choice.Refusal, choice.Ask != nil
 		call, actions := NewCall(id, now, a)
 		s.call = call
 		if a.Choosing {
@@ -38,7 +42,7 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		}
 		return actions
 	}
-	e.open(id, p, trunk.Name, it)
+	e.open(id, p, trunk.Name, places, it)
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -29,6 +30,8 @@ type Call struct {
 	By    []uint8 // of each attempt, made and then to be made, the one that redirected to it, from 1; 0: the route's
 	Skips []Skip  // contacts that were not tried
 
+	Untried []Untried // targets that were skipped
+
 	Answered  time.Time  // zero: not answered
 	Transfers []Transfer // asked for, in their order
 	Moving    Moving
@@ -37,6 +40,7 @@ type Call struct {
 	chosen    []Target   // for a REFER that has just come
 	rerouters []Rerouter // of the attempts made
 	redirects Redirects  // nil: none is followed
+	judge     Judge      // nil: every target may be tried
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
@@ -119,14 +123,18 @@ func (Send) action()      {}
 func (Drop) action()      {}
 func (Failover) action()  {}
 func (Skip) action()      {}
+func (Untried) action()   {}
 func (Write) action()     {}
 func (Violation) action() {}
 
 // NewCall admits an INVITE: what is to be tried for it is known already. With no
 // targets the call is refused for the given cause.
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
-	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects}
+	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects, judge: a.Judge}
 	c.By = make([]uint8, len(a.Targets))
+	for _, s := range a.Skipped {
+		c.untried(s.Target, s.Why)
+	}
 	if a.Choosing {
 		c.Choosing = now.Add(undecidedAfter)
 	}
@@ -147,11 +155,13 @@ type Admission struct {
 	Policy    *dialog.Policy
 	Pass      []dialog.Header
 	Targets   []Target
-	Refusal   dialog.Cause  // why, where there are no targets
-	Choosing  bool          // neither is known yet: Chosen tells
-	Redirects Redirects     // nil: none is followed
-	Setup     time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
-	Limit     time.Duration // longest duration
+	Refusal   dialog.Cause       // why, where there are no targets
+	Skipped   []carriers.Skipped // with the targets
+	Choosing  bool               // none of this is known yet: Chosen tells
+	Redirects Redirects          // nil: none is followed
+	Judge     Judge              // nil: every target may be tried
+	Setup     time.Duration      // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
+	Limit     time.Duration      // longest duration
 }
 
 // Step takes an event and gives back what is to be done, in this order.

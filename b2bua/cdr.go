@@ -29,7 +29,16 @@ type Record struct {
 	EndedBy  string    `json:"ended_by"` // trunk, carrier, bulkhead
 	Attempts []Attempt `json:"attempts"`
 
+	Untried []UntriedRecord `json:"untried,omitempty"`
+
 	Transfers []TransferRecord `json:"transfers,omitempty"`
+}
+
+// UntriedRecord is a target of the route that was skipped.
+type UntriedRecord struct {
+	Carrier string `json:"carrier"`
+	Gateway string `json:"gateway"`
+	Reason  string `json:"reason"` // down, resting, probing, calls, cps, restoring
 }
 
 // TransferRecord is a transfer that a peer has asked for.
@@ -120,6 +129,9 @@ func (c *Call) Record(now time.Time) Record {
 		if n := s.Attempt - 1; n >= 0 && n < len(r.Attempts) {
 			r.Attempts[n].Skipped = append(r.Attempts[n].Skipped, Skipped{s.Contact, s.Why})
 		}
+	}
+	for _, u := range c.Untried {
+		r.Untried = append(r.Untried, UntriedRecord{u.Carrier, u.Gateway, u.Why})
 	}
 	for _, t := range c.Transfers {
 		r.Transfers = append(r.Transfers, c.transferRecord(t))

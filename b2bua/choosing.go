@@ -15,6 +15,7 @@ import (
 // Chosen says where a call may go that is choosing. To any other it says nothing.
 type Chosen struct {
 	Targets []Target
+	Skipped []carriers.Skipped
 	Refusal dialog.Cause // why, where there are no targets
 }
 
@@ -31,6 +32,9 @@ func (c *Call) decided(now time.Time, ev Chosen) {
 	}
 	c.Choosing = time.Time{}
 	c.Targets, c.By = ev.Targets, make([]uint8, len(ev.Targets))
+	for _, s := range ev.Skipped {
+		c.untried(s.Target, s.Why)
+	}
 	c.changed, c.promise = true, true // the first attempt is stored before it is made
 	c.hunt(now, dialog.End{Cause: ev.Refusal})
 }

@@ -14,7 +14,7 @@ import (
 // choose asks the routes. Of a choice with an Ask nothing is known yet: who decides has
 // to be asked.
 func (p *profiles) choose(now time.Time, setup dialog.Setup) carriers.Choice {
-	c := p.Select(now, setup, nil)
+	c := p.Select(now, setup, chooser{p.engine, setup.Call})
 	if c.Ask == nil {
 		return c
 	}
@@ -23,7 +23,7 @@ func (p *profiles) choose(now time.Time, setup dialog.Setup) carriers.Choice {
 		return c
 	}
 	p.engine.metrics.Decisions.WithLabelValues("known").Inc()
-	return p.Decide(now, setup, c.Ask, a, nil, nil)
+	return p.Decide(now, setup, c.Ask, a, nil, chooser{p.engine, setup.Call})
 }
 
 // decide has somebody else decide about a call of this strand. What follows from the
@@ -32,13 +32,15 @@ func (s *strand) decide(now time.Time, a *carriers.Ask, setup dialog.Setup, then
 	p := s.profiles
 	p.asks[a].Ask(a.Question(now, setup), func(answer carriers.Answer, err error) {
 		p.engine.notes(a, answer, err)
-		s.put(item{decided: func(now time.Time) item { return then(p.Decide(now, setup, a, answer, err, nil)) }})
+		s.put(item{decided: func(now time.Time) item {
+			return then(p.Decide(now, setup, a, answer, err, chooser{p.engine, setup.Call}))
+		}})
 	})
 }
 
 // chosen is the item that gives a call its targets.
 func (p *profiles) chosen(c carriers.Choice) item {
-	return item{command: Chosen{Targets: p.list(c), Refusal: c.Refusal}}
+	return item{command: Chosen{Targets: p.list(c), Skipped: c.Skipped, Refusal: c.Refusal}}
 }
 
 // list is the targets of a choice with how to behave there.

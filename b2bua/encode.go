@@ -125,6 +125,7 @@ func (c *Call) fields(r *dialog.Coder) {
 		dialog.Int(r, &c.Begun)
 		c.Moving.fields(r)
 		r.Time(&c.Choosing)
+		dialog.List(r, &c.Untried, func(u *Untried) { u.fields(r) })
 		for i := range c.Targets {
 			r.String(&c.Targets[i].Dead)
 		}

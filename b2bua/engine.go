@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,11 @@ type Engine struct {
 	loading  atomic.Pointer[loads] // while calls are being restored
 	settled  chan struct{}         // capacity 1: a record has been written
 	notices  notices
+	places   places
+	intake   intake
+	probes   probes
+	nonce    string   // in the names of pings
+	refusals refusals // of the latest new calls
 	observer Observer
 	between  func(*Call) *Call // tests: what becomes of a call between two events
 }
@@ -95,7 +101,10 @@ type Book interface {
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
+	Gateways(carrier string) []dialog.Target
 	PeerAt(realm string, t dialog.Transport, at netip.AddrPort) (carriers.Peer, bool)
+	Ranges(number string) []carriers.Bound
+	Bounds() []carriers.Bound
 	Asks() []*carriers.Ask
 	Decide(now time.Time, s dialog.Setup, ask *carriers.Ask, a carriers.Answer, err error, j carriers.Judge) carriers.Choice
 }
@@ -125,9 +134,16 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
+	e.probes = probes{
+		gates: map[gate]*watched{}, pinged: map[dialog.CallID]*watched{}, quality: map[string]*carriers.Quality{},
+		wake: make(chan struct{}, 1),
+	}
+	e.nonce = strconv.FormatInt(time.Now().UnixNano(), 36)
 	e.snapshots.kept = m.Snapshots
 	e.snapshots.write(nil)
 	e.Adopt(book)
+	e.Adopted(e.adoptGateways)
+	m.gauges.engine.Store(e)
 	return e
 }
 
@@ -138,6 +154,7 @@ func (e *Engine) Run(ctx context.Context) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		workers.Go(func() { e.work(ctx) })
 	}
+	workers.Go(func() { e.probe(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
@@ -191,6 +208,12 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	a, ok := e.seal.OpenBranch(m.Branch)
 	if !ok {
 		e.stray(m, "foreign_response")
+		return
+	}
+	if a.Leg == dialog.Outside {
+		if !e.pong(a.ID.Call, time.Now(), dialog.Received{Message: m, Path: from}) {
+			e.stray(m, "late_response")
+		}
 		return
 	}
 	e.deliver(a.ID.Call, item{leg: a.Leg, message: m, path: from, raw: p.Raw, at: p.At}, func() { e.late(m, from, a) })

@@ -24,21 +24,22 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if said := c.In.Reliable.Said; !said.Empty() {
 		setup.Body = said // the caller has one session
 	}
-	if c.Moving.By == 0 && c.unsuited(setup.Body) && tried == 0 {
-		last.Cause = dialog.Cause{Why: dialog.NoCodec, Code: 488, Q850: 65}
+	var offer *dialog.Body
+	if c.Moving.By == 0 {
+		offer = &setup.Body
+	}
+	next, found, why := c.pick(now, tried > 0, offer)
+	if tried == 0 && why.Code != 0 {
+		last.Cause = why // otherwise what the last one tried has said
 	}
 	if tried > 0 {
-		f := Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause}
-		if len(c.Targets) > 0 {
-			f.Next = c.Targets[0].Carrier
-		}
-		c.out = append(c.out, f)
+		c.out = append(c.out, Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause, Next: next.Carrier})
 	}
-	if len(c.Targets) == 0 && c.Moving.By != 0 {
+	if !found && c.Moving.By != 0 {
 		c.stays(now, last.Cause)
 		return
 	}
-	if len(c.Targets) == 0 {
+	if !found {
 		by := "bulkhead"
 		if tried > 0 {
 			by = c.endedBy("carrier", last.Cause)
@@ -50,8 +51,6 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if tried > 0 && c.Moving.By == 0 { // what the trunk has asked of the one that failed, the next one knows nothing of
 		c.step(now, c.In, dialog.Modified{Code: 500, RetryAfter: 1})
 	}
-	next := c.Targets[0]
-	c.Targets = c.Targets[1:]
 	if c.Moving.By != 0 {
 		setup = c.referring(setup, &next)
 	}

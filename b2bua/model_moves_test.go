@@ -30,10 +30,16 @@ type move struct {
 	msg    *dialog.Message // says
 	timer  timer           // fires
 	tx     uint16          // fails
+	judge  uint8           // of sayings
 }
 
 // String is the move in a trace.
 func (m move) String() string {
+	if m.judge > 0 {
+		plain := m
+		plain.judge = 0
+		return fmt.Sprintf("%s, skipped: %q", plain, sayings[m.judge])
+	}
 	switch m.kind {
 	case says:
 		who := "trunk"
@@ -104,6 +110,14 @@ func (x *explorer) moves(n *node) (list []move) {
 	}
 	if x.hangs && !n.obs.Closed {
 		list = append(list, move{kind: hangs, leg: 0xff})
+	}
+	if x.judged {
+		for _, m := range list {
+			for n := range sayings[1:] {
+				m.judge = uint8(n + 1)
+				list = append(list, m)
+			}
+		}
 	}
 	return list
 }

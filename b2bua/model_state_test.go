@@ -27,7 +27,7 @@ func clone(c *Call) *Call {
 		n.Out[i] = cloneLeg(l)
 	}
 	n.rerouters, n.Targets, n.By, n.Skips = slices.Clip(c.rerouters), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
-	n.Transfers = slices.Clone(c.Transfers)
+	n.Transfers, n.Untried = slices.Clone(c.Transfers), slices.Clip(c.Untried)
 	n.out = nil
 	return &n
 }
@@ -236,6 +236,7 @@ func hashCall(c *Call) uint64 {
 	h.flag(c.Written)
 	h.bytes(c.By)
 	h.num(uint64(len(c.Skips)))
+	h.num(uint64(len(c.Untried)))
 	h.num(c.watch.final)
 	h.flag(c.watch.closed)
 	h.num(c.watch.over[0])
@@ -249,7 +250,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving Choosing chosen rerouters redirects watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Untried Answered Transfers Moving Choosing chosen rerouters redirects judge watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
 		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
@@ -261,6 +262,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[dialog.Referral](), "Ref CSeq Count Until Code Phrase"},
 		{reflect.TypeFor[Transfer](), "Leg Ref To Call At How Code"},
 		{reflect.TypeFor[Moving](), "By Ref Who Until"},
+		{reflect.TypeFor[Untried](), "Carrier Gateway Why"},
 		{reflect.TypeFor[dialog.Join](), "Offer Seq"},
 		{reflect.TypeFor[dialog.Audit](), "Next Lost"},
 		{reflect.TypeFor[dialog.Auth](), "Challenges Shown Invite"},

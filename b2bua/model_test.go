@@ -61,6 +61,7 @@ type config struct {
 	hangs     bool     // an operator may end the call
 	chooses   bool     // the targets are told later, or that there are none
 	falls     bool     // the node may crash, and another takes the call over
+	judged    bool     // targets may be skipped at the moment of their attempt
 	merged    bool     // the trunk's INVITE also comes by another way
 	terse     bool     // leave out what other configurations have
 	after     []string // moves that are made first
@@ -187,6 +188,11 @@ func (x *explorer) referral(c *Call) (list []Target) {
 func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	next := &node{call: clone(n.call), obs: n.obs, way: n.way, saved: n.saved, fell: n.fell}
 	var ev Event = Due{}
+	var judge *verdicts
+	if x.judged {
+		judge = &verdicts{words: sayings[m.judge]}
+		next.call.judge = judge
+	}
 	switch m.kind {
 	case waits:
 	case falls:
@@ -224,7 +230,7 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	actions := next.call.Step(at, ev)
 	x.steps.Add(1)
 	next.store(x, actions)
-	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions})
+	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions, judge: judge})
 	if v != "" {
 		v += "\n    " + dump(next.call)
 	}
@@ -242,7 +248,7 @@ func (n *node) store(x *explorer, actions []Action) {
 			n.saved = n.call.Encode(nil)
 		case Write:
 			n.saved = nil // a call that is over is not taken over
-		case Send, Drop, Failover, Skip, Violation:
+		case Send, Drop, Failover, Skip, Untried, Violation:
 		}
 	}
 }
@@ -580,6 +586,9 @@ var configs = []config{
 	{name: "early media and a takeover", targets: 2, stays: true, offer: true, carrier: heard, terse: true, falls: true, states: 30000, depth: 100},
 	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},
 	{name: "one redirection and another target", targets: 2, contacts: 1, offer: true, carrier: moved, terse: true, falls: true, hangs: true, states: 50000, depth: 100},
+	{name: "targets that are skipped", targets: 3, offer: true, carrier: plain, judged: true, terse: true, fails: true, states: 60000, depth: 100},
+	{name: "contacts that are skipped", targets: 1, contacts: 2, offer: true, carrier: moved, judged: true, terse: true, falls: true, states: 40000, depth: 100},
+	{name: "transfers to who is skipped", targets: 1, offer: true, carrier: reached, follows: true, judged: true, terse: true, states: 40000, depth: 100, after: confirmed},
 	{name: "referrals", targets: 1, offer: true, carrier: civil, refers: true, hangs: true, fails: true, states: 60000, depth: 100, after: confirmed},
 	{name: "referrals, far", targets: 2, offer: true, carrier: plain, refers: true, changes: true, infos: true, fails: true, falls: true, depth: 50, walks: 3000},
 	{name: "transfers", targets: 1, offer: true, carrier: reached, follows: true, hangs: true, fails: true, terse: true, states: 80000, depth: 100, after: confirmed},

@@ -79,6 +79,7 @@ func (s *strand) unpack() {
 		var call *Call
 		if call, err = Decode(data, s.profiles); err == nil && call.ID == s.id {
 			s.call, s.trunk = call, call.Setup.Trunk
+			s.passed()
 		} else if err == nil {
 			err = fmt.Errorf("its record is of %s: %w", call.ID, dialog.ErrRecord)
 		}
@@ -108,6 +109,7 @@ func (e *Engine) lay(it storage.Item) bool {
 	}
 	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
 	e.hold(s.profiles)
+	s.rested(s.profiles)
 	sh.strands[id] = s
 	e.active.Add(1)
 	e.clock.at(until, s)

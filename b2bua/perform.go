@@ -51,6 +51,8 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			e.metrics.Dropped.WithLabelValues("contact", a.Why).Inc()
 			e.log.Info("contact skipped", zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt),
 				zap.String("contact", a.Contact), zap.String("reason", a.Why))
+		case Untried:
+			e.metrics.Skipped.WithLabelValues(a.Carrier, a.Why).Inc()
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {
@@ -156,6 +158,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 	if s.panics > 3 {
 		s.surrender(now)
 	}
+	s.guard("panic while counting a call", s.recount)
 }
 
 // surrender lets go of a call that cannot be stepped any more.

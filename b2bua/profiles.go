@@ -18,6 +18,9 @@ type profiles struct {
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
 	asks     map[*carriers.Ask]*ask.Server
+	watches  bool             // somebody is watched, or may be capped
+	bounded  bool             // somebody may have so many calls, and no more
+	ranges   []carriers.Place // of numbers
 
 	number  int          // rises from one to the next
 	strands atomic.Int64 // that have them
@@ -38,6 +41,16 @@ func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
 	}
 	for _, name := range book.Carriers() {
 		p.carriers[name] = alike(before.carriers, name, p.ofCarrier(book.Carrier(name)))
+	}
+	for _, name := range book.Carriers() {
+		c := book.Carrier(name)
+		p.watches = p.watches || c.Health != nil || c.Quality.Window > 0
+	}
+	for _, b := range book.Bounds() {
+		p.bounded = p.bounded || b.Calls > 0
+		if b.Kind == carriers.OfNumbers {
+			p.ranges = append(p.ranges, b.Place)
+		}
 	}
 	for _, a := range book.Asks() {
 		p.asks[a] = ask.New(a, e.config.Ask)

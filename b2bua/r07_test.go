@@ -360,7 +360,7 @@ func (l *life) perform(actions []b2bua.Action) {
 			l.records++
 		case b2bua.Violation:
 			l.fail("violation of %s", a.Name)
-		case b2bua.Save, b2bua.Drop, b2bua.Failover, b2bua.Skip:
+		case b2bua.Save, b2bua.Drop, b2bua.Failover, b2bua.Skip, b2bua.Untried:
 		}
 	}
 }

@@ -54,6 +54,8 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	call.Resume(time.Now())
 	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
 	e.hold(p)
+	s.passed()
+	s.settleIn(p, s.trunk, call.Setup.Number)
 	if call.Written {
 		s.absorbing = true
 		e.absorbed.Add(1)
@@ -117,6 +119,9 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 	})
 	close(items)
 	workers.Wait()
+	if err == nil || errors.Is(err, storage.ErrUnreadable) {
+		e.intake.open()
+	}
 	l.all.Store(err == nil && faults == nil)
 	return n, errors.Join(append(faults, err)...)
 }
@@ -127,6 +132,7 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 func (e *Engine) Load(from Loader) *loads {
 	l := &loads{loader: from, free: make(chan struct{}, 64), wait: time.Second}
 	e.loading.Store(l)
+	e.intake.shut()
 	return l
 }
 

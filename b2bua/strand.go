@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -32,7 +33,10 @@ type strand struct {
 	short  *Overview // of the packed call, where somebody has asked for it
 	woken  bool      // by the clock, just now
 	trunk  string
-	last   [8]event // the last events, for the log where a defect shows
+	places []carriers.Place // that the call takes up
+	told   int              // attempts that are accounted for
+	heard  uint8            // the leg of which something was heard
+	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -115,13 +119,13 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carriers.Place, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, places: places, queue: []item{it}, running: true}
 			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
@@ -196,6 +200,7 @@ func (s *strand) run() {
 				return
 			}
 		}
+		s.guard("panic while counting a call", s.recount)
 		s.guard("panic while arming a call", s.arm)
 		s.guard("panic while packing a call", s.pack)
 		s.mu.Lock()
@@ -267,6 +272,7 @@ func (s *strand) spared() bool {
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	s.occupy(nil)
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -304,6 +310,8 @@ func (s *strand) step(it *item) (done bool) {
 	_, s.woken = it.command.(Due)
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
+		s.observe(now)
+		s.recount()
 		return s.perform(now, actions)
 	}
 	if s.woken {
@@ -328,7 +336,11 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	return s.perform(now, s.call.Step(now, ev))
+	s.call.judge = s
+	actions := s.call.Step(now, ev)
+	s.observe(now)
+	s.recount() // before a peer hears that there is a place
+	return s.perform(now, actions)
 }
 
 // remember keeps what the log shows where a defect shows.

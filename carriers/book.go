@@ -21,6 +21,7 @@ type Book struct {
 	index    index
 	names    Names // never nil
 	asked    map[named][]*Carrier
+	numbers  []numbers
 }
 
 type gatewayAddress struct {
@@ -44,7 +45,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		sources:  map[string]*sources{},
 		gateways: map[gatewayAddress][]*Carrier{},
 		routes:   make([]route, 0, len(c.Routes)),
-		names:    nobody{},
+		names:    noNames{},
 		asked:    map[named][]*Carrier{},
 	}
 	for name, t := range c.Trunks {
@@ -75,6 +76,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		b.routes = append(b.routes, route)
 	}
 	b.index = newIndex(b.routes)
+	b.numbers = newNumbers(c.Limits)
 	return b, nil
 }
 

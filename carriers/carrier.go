@@ -23,8 +23,11 @@ type Carrier struct {
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
-	Stay         bool          // once it has sent early media, no other is tried
-	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
+	Stay         bool // once it has sent early media, no other is tried
+	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
+	Limit        Limit
+	Health       *HealthRules // nil: its gateways are not watched
+	Quality      QualityRules
 	Keepalive    time.Duration // between two pings on a connection to it; zero: the realm's
 	TLSName      string        // that its certificate must have; empty: the gateway's own
 	OwnKeys      bool          // certificates are configured for it
@@ -48,9 +51,9 @@ type Gateway struct {
 func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
-		Transfers: transfers(c.Refer),
-		Gateways:  make([]Gateway, 0, len(c.Gateways)),
-		reroute:   make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
+		Transfers: transfers(c.Refer), Limit: c.Limits.limit(),
+		Gateways: make([]Gateway, 0, len(c.Gateways)),
+		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer
@@ -62,6 +65,12 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	}
 	k.Codecs = dialog.Codecs(c.Codecs)
 	k.Login = c.Auth.login()
+	if h := c.Health; h != nil {
+		k.Health = &HealthRules{h.Options, h.DownAfter, h.UpAfter}
+	}
+	if q := c.Quality; q != nil {
+		k.Quality = QualityRules{q.Window, float64(q.ASR), float64(q.NER), q.Calls, float64(q.Probe)}
+	}
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}
@@ -145,4 +154,20 @@ func (c *Carrier) resolved(g *Gateway, call dialog.CallID, number string, names 
 		targets = append(targets, target)
 	}
 	return targets
+}
+
+// Targets are the carrier's gateways that are addresses, with no number to dial there.
+func (c *Carrier) Targets() []dialog.Target {
+	list := make([]dialog.Target, 0, len(c.Gateways))
+	for i := range c.Gateways {
+		if g := &c.Gateways[i]; g.Ask == (Name{}) {
+			list = append(list, c.target(g, ""))
+		}
+	}
+	return list
+}
+
+// Has says that a path leads to a gateway of the carrier's that is an address.
+func (c *Carrier) Has(p dialog.Path) bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Path.Remote == p.Remote && g.Path.Transport == p.Transport })
 }

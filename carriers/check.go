@@ -92,6 +92,11 @@ func (v *validator) limits(path string, l LimitsConfig) {
 	if l.Burst > 0 && l.CPS == 0 {
 		v.fault(path+".burst", "needs cps")
 	}
+	if l.Code != 0 && l.Code != 503 && l.Code != 486 {
+		v.fault(path+".code", "%d: 503 or 486", l.Code)
+	} else if l.Code != 0 && l.Calls == 0 {
+		v.fault(path+".code", "needs calls; too many a second are refused with 503")
+	}
 }
 
 func (v *validator) auth(path string, a *AuthConfig) {

@@ -2,6 +2,8 @@ package carriers
 
 import (
 	"crypto/x509"
+	"fmt"
+	"strconv"
 	"time"
 
 	"bulkhead/dialog"
@@ -14,6 +16,7 @@ type Config struct {
 	Trunks   map[string]TrunkConfig   `yaml:"trunks,omitempty"`
 	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
 	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
+	Limits   []RangeConfig            `yaml:"limits,omitempty"` // on ranges of numbers, as the trunks dial them
 
 	// Who reads the file reads those that it names.
 	Tables      map[File]*Rates         `yaml:"-"` // of carriers
@@ -52,7 +55,8 @@ type CarrierConfig struct {
 	Linger       time.Duration       `yaml:"linger"` // how long after Timer D repeats are still ACKed
 	Reroute      RerouteConfig       `yaml:"reroute,omitempty"`
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
-	Health       *HealthConfig       `yaml:"health,omitempty"`
+	Health       *HealthConfig       `yaml:"health,omitempty"`  // nil: gateways are not watched
+	Quality      *QualityConfig      `yaml:"quality,omitempty"` // nil: whatever comes of its calls, it is not capped
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
 	Audit        time.Duration       `yaml:"audit,omitempty"` // between two OPTIONS within a dialog that has no session timer; zero: none
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
@@ -181,7 +185,14 @@ type RejectConfig struct {
 type LimitsConfig struct {
 	Calls int `yaml:"calls,omitempty"` // at once
 	CPS   int `yaml:"cps,omitempty"`   // new calls a second
-	Burst int `yaml:"burst,omitempty"` // new calls at one instant
+	Burst int `yaml:"burst,omitempty"` // new calls at one instant; zero: CPS
+	Code  int `yaml:"code,omitempty"`  // 503 (zero) or 486: the answer where there are Calls; not of a carrier
+}
+
+// RangeConfig bounds the calls to a range of numbers.
+type RangeConfig struct {
+	Number       string `yaml:"number"` // a pattern, as of a route
+	LimitsConfig `yaml:",inline"`
 }
 
 // AuthConfig is a digest credential (RFC 8760).
@@ -203,6 +214,34 @@ type HealthConfig struct {
 	Options   time.Duration `yaml:"options,positive"`    // between two
 	DownAfter int           `yaml:"down_after,positive"` // failures in a row
 	UpAfter   int           `yaml:"up_after,positive"`   // answers in a row
+}
+
+// QualityConfig is when a carrier is tried last because too few of its calls come to
+// something.
+type QualityConfig struct {
+	Window time.Duration `yaml:"window,positive"`
+	ASR    Ratio         `yaml:"asr,omitempty"`  // least answer-seizure ratio; zero: any
+	NER    Ratio         `yaml:"ner,omitempty"`  // least network-effectiveness ratio; zero: any
+	Calls  int           `yaml:"calls,positive"` // of fewer attempts nothing is said
+	Probe  Ratio         `yaml:"probe"`          // share of calls that it still gets first
+}
+
+// Ratio is a number from 0 to 1.
+type Ratio float64
+
+// UnmarshalText reads "0.3".
+func (r *Ratio) UnmarshalText(text []byte) error {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(f >= 0 && f <= 1) {
+		return fmt.Errorf("%q is not a ratio, 0 to 1, such as 0.3", text)
+	}
+	*r = Ratio(f)
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (r Ratio) MarshalText() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(r), 'f', -1, 64), nil
 }
 
 // SessionTimerConfig is the session timer of RFC 4028 on one leg.

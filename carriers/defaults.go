@@ -141,6 +141,11 @@ func (h *HealthConfig) Default() {
 	h.Options, h.DownAfter, h.UpAfter = 10*time.Second, 3, 2
 }
 
+// Default sets what holds where the section says nothing.
+func (q *QualityConfig) Default() {
+	q.Window, q.Calls, q.Probe = 5*time.Minute, 50, 0.05
+}
+
 // Default sets what holds where the section says nothing: RFC 4028 §4 advises
 // 30 minutes and sets the least at 90 seconds.
 func (s *SessionTimerConfig) Default() {

@@ -141,11 +141,31 @@ func checkHost(s string) error {
 // Resolve has the book go by what the DNS says. It is called before the book is used.
 func (b *Book) Resolve(n Names) { b.names = n }
 
-// nobody knows no name.
-type nobody struct{}
+// Gateways are the places of a carrier at the moment, those that its names lead to among
+// them, with no number to dial there.
+func (b *Book) Gateways(carrier string) []dialog.Target {
+	c := b.carriers[carrier]
+	if c == nil {
+		return nil
+	}
+	list := c.Targets()
+	for i := range c.Gateways {
+		if g := &c.Gateways[i]; g.Ask != (Name{}) {
+			for _, t := range c.resolved(g, dialog.CallID{}, "", b.names, maxAddresses) {
+				if t.Dead == "" {
+					list = append(list, t)
+				}
+			}
+		}
+	}
+	return list
+}
 
-func (nobody) Lead(Name) Lead       { return Lead{} }
-func (nobody) At(netip.Addr) []Name { return nil }
+// noNames knows none.
+type noNames struct{}
+
+func (noNames) Lead(Name) Lead       { return Lead{} }
+func (noNames) At(netip.Addr) []Name { return nil }
 
 // Names lists the names that the book's gateways have.
 func (b *Book) Names() []Name {

@@ -24,10 +24,11 @@ type Trunk struct {
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
+	Limit        Limit
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit}
+	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)

@@ -33,6 +33,7 @@ func (c Config) Validate(realms Realms) []Fault {
 	for i, r := range c.Routes {
 		v.route(fmt.Sprintf("routes[%d]", i), r)
 	}
+	v.ranges(c.Limits)
 	slices.SortFunc(v.faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
@@ -121,7 +122,16 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	if r := c.Redirect; r != nil && (r.Contacts < 0 || r.Contacts > MaxContacts) {
 		v.fault(path+".redirect.contacts", "%d: a call tries 1 to %d", r.Contacts, MaxContacts)
 	}
+	if h := c.Health; h != nil && h.Options < time.Second {
+		v.fault(path+".health.options", "%s is less than %s", h.Options, time.Second)
+	}
+	if q := c.Quality; q != nil && q.ASR == 0 && q.NER == 0 {
+		v.fault(path+".quality", "needs asr or ner")
+	}
 	v.limits(path+".limits", c.Limits)
+	if c.Limits.Code != 0 {
+		v.fault(path+".limits.code", "is for trunks; the calls of a carrier that has its limit go to the next")
+	}
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)

@@ -100,16 +100,30 @@ func readTokens(name string) (tokens, error) {
 	return all, nil
 }
 
+// cookie holds the token of a browser. It counts for what only looks: a page of somebody
+// else cannot make a browser act.
+const cookie = "bulkhead-token"
+
 // caller finds who makes a request; Nobody: it does not say, or what it says is wrong.
 func (s *Server) caller(r *http.Request) caller {
 	if who, ok := r.Context().Value(peerKey{}).(caller); ok {
+		return who
+	}
+	if c, err := r.Cookie(cookie); err == nil && r.Method == http.MethodGet && r.Header.Get("Authorization") == "" {
+		who := s.holder(c.Value)
+		who.Role = min(who.Role, Viewer)
 		return who
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return caller{}
 	}
-	return s.access.Load().tokens[sha256.Sum256([]byte(strings.TrimSpace(token)))]
+	return s.holder(strings.TrimSpace(token))
+}
+
+// holder is who has a token.
+func (s *Server) holder(token string) caller {
+	return s.access.Load().tokens[sha256.Sum256([]byte(token))]
 }
 
 // objection is why a caller may not do what needs a role; zero: it may.

@@ -9,7 +9,8 @@ import (
 	"bulkhead/dialog"
 )
 
-// Feed tells those who listen what happens to calls, as it happens. Nobody who is slow holds
+// Feed tells those who listen what happens to calls, as it happens, and those who come
+// later what went wrong last. Nobody who is slow holds
 // a call up: what one cannot take is counted, and told when there is room again.
 //
 // It is a b2bua.Observer. The zero value has no listeners, and costs a call a few
@@ -18,7 +19,21 @@ type Feed struct {
 	some      atomic.Bool // there are listeners
 	mu        sync.RWMutex
 	listeners map[*listener]bool
+
+	past  sync.Mutex
+	wrong [wrongs]Step // the last that went wrong, from next on
+	next  int
+	ended [minute]struct {
+		at    int64 // Unix time
+		calls int
+	}
 }
+
+// What is remembered for those who come later.
+const (
+	wrongs = 20
+	minute = 60
+)
 
 // Step is something that has happened to a call.
 type Step struct {
@@ -132,16 +147,53 @@ func (f *Feed) Saw(s b2bua.Sight) {
 
 // Hunted is b2bua.Observer.
 func (f *Feed) Hunted(call dialog.CallID, a b2bua.Failover) {
+	s := Step{At: time.Now().UTC(), Call: call.String(), What: "failed", Attempt: a.Attempt, Peer: a.Carrier, Code: a.Cause.Code, Cause: a.Cause.Why.String(), Next: a.Next}
+	f.remember(s)
 	if f.some.Load() {
-		f.tell(call, Step{At: time.Now().UTC(), Call: call.String(), What: "failed", Attempt: a.Attempt, Peer: a.Carrier, Code: a.Cause.Code, Cause: a.Cause.Why.String(), Next: a.Next}, false)
+		f.tell(call, s, false)
 	}
 }
 
 // Ended is b2bua.Observer.
 func (f *Feed) Ended(call dialog.CallID, r b2bua.Record) {
-	if f.some.Load() {
-		f.tell(call, Step{At: r.Ended.UTC(), Call: r.Call, What: "ended", Peer: r.Trunk, Code: r.Code, Cause: r.Cause, Result: r.Result, Seconds: r.Duration}, false)
+	s := Step{At: r.Ended.UTC(), Call: r.Call, What: "ended", Peer: r.Trunk, Code: r.Code, Cause: r.Cause, Result: r.Result, Seconds: r.Duration}
+	f.past.Lock()
+	e := &f.ended[r.Ended.Unix()%minute]
+	if e.at != r.Ended.Unix() {
+		e.at, e.calls = r.Ended.Unix(), 0
 	}
+	e.calls++
+	f.past.Unlock()
+	if len(r.Attempts) == 0 && r.Result == "failed" { // otherwise an attempt has told
+		f.remember(s)
+	}
+	if f.some.Load() {
+		f.tell(call, s, false)
+	}
+}
+
+// remember keeps what went wrong.
+func (f *Feed) remember(s Step) {
+	f.past.Lock()
+	defer f.past.Unlock()
+	f.wrong[f.next%wrongs] = s
+	f.next++
+}
+
+// lately is how many calls ended in a second, of the last minute, and what went wrong last,
+// the latest first.
+func (f *Feed) lately(now time.Time) (rate float64, wrong []Step) {
+	f.past.Lock()
+	defer f.past.Unlock()
+	for _, e := range f.ended {
+		if age := now.Unix() - e.at; age >= 0 && age < minute {
+			rate += float64(e.calls) / minute
+		}
+	}
+	for i := range min(f.next, wrongs) {
+		wrong = append(wrong, f.wrong[(f.next-1-i)%wrongs])
+	}
+	return rate, wrong
 }
 
 // Left is b2bua.Observer.

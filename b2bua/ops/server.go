@@ -53,6 +53,10 @@ type Node interface {
 	Journal() *b2bua.Journal
 	// Feed tells what happens to calls.
 	Feed() *Feed
+	// Scorecards count how carriers behave.
+	Scorecards() *Scorecards
+	// Carriers are the names of those in the configuration, in order.
+	Carriers() []string
 }
 
 // Server serves the API.
