@@ -66,7 +66,7 @@ func (i *intake) park(then func()) (waits, full bool) {
 }
 
 // bounded gives a new call its places, or refuses it; false: it is refused, or waits.
-func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it item) ([]carriers.Place, bool) {
+func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, number string, it item) ([]carriers.Place, bool) {
 	now, life := time.Now(), 64*e.config.Timers.T1
 	if t, again := e.refusals.repeated(now, id, life); again {
 		e.refuse(it.message, it.path, t.Refusal, t.name)
@@ -86,7 +86,7 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, i
 			return deny(retryAfter(503, time.Second), carriers.SkipRestoring)
 		}
 	}
-	want := append(p.Ranges(it.message.Dialled()), trunk.Bound())
+	want := append(p.Ranges(number), trunk.Bound())
 	full, ok := e.places.take(now, id, want...)
 	if !ok {
 		e.metrics.Limited.WithLabelValues(full.Kind.String(), full.Name, full.Why).Inc()

@@ -37,10 +37,10 @@ type Call struct {
 	Moving    Moving
 	Choosing  time.Time // until when the targets are waited for; zero: they are known
 
-	chosen    []Target   // for a REFER that has just come
-	rerouters []Rerouter // of the attempts made
-	redirects Redirects  // nil: none is followed
-	judge     Judge      // nil: every target may be tried
+	chosen    []Target  // for a REFER that has just come
+	profiles  []Profile // of the attempts made
+	redirects Redirects // nil: none is followed
+	judge     Judge     // nil: every target may be tried
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
@@ -52,11 +52,18 @@ type Call struct {
 type Target struct {
 	dialog.Target
 	Policy  *dialog.Policy
-	Reroute Rerouter
+	Profile Profile
 }
 
-// Rerouter says whether a failure of an attempt lets the next target be tried.
-type Rerouter interface{ Reroute(dialog.Cause) bool }
+// Profile is what a carrier is like where calls are made. It is shared by many calls, and its
+// methods are functions of their arguments: nothing of an attempt has to be kept.
+type Profile interface {
+	// Reroute says whether a failure of an attempt lets the next target be tried.
+	Reroute(dialog.Cause) bool
+
+	// Dress is the setup that the trunk has asked for as the carrier is to see it.
+	Dress(dialog.Setup, carriers.Attempt) dialog.Setup
+}
 
 // Event is what can happen to a call.
 //
@@ -141,7 +148,7 @@ func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
 	if a.Setup > 0 {
 		c.Expires = now.Add(a.Setup)
 	}
-	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Pass)
+	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Asked)
 	c.In = leg
 	c.run(now, leg, actions)
 	return c, c.finish(now)
@@ -153,7 +160,7 @@ type Admission struct {
 	Invite    *dialog.Message
 	From      dialog.Path
 	Policy    *dialog.Policy
-	Pass      []dialog.Header
+	Asked     *dialog.Setup // what the trunk's profile makes of the INVITE; nil: what the INVITE says
 	Targets   []Target
 	Refusal   dialog.Cause       // why, where there are no targets
 	Skipped   []carriers.Skipped // with the targets

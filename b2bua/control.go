@@ -24,7 +24,8 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	case dialog.Answer:
 		c.Winner = len(c.Out) - 1
 		c.Answered, c.Expires = now, now.Add(c.Limit)
-		c.Targets, c.Setup.Body, c.Setup.Headers = nil, dialog.Body{}, nil // nothing more is tried
+		c.Targets = nil // nothing more is tried
+		c.settled(from)
 		c.step(now, c.In, sig)
 	case dialog.Modified:
 		if other := c.facing(from); other != nil {
@@ -56,6 +57,17 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	case dialog.End:
 		c.ended(now, from, sig)
 	case dialog.Alone: // told, and never tells
+	}
+}
+
+// settled lets go of what only other attempts would have been made with. What a transfer that
+// we carry out shows of the caller is kept where there can be one; and what is withheld,
+// always.
+func (c *Call) settled(winner *dialog.Leg) {
+	s := &c.Setup
+	s.Body, s.Headers, s.Params, s.Domain, s.EarlyMedia, s.Diversions = dialog.Body{}, nil, "", "", "", nil
+	if winner.Policy.Transfers != dialog.FollowTransfers {
+		s.Asserted.Display = ""
 	}
 }
 
@@ -105,11 +117,11 @@ func (c *Call) ended(now time.Time, from *dialog.Leg, end dialog.End) {
 	case from == c.In:
 		c.close(now, cause, c.endedBy("trunk", cause))
 		for _, leg := range c.Out {
-			c.step(now, leg, dialog.End{Cause: cause})
+			c.step(now, leg, dialog.End{Cause: cause, Headers: end.Headers})
 		}
 	case c.Winner >= 0:
 		c.close(now, cause, c.endedBy("carrier", cause))
-		c.step(now, c.In, dialog.End{Cause: cause})
+		c.step(now, c.In, dialog.End{Cause: cause, Headers: end.Headers})
 	default:
 		c.hunt(now, end)
 	}

@@ -26,7 +26,7 @@ func clone(c *Call) *Call {
 	for i, l := range c.Out {
 		n.Out[i] = cloneLeg(l)
 	}
-	n.rerouters, n.Targets, n.By, n.Skips = slices.Clip(c.rerouters), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
+	n.profiles, n.Targets, n.By, n.Skips = slices.Clip(c.profiles), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
 	n.Transfers, n.Untried = slices.Clone(c.Transfers), slices.Clip(c.Untried)
 	n.out = nil
 	return &n
@@ -191,6 +191,7 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.bytes(i.Body.Data)
 	h.armed(l.Audit.Next)
 	h.num(uint64(l.Audit.Lost))
+	h.num(maphash.Comparable(seed, l.SessionID))
 	h.num(uint64(l.Change.Seq))
 	h.flag(l.Change.Ours)
 	h.flag(l.Change.Early)
@@ -250,9 +251,9 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Untried Answered Transfers Moving Choosing chosen rerouters redirects judge watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Untried Answered Transfers Moving Choosing chosen profiles redirects judge watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth tail heard"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth SessionID tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq Sub Auths tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -116,6 +117,11 @@ var noon = time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
 type always struct{}
 
 func (always) Reroute(c dialog.Cause) bool { return c.Code != 486 && c.Code < 600 }
+
+func (always) Dress(s dialog.Setup, a carriers.Attempt) dialog.Setup {
+	s.Number = a.Target.Number
+	return s
+}
 
 func newExplorer(c config) *explorer {
 	x := &explorer{config: c}
@@ -273,10 +279,10 @@ func (x *explorer) restored(n *node, m move, next *node) string {
 	return ""
 }
 
-// TrunkPolicy, CarrierPolicy and Rerouter are Profiles.
+// TrunkPolicy, CarrierPolicy and Profile are Profiles.
 func (x *explorer) TrunkPolicy(string, string) *dialog.Policy   { return x.policy[0] }
 func (x *explorer) CarrierPolicy(string, string) *dialog.Policy { return x.policy[1] }
-func (x *explorer) Rerouter(string) Rerouter                    { return always{} }
+func (x *explorer) Profile(string) Profile                      { return always{} }
 
 // Contacts and Redirect are Redirects: hosts of one network are gateways.
 func (x *explorer) Contacts(string) int { return x.contacts }
@@ -292,7 +298,7 @@ func (x *explorer) Redirect(_, contact, number string) (Target, bool) {
 func (x *explorer) target(host, number string) Target {
 	leg := netip.MustParseAddr(host).As4()[3] - 1
 	t := dialog.Target{Carrier: fmt.Sprintf("tc%d", leg), Number: number, Host: host, Path: pathOfLeg(leg, x.transport)}
-	return Target{Target: t, Policy: x.policy[1], Reroute: always{}}
+	return Target{Target: t, Policy: x.policy[1], Profile: always{}}
 }
 
 // enter says whether a state is new.

@@ -22,13 +22,27 @@ type packed struct {
 	expires time.Time
 }
 
-// pack packs a call that has just found nothing more to do at its deadline, if the next
-// is farther than the end of any transaction: it is their timers that keep a call awake,
-// so one that is over before they are is never packed. The clock may well have woken it
-// for a deadline that has moved on since, and that says nothing. What is stored is
-// renewed: it had the transactions in it.
+// A call is packed when nobody has said anything to it for packAfter, so one that is over
+// by then never is, and its deadline is farther than packFrom.
+const (
+	packAfter = 3 * time.Second
+	packFrom  = 20 * time.Second
+)
+
+// packs is when the call is to be woken so that it can be packed; zero: not before its
+// deadline.
+func (s *strand) packs(now, deadline time.Time) time.Time {
+	if now.Sub(s.heard) >= packAfter || deadline.Sub(now) < packFrom || !s.call.Rests() {
+		return time.Time{}
+	}
+	return s.heard.Add(packAfter)
+}
+
+// pack packs a call that the clock has woken and that has found nothing to do. What is
+// stored is renewed: it had transactions in it.
 func (s *strand) pack() {
-	if !s.woken || s.call == nil || !s.call.Rests() || time.Until(s.call.Deadline()) < 64*s.engine.config.Timers.T1 {
+	if !s.woken || s.call == nil || !s.call.Rests() ||
+		time.Since(s.heard) < packAfter || time.Until(s.call.Deadline()) < packFrom {
 		return
 	}
 	keeper := s.engine.config.Keeper

@@ -112,19 +112,26 @@ func (e *Engine) adoptGateways(b Book) {
 // lookEach is how often it is looked where the names of gateways lead.
 const lookEach = 5 * time.Second
 
-// look watches what the names of gateways lead to now. The lock is held.
-func (p *probes) look(now time.Time, b Book) {
-	if now.Sub(p.looked) < lookEach {
-		return
-	}
-	p.looked = now
+// look watches what the names of gateways lead to now; false: there are none. The lock is
+// held.
+func (p *probes) look(now time.Time, b Book) bool {
+	names := false
 	for _, name := range b.Carriers() {
-		if c := b.Carrier(name); c.Health != nil {
+		c := b.Carrier(name)
+		if c.Health == nil || !c.Named() {
+			continue
+		}
+		names = true
+		if now.Sub(p.looked) >= lookEach {
 			for _, t := range b.Gateways(name) {
 				p.watch(now, c, t)
 			}
 		}
 	}
+	if now.Sub(p.looked) >= lookEach {
+		p.looked = now
+	}
+	return names
 }
 
 func (p *probes) forget(w *watched) {
@@ -152,8 +159,10 @@ func (e *Engine) ask(now time.Time) time.Duration {
 	p := &e.probes
 	var out []query
 	p.mu.Lock()
-	p.look(now, e.profiles())
-	next := now.Add(time.Minute)
+	next := now.Add(time.Hour)
+	if p.look(now, e.profiles()) {
+		next = p.looked.Add(lookEach)
+	}
 	for _, w := range p.gates {
 		out = append(out, e.due(now, w)...)
 		if w.next.Before(next) {

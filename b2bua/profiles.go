@@ -64,7 +64,7 @@ func (e *Engine) Profiles() Profiles { return e.profiles() }
 func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
 	d := p.ofRealm(t.Realm)
 	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-	d.Audit, d.Codecs = t.Audit, t.Codecs
+	d.Audit, d.Codecs, d.Profile = t.Audit, t.Codecs, t
 	return d
 }
 
@@ -74,7 +74,7 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
 	d.LargeByTCP = c.LargeByTCP
-	d.Login = c.Login
+	d.Login, d.Profile, d.Form = c.Login, c, c.Form
 	return d
 }
 
@@ -105,8 +105,8 @@ func (p *profiles) CarrierPolicy(name, realm string) *dialog.Policy {
 	return p.ofRealm(realm)
 }
 
-// Rerouter is Profiles.
-func (p *profiles) Rerouter(carrier string) Rerouter {
+// Profile is Profiles.
+func (p *profiles) Profile(carrier string) Profile {
 	if c := p.Carrier(carrier); c != nil {
 		return c
 	}
@@ -132,5 +132,5 @@ func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
 
 // target is a target with how to behave there.
 func (p *profiles) target(t dialog.Target) Target {
-	return Target{Target: t, Policy: p.carriers[t.Carrier], Reroute: p.Carrier(t.Carrier)}
+	return Target{Target: t, Policy: p.carriers[t.Carrier], Profile: p.Carrier(t.Carrier)}
 }

@@ -124,7 +124,7 @@ func (e *ether) play(seed uint64, story *strings.Builder) string {
 		l.targets = append(l.targets, b2bua.Target{
 			Target:  dialog.Target{Carrier: "tc", Gateway: "g", Number: "331", Host: "198.51.100.11:5060", Path: l.path(uint8(i + 1))},
 			Policy:  e.carriers[l.dice.IntN(len(e.carriers))],
-			Reroute: &carriers.Carrier{},
+			Profile: &carriers.Carrier{},
 		})
 	}
 	if !a.Choosing {

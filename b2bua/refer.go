@@ -109,6 +109,9 @@ func (s *strand) referral(now time.Time, it *item) bool {
 	}
 	setup := s.call.Setup
 	setup.Number, setup.Domain = r.User, r.Host
+	if c := s.profiles.Carrier(leg.Target.Carrier); c != nil {
+		setup.Number = c.Undialled(r.User)
+	}
 	choice := s.profiles.choose(now, setup)
 	if choice.Ask == nil {
 		it.targets = s.profiles.list(choice)

@@ -18,8 +18,8 @@ func (s *strand) observe(now time.Time) {
 	for s.told < len(s.call.Out) {
 		leg := s.call.Out[s.told]
 		if leg.State < dialog.Answered {
-			if responded(leg) && s.heard != leg.ID.Leg {
-				s.heard = leg.ID.Leg
+			if responded(leg) && s.alive != leg.ID.Leg {
+				s.alive = leg.ID.Leg
 				s.engine.sign(now, leg, carriers.CallAnswered)
 			}
 			return
@@ -32,12 +32,12 @@ func (s *strand) observe(now time.Time) {
 // passed leaves out the attempts that another node, or this one before the call was
 // packed, has taken account of.
 func (s *strand) passed() {
-	s.told, s.heard = 0, 0
+	s.told, s.alive = 0, 0
 	for s.told < len(s.call.Out) && s.call.Out[s.told].State >= dialog.Answered {
 		s.told++
 	}
 	if n := len(s.call.Out); n > s.told && responded(s.call.Out[n-1]) {
-		s.heard = s.call.Out[n-1].ID.Leg
+		s.alive = s.call.Out[n-1].ID.Leg
 	}
 }
 
@@ -126,6 +126,9 @@ func (e *Engine) sign(now time.Time, l *dialog.Leg, s carriers.Sign) {
 
 // unfit says why a target is not well; empty: it is, as far as anybody knows.
 func (e *Engine) unfit(now time.Time, call dialog.CallID, t dialog.Target) string {
+	if !e.profiles().watches {
+		return ""
+	}
 	p := &e.probes
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,6 +145,9 @@ func (e *Engine) unfit(now time.Time, call dialog.CallID, t dialog.Target) strin
 
 // goes notes that a call goes to a target.
 func (e *Engine) goes(now time.Time, t dialog.Target) {
+	if !e.profiles().watches {
+		return
+	}
 	p := &e.probes
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,10 +32,11 @@ type strand struct {
 	packed packed    // instead of the call
 	short  *Overview // of the packed call, where somebody has asked for it
 	woken  bool      // by the clock, just now
+	heard  time.Time // when anything but the clock came last
 	trunk  string
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
-	heard  uint8            // the leg of which something was heard
+	alive  uint8            // the leg whose peer has said something
 	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
@@ -307,7 +308,9 @@ func (s *strand) step(it *item) (done bool) {
 	}
 	s.unpack()
 	s.remember(now, it)
-	_, s.woken = it.command.(Due)
+	if _, s.woken = it.command.(Due); !s.woken {
+		s.heard = now
+	}
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
 		s.observe(now)
@@ -387,6 +390,9 @@ func (s *strand) arm() {
 		if d = s.call.Deadline(); d.IsZero() {
 			s.engine.violated(s, ViolationNoDeadline)
 			d = time.Now().Add(time.Minute)
+		}
+		if p := s.packs(time.Now(), d); !p.IsZero() {
+			d = p
 		}
 	}
 	// One that has moved on stays where it is: woken, the call finds nothing due

@@ -84,7 +84,8 @@ func TestAnAnswerIsTakenAsFarAsItCanBe(t *testing.T) {
 		"rejects":            {`{"reject":{"code":603,"reason":"No"}}`, nil, nil, "603 No"},
 		"no answer":          {"", errors.New("timeout"), nil, "tc2/+331 tc3/+1"},
 		"judged":             {`{"targets":[{"carrier":"tc3"},{"carrier":"tc2"}]}`, nil, judge{"tc3": "down"}, "tc2/+331 (tc3 down)"},
-		"all judged":         {`{"targets":[{"carrier":"tc3"}]}`, nil, judge{"tc3": "down"}, "(tc3 down) 503 No carrier available"},
+		"all judged":         {`{"targets":[{"carrier":"tc3"}]}`, nil, judge{"tc3": "calls"}, "(tc3 calls) 503 No carrier available"},
+		"all unwell":         {`{"targets":[{"carrier":"tc3"}]}`, nil, judge{"tc3": "down"}, "tc3/+331"},
 		"fallback is judged": {"", errors.New("timeout"), judge{"tc2": "down"}, "tc3/+1 (tc2 down)"},
 	} {
 		var a carriers.Answer

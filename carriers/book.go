@@ -21,7 +21,7 @@ type Book struct {
 	index    index
 	names    Names // never nil
 	asked    map[named][]*Carrier
-	numbers  []numbers
+	ranges   []numberRange
 }
 
 type gatewayAddress struct {
@@ -76,7 +76,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		b.routes = append(b.routes, route)
 	}
 	b.index = newIndex(b.routes)
-	b.numbers = newNumbers(c.Limits)
+	b.ranges = newRanges(c.Limits)
 	return b, nil
 }
 

@@ -36,7 +36,12 @@ type Carrier struct {
 
 	Rates *Rates // nil: it has none
 
-	reroute map[code]bool // what the configuration says: hunt on or not
+	Form dialog.Form // how who is called is written
+
+	border
+	identity  string        // how who calls is shown
+	diversion string        // how diversions are
+	reroute   map[code]bool // what the configuration says: hunt on or not
 }
 
 // Gateway is an address of a carrier.
@@ -63,6 +68,11 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	if t := c.TLS; t != nil {
 		k.TLSName, k.OwnKeys = t.Name, t.Certificate != "" || t.CA != ""
 	}
+	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory, toNobody}
+	if c.Identity == identityPAI {
+		k.shows = toTrusted
+	}
+	k.Form, k.identity, k.diversion = forms[c.Numbers.URI], cmp.Or(c.Identity, identityFrom), cmp.Or(c.Diversion, diversionHeader)
 	k.Codecs = dialog.Codecs(c.Codecs)
 	k.Login = c.Auth.login()
 	if h := c.Health; h != nil {
@@ -165,6 +175,11 @@ func (c *Carrier) Targets() []dialog.Target {
 		}
 	}
 	return list
+}
+
+// Named says that a gateway of the carrier's is a name.
+func (c *Carrier) Named() bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Ask != (Name{}) })
 }
 
 // Has says that a path leads to a gateway of the carrier's that is an address.

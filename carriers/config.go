@@ -34,10 +34,13 @@ type TrunkConfig struct {
 	MaxDuration  time.Duration       `yaml:"max_duration,positive"` // of a call; zero: DefaultMaxDuration
 	MaxSetup     time.Duration       `yaml:"max_setup,positive"`    // from the INVITE to the answer; zero: DefaultMaxSetup
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
-	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2
-	Media        string              `yaml:"media,omitempty"`   // bypass, relay, rtpengine
+	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2: how its numbers become those of E.164
+	Numbers      NumbersConfig       `yaml:"numbers,omitempty"`
+	Media        string              `yaml:"media,omitempty"` // bypass, relay, rtpengine
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
-	Trust        bool                `yaml:"trust,omitempty"` // its P-Asserted-Identity is believed
+	Trust        bool                `yaml:"trust,omitempty"`      // its P-Asserted-Identity is believed, and it is told what others withhold
+	Identities   []string            `yaml:"identities,omitempty"` // numbers and patterns of such that it may call as without trust
+	Diversion    string              `yaml:"diversion,omitempty"`  // none (zero), history: whether History-Info of responses passes
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
@@ -61,7 +64,10 @@ type CarrierConfig struct {
 	Audit        time.Duration       `yaml:"audit,omitempty"` // between two OPTIONS within a dialog that has no session timer; zero: none
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Register     *RegisterConfig     `yaml:"register,omitempty"`
-	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
+	Identity     string              `yaml:"identity,omitempty"`  // how who calls is shown: from (zero), pai, rpid, none
+	Trust        bool                `yaml:"trust,omitempty"`     // as of a trunk: it is told whose number is to be withheld
+	Diversion    string              `yaml:"diversion,omitempty"` // how it is told of diversions: diversion (zero), history, none
+	Numbers      NumbersConfig       `yaml:"numbers,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Methods      []string            `yaml:"methods"`                     // that pass within a dialog; empty: none

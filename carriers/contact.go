@@ -25,7 +25,7 @@ func (b *Book) Contact(carrier, uri, number string) (dialog.Target, bool) {
 			continue
 		}
 		for i := range c.Gateways {
-			g, dial := &c.Gateways[i], cmp.Or(address.user, number)
+			g, dial := &c.Gateways[i], cmp.Or(c.Undialled(address.user), number)
 			if g.Ask == (Name{}) && address.is(g.Path) {
 				return c.target(g, dial), true
 			}

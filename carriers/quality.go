@@ -15,9 +15,9 @@ type QualityRules struct {
 // parts is how many parts a window has: the oldest is forgotten at once.
 const parts = 10
 
-// leastProbes is how many calls have to say that a capped carrier is well again, as a
-// part of those that it takes to cap one: fewer come to it.
-const leastProbes = 5
+// leastProbes is how many calls say that a capped carrier is well again, where it takes
+// more to cap one: no more than have to come to it within a window.
+const leastProbes = parts / 2
 
 // Quality counts what came of the attempts at a carrier, in a window that moves. It never
 // bans: of a carrier that is capped a share of the calls goes on, one in each part of
@@ -68,7 +68,7 @@ func (q *Quality) Step(now time.Time, o Outcome) {
 	calls, asr, ner := q.Ratios(now)
 	enough := q.Rules.Calls
 	if q.capped {
-		enough = max(1, enough/leastProbes)
+		enough = min(enough, leastProbes)
 	}
 	if calls < enough {
 		return

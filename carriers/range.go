@@ -6,24 +6,24 @@ import "fmt"
 // all of them.
 const MaxRanges = 100
 
-// numbers is a range of numbers with a limit.
-type numbers struct {
+// numberRange is a range of numbers with a limit.
+type numberRange struct {
 	pattern pattern
 	bound   Bound
 }
 
-func newNumbers(list []RangeConfig) []numbers {
-	all := make([]numbers, 0, len(list))
+func newRanges(list []RangeConfig) []numberRange {
+	all := make([]numberRange, 0, len(list))
 	for _, c := range list {
-		all = append(all, numbers{newPattern(c.Number), Bound{Place{OfNumbers, c.Number}, c.limit()}})
+		all = append(all, numberRange{newPattern(c.Number), Bound{Place{OfNumbers, c.Number}, c.limit()}})
 	}
 	return all
 }
 
-// Ranges are the limits on the ranges that a number is in, as it was dialled by the
-// trunk: a call has to have a place in each.
+// Ranges are the limits on the ranges that a number is in, as routes see it: a call has to
+// have a place in each.
 func (b *Book) Ranges(number string) (list []Bound) {
-	for _, n := range b.numbers {
+	for _, n := range b.ranges {
 		if n.pattern.match(number) {
 			list = append(list, n.bound)
 		}
@@ -39,7 +39,7 @@ func (b *Book) Bounds() (list []Bound) {
 	for _, name := range b.Carriers() {
 		list = append(list, b.carriers[name].Bound())
 	}
-	for _, n := range b.numbers {
+	for _, n := range b.ranges {
 		list = append(list, n.bound)
 	}
 	return list

@@ -25,6 +25,9 @@ type Trunk struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
 	Limit        Limit
+
+	border
+	identities []pattern // that it may call as, where it is not believed
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
@@ -33,6 +36,10 @@ func newTrunk(name string, c TrunkConfig) *Trunk {
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
 	t.SessionTimer, t.Codecs = c.SessionTimer.timer(), dialog.Codecs(c.Codecs)
+	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory, toEveryone}
+	for _, number := range c.Identities {
+		t.identities = append(t.identities, newPattern(number))
+	}
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

@@ -76,7 +76,15 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.country(path+".country", t.Country)
 	v.oneOf(path+".media", t.Media, "bypass", "relay", "rtpengine")
 	v.limits(path+".limits", t.Limits)
-	v.headers(path+".headers", t.Headers)
+	v.headers(path+".headers", t.Headers, "call")
+	v.numbers(path+".numbers", t.Numbers, false)
+	v.oneOf(path+".diversion", t.Diversion, diversionHistory, diversionNone)
+	for i, number := range t.Identities {
+		v.check(fmt.Sprintf("%s.identities[%d]", path, i), checkUser(number))
+	}
+	if t.Trust && len(t.Identities) > 0 {
+		v.fault(path+".identities", "say who a trunk may call as that is not believed; this one has trust")
+	}
 	v.auth(path+".auth", t.Auth)
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
 	v.audit(path+".audit", t.Audit)
@@ -142,11 +150,13 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.large(path+".large", c)
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
-	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
+	v.oneOf(path+".identity", c.Identity, identityPAI, identityRPID, identityFrom, identityNone)
+	v.oneOf(path+".diversion", c.Diversion, diversionHeader, diversionHistory, diversionNone)
+	v.headers(path+".headers", c.Headers, "call", "trunk", "carrier", "attempt")
+	v.numbers(path+".numbers", c.Numbers, true)
 	if c.Rates != "" && v.config.Tables[c.Rates] == nil {
 		v.fault(path+".rates", "the table has not been read")
 	}
-	v.headers(path+".headers", c.Headers)
 	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {
 		v.fault(path+".register.aor", "%q is not a SIP URI, such as sip:us@carrier.example", c.Register.AOR)
 	}

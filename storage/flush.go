@@ -73,11 +73,13 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, last
 		}
 		batch.Puts, batch.Ends = batch.Puts[:0], batch.Ends[:0]
 		var grow time.Duration
-		if n := w.b.ready.size + w.b.spare.size; n > 0 && n < small && !w.closing && !w.lost {
+		if n := w.b.ready.size + w.b.spare.size; w.due && n > 0 && n < small && !w.closing && !w.lost {
 			grow = w.apart() - time.Since(last)
 		}
-		w.gathers = w.due && grow > 0
-		if w.due && !w.gathers {
+		w.grown = time.Time{}
+		if grow > 0 {
+			w.grown = time.Now().Add(grow)
+		} else if w.due {
 			w.b.take(size, batch)
 			w.due = w.b.ready.size+w.b.spare.size > 0
 		}
@@ -90,7 +92,7 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, last
 			return true
 		}
 		var again <-chan time.Time
-		if w.gathers {
+		if grow > 0 {
 			again = time.After(grow)
 		} else if w.b.parked.size > 0 {
 			again = time.After(time.Until(w.unpark))

@@ -90,8 +90,8 @@ type Writer struct {
 	since    struct{ flying, ready time.Time } // of who waits longest
 	armed    bool
 	budget   *time.Timer
-	due      bool // what there is, is to be written now
-	gathers  bool // the goroutine waits for a small batch to grow
+	due      bool      // what there is, is to be written now
+	grown    time.Time // until then the goroutine lets a small batch grow; zero: it does not
 	lazy     *time.Timer
 	lazing   bool // it runs
 	unpark   time.Time
@@ -201,7 +201,7 @@ func (w *Writer) takes(done func(error)) bool {
 // states are followed by another before that.
 func (w *Writer) joins(e *entry, done func(error)) {
 	var err error
-	urgent := false
+	var now time.Time // zero: nobody waits
 	switch {
 	case done == nil:
 	case w.o.Wait == 0:
@@ -209,8 +209,7 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		err = ErrUnprotected
 	default:
 		e.waiters = append(e.waiters, done)
-		done, urgent = nil, true
-		now := time.Now()
+		done, now = nil, time.Now()
 		since := &w.since.ready
 		if e.in == nil {
 			since = &w.since.flying
@@ -221,7 +220,7 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		w.arm(w.o.Wait)
 	}
 	switch {
-	case urgent || w.closing || w.b.ready.size+w.b.spare.size >= pipelineCalls:
+	case !now.IsZero() || w.closing || w.b.ready.size+w.b.spare.size >= pipelineCalls:
 		w.due = true
 	case w.due || w.lazing:
 	case w.lazy == nil:
@@ -231,7 +230,8 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		w.lazing = true
 		w.lazy.Reset(lazily)
 	}
-	wake := w.due && (!w.gathers || w.b.ready.size+w.b.spare.size >= small)
+	// Timers are late: who comes when the time is over does not wait for one.
+	wake := w.due && (now.After(w.grown) || w.grown.IsZero() || w.b.ready.size+w.b.spare.size >= small)
 	w.mu.Unlock()
 	if wake {
 		w.rouse()

@@ -19,8 +19,12 @@
 //	             [transport=tcp] [gateways=2] [name=sip.tc1.example:5060] [stop=486,503] [continue=486,q850:34]
 //	             [audit=5m] [redirect=3] [p_early_media=true] [after_early_media=stop]
 //	             [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
+//	             [identity=pai] [trust=true] [diversion=history] [format=national] [plan=FR] [uri=tel]
 //	trunk [max_duration=1h] [max_setup=5m] [audit=5m] [p_early_media=true] [transport=tcp] [contact=udp://192.0.2.10:5060]
 //	      [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
+//	      [country=FR] [trust=true] [identities=+331,+332*] [diversion=history]
+//	either: [pass=X-*,Subject] [remove=Identity] [add="X-Call: {call}"] [replace=+33800*/+33*]
+//	        [tech_prefix=9871] [strip=+] [prefix=0]
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number
 //	reject PATTERN CODE ["phrase"]

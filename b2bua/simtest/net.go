@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"testing/synctest"
@@ -358,3 +360,18 @@ var (
 	_ b2bua.Wire     = (*Net)(nil)
 	_ b2bua.Observer = (*Net)(nil)
 )
+
+// Sent are the messages that Bulkhead has put on the network, each with the name of the
+// peer that it was for, in their order.
+func (n *Net) Sent() iter.Seq2[string, string] {
+	n.mu.Lock()
+	crossed := slices.Clone(n.crossed)
+	n.mu.Unlock()
+	return func(yield func(string, string) bool) {
+		for _, c := range crossed {
+			if !c.in && !yield(c.peer.Name, string(c.data)) {
+				return
+			}
+		}
+	}
+}
