@@ -107,6 +107,8 @@ type Book interface {
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
+	Gateways(carrier string) []dialog.Target
+	PeerAt(realm string, t dialog.Transport, at netip.AddrPort) (carriers.Peer, bool)
 	Ranges(number string) []carriers.Bound
 	Bounds() []carriers.Bound
 	Asks() []*carriers.Ask
@@ -167,6 +169,22 @@ func (e *Engine) Run(ctx context.Context) {
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
 	return e.heard(realm, source) || slices.Contains(e.config.Own[realm], source)
+}
+
+// KeysOf is the name of a carrier's own certificates among those of the realms.
+func KeysOf(carrier string) string { return "carriers/" + carrier }
+
+// Peer says what connections with who is at an address go by (wire.Config).
+func (e *Engine) Peer(realm string, t wire.Transport, at netip.AddrPort) wire.Peer {
+	p, ok := e.profiles().PeerAt(realm, dialog.Transport(t), at)
+	if !ok {
+		return wire.Peer{}
+	}
+	peer := wire.Peer{Host: p.Host, Name: p.Name, Keepalive: p.Keepalive}
+	if p.OwnKeys {
+		peer.Keys = KeysOf(p.Carrier)
+	}
+	return peer
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).

@@ -73,6 +73,7 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
+	d.LargeByTCP = c.LargeByTCP
 	d.Login, d.Profile, d.Form = c.Login, c, c.Form
 	return d
 }

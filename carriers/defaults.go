@@ -1,6 +1,7 @@
 package carriers
 
 import (
+	"strings"
 	"time"
 
 	"bulkhead/dialog"
@@ -105,7 +106,19 @@ func (c *CarrierConfig) Default() {
 
 // Default sets what holds where the gateway says nothing.
 func (g *GatewayConfig) Default() {
-	g.Transport, g.Priority, g.Weight = "udp", 1, DefaultWeight
+	g.Priority, g.Weight = 1, DefaultWeight
+}
+
+// Complete fills in what follows from other keys: a gateway's transport is the DNS'
+// to say where its address is a name alone.
+func (c *Config) Complete() {
+	for _, k := range c.Carriers {
+		for i := range k.Gateways {
+			if g := &k.Gateways[i]; g.Transport == "" && strings.Contains(g.Address, ":") {
+				g.Transport = "udp"
+			}
+		}
+	}
 }
 
 // Default sets what holds where the section says nothing.

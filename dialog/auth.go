@@ -91,6 +91,7 @@ func (s *step) resubmit(t *Tx, request []byte) {
 	switch {
 	case makes:
 		s.Auth.Invite, fallback = n.Seq, Path{}
+		s.byTCP(n)
 		// The early dialogs have ended with it; without a reliable provisional nothing is under way in them.
 		s.Dialogs = slices.DeleteFunc(slices.Clone(s.Dialogs), func(d *Dialog) bool { return d.Early })
 	case s.Change.Ours && s.Change.Seq == t.Seq:

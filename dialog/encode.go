@@ -59,6 +59,7 @@ func (l *Leg) Fields(c *Coder) {
 		}
 		l.Auth.fields(c)
 		l.crossing(c)
+		c.String(&l.Target.Dead)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()

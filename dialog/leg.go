@@ -270,7 +270,9 @@ func (s *step) unsent(ev Unsent) {
 	for _, t := range s.Tx {
 		if t.ours() && t.Seq == ev.Tx && t.Method != "CANCEL" {
 			s.why = ev.Why
-			s.move(t, unsent, nil)
+			if !s.backToUDP(t) {
+				s.move(t, unsent, nil)
+			}
 			return
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1), of a setup as
-// the carrier is to see it.
+// the carrier is to see it. One to where nothing can be sent ends at once.
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
 	setup.Body, _ = p.Codecs.offer(setup.Body)
 	l := &Leg{
@@ -24,8 +24,13 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	l.Peer = "<" + l.URI + ">"
 	setup.Headers = l.identified(setup.Headers)
 	s := step{Leg: l, now: now}
+	if to.Dead != "" {
+		s.finish(Cause{Why: NotSent, Code: 503, Text: to.Dead, Q850: 38}, true)
+		return l, s.out
+	}
 	t := s.begin("INVITE", inviteClient, to.Path)
 	t.Last = s.inviteRequest(t, setup)
+	s.byTCP(t)
 	s.said(setup.Body)
 	s.send(t, "INVITE", 0, t.Path, Path{}, t.Last, false)
 	for i, wait := range [...]time.Duration{p.NoResponse, p.NoRinging, p.NoAnswer} {

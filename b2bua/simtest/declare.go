@@ -114,7 +114,7 @@ func (s *Stage) carrier(o options) error {
 	}
 	c := carriers.CarrierConfig{Realm: "core"}
 	c.Default()
-	gateways, kind := 1, "udp"
+	gateways, kind, name := 1, "udp", ""
 	for key, value := range o.values {
 		var err error
 		switch key {
@@ -130,6 +130,8 @@ func (s *Stage) carrier(o options) error {
 			gateways, err = strconv.Atoi(value)
 		case "transport":
 			kind = value
+		case "name":
+			name = value
 		case "audit":
 			c.Audit, err = time.ParseDuration(value)
 		case "session_timer":
@@ -177,7 +179,16 @@ func (s *Stage) carrier(o options) error {
 	for i := range gateways {
 		a := fmt.Sprintf("198.51.100.%d:5060", 10*(i+1)+len(s.config.Carriers)+1)
 		at = append(at, a)
-		c.Gateways = append(c.Gateways, carriers.GatewayConfig{Address: a, Transport: kind, Priority: i + 1})
+		if name == "" {
+			c.Gateways = append(c.Gateways, carriers.GatewayConfig{Address: a, Transport: kind, Priority: i + 1})
+		}
+	}
+	if name != "" {
+		c.Gateways = []carriers.GatewayConfig{{Address: name, Transport: kind, Priority: 1}}
+		s.names.lead(name, dialog.Transport(tr), at...)
+	}
+	if tr == wire.TLS {
+		s.secure()
 	}
 	s.config.Carriers[o.bare[0]] = c
 	s.peer(o.bare[0], "core", tr, at...)
@@ -218,8 +229,10 @@ func transport(s string) (wire.Transport, error) {
 		return wire.UDP, nil
 	case "tcp":
 		return wire.TCP, nil
+	case "tls":
+		return wire.TLS, nil
 	}
-	return 0, fmt.Errorf("%q is neither udp nor tcp", s)
+	return 0, fmt.Errorf("%q is neither udp, tcp nor tls", s)
 }
 
 // rule reads "to tc1 loss=20% delay=10ms..80ms".
@@ -249,8 +262,17 @@ func (s *Stage) rule(words []string) error {
 			return err
 		}
 	}
-	if o.has("refuse") {
+	switch {
+	case o.has("refuse"):
 		r.unsendable = errRefused
+	case o.has("unsendable"):
+		r.unsendable = errUnsendable
+	}
+	if p := s.peers[words[1]]; o.has("refuse") && p.transport != wire.UDP {
+		r.unsendable = errReset
+	}
+	if o.has("alert") {
+		r.unsendable = errAlert
 	}
 	s.Net.mu.Lock()
 	s.Net.rules[direction{words[1], words[0] == "from"}] = r

@@ -26,6 +26,9 @@ type conn struct {
 	inbound bool // the peer opened it
 	apart   bool // for one message alone
 	used    atomic.Int64
+	heard   atomic.Bool // the peer has said something: the connection was good
+	failed  atomic.Bool // nothing can be written any more
+	alive   keepalive
 
 	mu    sync.Mutex
 	wake  *sync.Cond // out or ended has changed
@@ -33,7 +36,6 @@ type conn struct {
 	out   []outgoing
 	bytes int
 	ended error // nil: alive
-	last  recent
 }
 
 // outgoing is what is to be written.
@@ -41,7 +43,7 @@ type outgoing struct {
 	data     []byte
 	unsent   func(error)
 	fallback Hop  // where to go instead if the connection is found to be gone
-	again    bool // it was written to a connection that the peer closed
+	again    bool // it has been on a connection that is gone
 }
 
 func newConn(e *Edge, r *realm, h Hop) *conn {
@@ -83,37 +85,49 @@ func (c *conn) end(why error) {
 		return
 	}
 	c.ended = why
-	left := c.out
+	left := append(c.edge.waits.take(c), c.out...)
 	c.out = nil
 	nc := c.nc
 	c.wake.Broadcast()
 	c.mu.Unlock()
+	c.alive.stop()
 	if nc != nil {
 		_ = nc.Close()
 	}
 	for _, o := range left {
-		c.undo(o, why)
+		c.undo(o, why, len(left) > maxApart)
 	}
 }
 
-// undo sends elsewhere what could not be written here, or says so. A peer that has closed
-// the connection is connected to once more; one that could not be reached, or does not read,
-// is not.
-func (c *conn) undo(o outgoing, why error) {
-	c.mu.Lock()
-	closed := c.nc != nil && !c.inbound && !errors.Is(why, os.ErrDeadlineExceeded)
-	c.mu.Unlock()
+// maxApart is for how many messages of one connection others are made. Where more are without
+// an answer, it was not the habit of a peer that closed it.
+const maxApart = 32
+
+// undo sends elsewhere what could not be written here, or had no answer, or says so; many
+// share one new connection.
+func (c *conn) undo(o outgoing, why error, many bool) {
 	switch {
 	case c.edge.ctx.Err() != nil:
 	case o.fallback.Remote.IsValid():
 		c.edge.Send(o.fallback, Hop{}, o.data, o.unsent)
 		return
-	case closed && !o.again:
+	case c.renews(o, why):
 		o.again = true
-		c.edge.sendApart(c.realm, c.anew(), o)
+		to := Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}
+		if many {
+			c.edge.sendStream(c.realm, to, Hop{}, o)
+		} else {
+			c.edge.sendApart(c.realm, to, o)
+		}
 		return
 	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
+}
+
+// renews says that a new connection may do what this one has not done: it was good, and
+// not the peer's, and did not end because the peer does not react.
+func (c *conn) renews(o outgoing, why error) bool {
+	return !o.again && !c.inbound && c.heard.Load() && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
 }
 
 // serve connects or agrees on TLS where needed, then writes; reading is done
@@ -132,6 +146,7 @@ func (c *conn) serve() {
 		c.end(ErrClosed)
 		return
 	}
+	c.keepAlive()
 	c.write(nc)
 }
 
@@ -172,68 +187,49 @@ func (c *conn) write(nc net.Conn) {
 		c.out[0] = outgoing{}
 		c.out = c.out[1:]
 		c.bytes -= len(o.data)
-		noted := c.last.writes(time.Now(), o) // before the answer can come
 		c.mu.Unlock()
 
+		noted := c.edge.waits.add(c, o) // before the answer can come
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
 		if err == nil {
 			_, err = nc.Write(o.data)
 		}
 		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrGone, err)
-			c.mu.Lock()
-			taken := noted && !c.last.withdraw(o) // by repeat
-			c.mu.Unlock()
-			c.end(err)
-			if !taken {
-				c.undo(o, err)
+			if noted {
+				c.edge.waits.remove(c, o)
 			}
+			c.fails(o)
 			return
 		}
 		c.used.Store(time.Now().UnixNano())
 	}
 }
 
-// anew is where a new connection in place of this one leads.
-func (c *conn) anew() Hop {
-	return Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}
-}
+// lastWords is how long a peer that takes nothing any more may still be read.
+const lastWords = 100 * time.Millisecond
 
-// maxApart is for how many messages of one connection others are made. Where more are without
-// an answer, it was not the habit of a peer that closed it.
-const maxApart = 32
-
-// repeat sends by a new connection what the peer has closed this one upon: to where it
-// listens, if we have connected to it, else to the fallback.
-func (c *conn) repeat() {
+// fails lets what the peer has said before it closed be read, which tells whether the
+// connection was good. Whoever reads ends it then, and o has its turn with what waits.
+func (c *conn) fails(o outgoing) {
 	c.mu.Lock()
-	list := c.last.unanswered(time.Now())
-	c.mu.Unlock()
-	for _, o := range list {
-		to := c.anew()
-		if c.inbound {
-			to = o.fallback
-		}
-		o.fallback = Hop{}
-		switch {
-		case !to.Remote.IsValid() || c.edge.ctx.Err() != nil:
-		case to.Transport == UDP:
-			c.edge.Send(to, Hop{}, o.data, o.unsent)
-		case len(list) > maxApart:
-			c.edge.sendStream(c.realm, to, Hop{}, o)
-		default:
-			c.edge.sendApart(c.realm, to, o)
-		}
+	ended := c.ended
+	if ended == nil {
+		c.out = append([]outgoing{o}, c.out...)
 	}
+	c.mu.Unlock()
+	if ended != nil {
+		c.undo(o, ended, false)
+		return
+	}
+	c.failed.Store(true)
+	_ = c.nc.SetReadDeadline(time.Now().Add(lastWords)) // fails where Read will
 }
 
 // read cuts what comes into messages until the stream ends or makes no sense.
 func (c *conn) read() {
-	defer func() {
-		c.end(ErrGone)
-		c.repeat()
-	}()
-	f := framer{limit: c.edge.config.MaxMessage}
+	why := ErrGone
+	defer func() { c.end(why) }()
+	f := framer{limit: c.edge.config.MaxMessage, pong: c.alive.pong}
 	buf := make([]byte, 8<<10)
 	var begun time.Time // when the message at the head of f began
 	for {
@@ -243,18 +239,23 @@ func (c *conn) read() {
 			wait = c.edge.config.MessageTimeout - now.Sub(begun)
 		}
 		_ = c.nc.SetReadDeadline(now.Add(wait)) // fails where Read will
+		if c.failed.Load() {
+			_ = c.nc.SetReadDeadline(now.Add(min(wait, lastWords)))
+		}
 		n, err := c.nc.Read(buf)
 		if n > 0 {
 			if !f.began() {
 				begun = time.Now()
 			}
 			c.used.Store(time.Now().UnixNano())
+			c.heard.Store(true)
 			f.add(buf[:n])
 			if !c.cutAll(&f, &begun) {
 				return
 			}
 		}
 		if err != nil && !c.goOn(&f, err) {
+			why = fmt.Errorf("%w: %w", ErrGone, err)
 			return
 		}
 	}
@@ -264,6 +265,8 @@ func (c *conn) read() {
 func (c *conn) goOn(f *framer, err error) bool {
 	name, silent := "", errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
+	case c.failed.Load():
+		return false
 	case f.began() && silent:
 		name = dropSlow
 	case f.began():
@@ -300,10 +303,8 @@ func (c *conn) cutAll(f *framer, begun *time.Time) bool {
 			// RFC 5626 §4.4.1: one CRLF answers two.
 			c.enqueue(outgoing{data: []byte("\r\n")})
 			c.dropped(dropKeepalive, 4)
+		case cutPong:
 		case cutMessage:
-			c.mu.Lock()
-			c.last.answered(raw)
-			c.mu.Unlock()
 			c.edge.judge(c.hop, now, raw, nil)
 		case cutHuge:
 			c.edge.judge(c.hop, now, raw, huge)

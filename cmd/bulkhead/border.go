@@ -41,7 +41,9 @@ type sockets struct {
 func (c *Config) bind(log *zap.Logger) (*sockets, error) {
 	s := &sockets{}
 	var err error
-	if s.edge, err = wire.New(c.wire(), s, log); err != nil {
+	w := c.wire()
+	w.Peer = func(realm string, t wire.Transport, at netip.AddrPort) wire.Peer { return s.Peer(realm, t, at) }
+	if s.edge, err = wire.New(w, s, log); err != nil {
 		return nil, err
 	}
 	if err := s.edge.Listen(); err != nil {
@@ -133,17 +135,23 @@ func loopback(any netip.Addr) netip.Addr {
 func (c *Config) wire() wire.Config {
 	w := wire.Config{
 		Realms:           make(map[string]wire.Realm, len(c.Realms)),
+		Keys:             map[string]wire.Certificates{},
 		MaxMessage:       int(c.Security.MaxMessage),
 		MaxRatePerSource: c.Security.MaxRatePerSource,
 		FreeBind:         c.follows(),
 	}
 	certificates := c.certificates()
 	for name, r := range c.Realms {
-		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, TLS: certificates[name]}
+		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, TLS: certificates[name], Keepalive: r.Keepalive}
 		for _, s := range r.sockets() {
 			realm.Listen = append(realm.Listen, wire.Listener{Transport: wire.Transport(s.Transport), Addr: s.Address})
 		}
 		w.Realms[name] = realm
+	}
+	for name, files := range certificates {
+		if _, realm := c.Realms[name]; !realm {
+			w.Keys[name] = files
+		}
 	}
 	return w
 }
