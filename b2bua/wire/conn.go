@@ -162,13 +162,18 @@ func (c *conn) open() (nc net.Conn, err error) {
 }
 
 func (c *conn) write(nc net.Conn) {
+	var last outgoing
+	noted := false
 	for {
 		c.mu.Lock()
 		for len(c.out) == 0 && c.ended == nil {
 			c.wake.Wait()
 		}
-		if c.ended != nil {
+		if why := c.ended; why != nil {
 			c.mu.Unlock()
+			if noted && c.edge.waits.remove(c, last) { // it ended between the note and the write
+				c.undo(last, why)
+			}
 			return
 		}
 		o := c.out[0]
@@ -177,7 +182,7 @@ func (c *conn) write(nc net.Conn) {
 		c.bytes -= len(o.data)
 		c.mu.Unlock()
 
-		noted := c.edge.waits.add(c, o) // before the answer can come
+		last, noted = o, c.edge.waits.add(c, o) // before the answer can come
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
 		if err == nil {
 			_, err = nc.Write(o.data)
