@@ -43,6 +43,10 @@ type Engine struct {
 	notices  notices
 	places   places
 	intake   intake
+	overload struct {
+		sync.Mutex
+		shedding
+	}
 	probes   probes
 	nonce    string   // in the names of pings
 	refusals refusals // of the latest new calls
@@ -62,6 +66,8 @@ type Config struct {
 	// carriers still send; default 100,000. Beyond it that is answered from
 	// what the messages themselves say (Afterwards).
 	Absorbing int
+
+	Overload Overload // beyond which new calls are shed
 
 	// Keeper is where calls are kept for another node; nil: they end with this
 	// one.
@@ -155,6 +161,7 @@ func (e *Engine) Run(ctx context.Context) {
 		workers.Go(func() { e.work(ctx) })
 	}
 	workers.Go(func() { e.probe(ctx) })
+	workers.Go(func() { e.relieve(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }

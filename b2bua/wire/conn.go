@@ -24,8 +24,8 @@ type conn struct {
 	realm   *realm
 	hop     Hop  // of what arrives on it; Remote is the peer
 	inbound bool // the peer opened it
+	apart   bool // for one message alone
 	used    atomic.Int64
-	heard   atomic.Bool // the peer has said something: the connection was good
 	alive   keepalive
 
 	mu    sync.Mutex
@@ -83,7 +83,11 @@ func (c *conn) end(why error) {
 		return
 	}
 	c.ended = why
-	left := append(c.edge.waits.take(c), c.out...)
+	left := c.edge.waits.take(c)
+	if c.edge.ctx.Err() != nil {
+		left = nil // they have left, and no peer is at fault
+	}
+	left = append(left, c.out...)
 	c.out = nil
 	nc := c.nc
 	c.wake.Broadcast()
@@ -93,12 +97,17 @@ func (c *conn) end(why error) {
 		_ = nc.Close()
 	}
 	for _, o := range left {
-		c.undo(o, why)
+		c.undo(o, why, len(left) > maxApart)
 	}
 }
 
-// undo sends elsewhere what could not be written here, or had no answer, or says so.
-func (c *conn) undo(o outgoing, why error) {
+// maxApart is for how many messages of one connection others are made. Where more are without
+// an answer, it was not the habit of a peer that closed it.
+const maxApart = 32
+
+// undo sends elsewhere what could not be written here, or had no answer, or says so; one
+// of many by a connection that they share.
+func (c *conn) undo(o outgoing, why error, many bool) {
 	switch {
 	case c.edge.ctx.Err() != nil:
 	case o.fallback.Remote.IsValid():
@@ -106,16 +115,23 @@ func (c *conn) undo(o outgoing, why error) {
 		return
 	case c.renews(o, why):
 		o.again = true
-		c.edge.sendStream(c.realm, Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}, Hop{}, o)
+		if to := (Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}); many {
+			c.edge.sendStream(c.realm, to, Hop{}, o)
+		} else {
+			c.edge.sendApart(c.realm, to, o)
+		}
 		return
 	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
 }
 
-// renews says that a new connection may do what this one has not done: it was good, and
-// not the peer's, and did not end because the peer does not react.
+// renews says that a new connection may do what this one has not done: there was one, not
+// the peer's, that did not end because the peer does not react.
 func (c *conn) renews(o outgoing, why error) bool {
-	return !o.again && !c.inbound && c.heard.Load() && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
+	c.mu.Lock()
+	connected := c.nc != nil
+	c.mu.Unlock()
+	return !o.again && !c.inbound && connected && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
 }
 
 // serve connects or agrees on TLS where needed, then writes; reading is done
@@ -172,7 +188,7 @@ func (c *conn) write(nc net.Conn) {
 		if why := c.ended; why != nil {
 			c.mu.Unlock()
 			if noted && c.edge.waits.remove(c, last) { // it ended between the note and the write
-				c.undo(last, why)
+				c.undo(last, why, false)
 			}
 			return
 		}
@@ -192,7 +208,7 @@ func (c *conn) write(nc net.Conn) {
 			taken := noted && !c.edge.waits.remove(c, o) // by who has ended it
 			c.end(err)
 			if !taken {
-				c.undo(o, err)
+				c.undo(o, err, false)
 			}
 			return
 		}
@@ -220,7 +236,6 @@ func (c *conn) read() {
 				begun = time.Now()
 			}
 			c.used.Store(time.Now().UnixNano())
-			c.heard.Store(true)
 			f.add(buf[:n])
 			if !c.cutAll(&f, &begun) {
 				return

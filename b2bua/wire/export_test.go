@@ -28,8 +28,8 @@ func (e *Edge) LookAtPeerKeys(name string) {
 	k.looked = time.Time{}
 }
 
-// Waiting is how many requests wait for a response by a connection.
-func (e *Edge) Waiting() int {
+// Unanswered is how many requests wait for a response by a connection.
+func (e *Edge) Unanswered() int {
 	e.waits.mu.Lock()
 	defer e.waits.mu.Unlock()
 	return len(e.waits.by)

@@ -25,7 +25,7 @@ func reset(nc net.Conn) {
 }
 
 // A request whose connection ends before a response comes was sent to nobody, as far as
-// anybody knows: where nothing has ever come by it, who sent it is told.
+// anybody knows: where a second one ends as well, who sent it is told.
 func TestTCP_RequestOnAConnectionThatEndsIsTold(t *testing.T) {
 	for what, end := range map[string]func(net.Conn){"reset": reset, "closed": func(nc net.Conn) { nc.Close() }} {
 		t.Run(what, func(t *testing.T) {
@@ -33,21 +33,23 @@ func TestTCP_RequestOnAConnectionThatEndsIsTold(t *testing.T) {
 			far := accepting(t, "127.0.0.1")
 			unsent := make(chan error, 2)
 			e.Send(wire.Hop{Realm: "core", Transport: wire.TCP, Remote: far.addr()}, wire.Hop{}, message("INVITE", "one", 0), func(err error) { unsent <- err })
-			nc := far.accept()
-			gets(t, nc, string(message("INVITE", "one", 0)))
-			end(nc)
+			for range 2 {
+				nc := far.accept()
+				gets(t, nc, string(message("INVITE", "one", 0)))
+				end(nc)
+			}
 			if err := take(t, unsent); !errors.Is(err, wire.ErrGone) {
 				t.Error(err)
 			}
-			if e.Waiting() != 0 {
+			if e.Unanswered() != 0 {
 				t.Error("still waits")
 			}
 		})
 	}
 }
 
-// Where the connection was good, it was closed for want of use at the moment in which it
-// was needed: the request is sent again, by a new one; once.
+// A connection may be closed for want of use at the moment in which it is needed: the
+// request is sent again, by a new one; once, and what is answered is not.
 func TestTCP_RequestIsSentAgainByANewConnection(t *testing.T) {
 	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
 	far := accepting(t, "127.0.0.1")
@@ -102,7 +104,7 @@ func TestTCP_ResponseByAnotherConnection(t *testing.T) {
 	gets(t, nc, string(message("INVITE", "one", 0)))
 	put(t, dial(t, e), response(100, "INVITE", "one"))
 	take(t, r.packets)
-	if e.Waiting() != 0 {
+	if e.Unanswered() != 0 {
 		t.Error("still waits")
 	}
 	reset(nc)
@@ -125,7 +127,7 @@ func TestTCP_WhatNobodyAnswersIsBounded(t *testing.T) {
 	e.Age(time.Minute)
 	e.Send(to, wire.Hop{}, message("INVITE", "new", 0), func(error) {})
 	gets(t, nc, string(message("INVITE", "new", 0)))
-	if n := e.Waiting(); n != 1 {
+	if n := e.Unanswered(); n != 1 {
 		t.Errorf("%d wait", n)
 	}
 }
