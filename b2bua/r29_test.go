@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/b2bua"
 	"bulkhead/carriers"
+	"bulkhead/storage"
 )
 
 // tenGateways is a node whose carrier has ten gateways, 127.0.21.1 to .10.
@@ -204,6 +205,54 @@ func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
 		}
 		if went[hole] == 0 {
 			t.Error("the new owner knows what nobody has told it")
+		}
+	})
+}
+
+// leading is a DNS that knows one name.
+type leading struct{ to netip.AddrPort }
+
+func (l *leading) Lead(carriers.Name) carriers.Lead {
+	return carriers.Lead{Addresses: []carriers.Address{{Remote: l.to}}}
+}
+
+func (l *leading) At(netip.Addr) []carriers.Name { return nil }
+
+// TestR29_GatewaysOfANameAreWatchedWhereItLeads: also before a call has gone there.
+func TestR29_GatewaysOfANameAreWatchedWhereItLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &leading{netip.MustParseAddrPort("127.0.21.1:5060")}
+		n := takes(t, storage.NewMemory(time.Now), "n", func(b2bua.Book) b2bua.Book {
+			book := limited(t, func(c *carriers.Config) {
+				c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+				k := carriers.CarrierConfig{Realm: "peering", Health: &carriers.HealthConfig{}, Gateways: []carriers.GatewayConfig{{Address: "sip.tc1.example:5060"}}}
+				k.Health.Default()
+				c.Carriers["tc1"] = k
+				c.Routes = []carriers.RouteConfig{{Targets: []carriers.TargetConfig{{Carrier: "tc1"}}}}
+			})
+			book.Resolve(dns)
+			return book
+		})
+		t.Cleanup(n.serves())
+		asked := func() map[netip.AddrPort]int {
+			to := map[netip.AddrPort]int{}
+			for range 30 {
+				<-time.After(time.Second)
+				synctest.Wait()
+				for _, out := range n.net.take() {
+					if bytes.HasPrefix(out.data, []byte("OPTIONS ")) {
+						to[out.to.Remote]++
+					}
+				}
+			}
+			return to
+		}
+		if got := asked(); len(got) != 1 || got[dns.to] == 0 {
+			t.Errorf("asked %v", got)
+		}
+		dns.to = netip.MustParseAddrPort("127.0.21.2:5060")
+		if got := asked(); got[dns.to] == 0 {
+			t.Errorf("after the name leads elsewhere asked %v", got)
 		}
 	})
 }
