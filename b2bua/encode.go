@@ -124,6 +124,9 @@ func (c *Call) fields(r *dialog.Coder) {
 		r.Time(&c.Answered)
 		dialog.Int(r, &c.Begun)
 		c.Moving.fields(r)
+		for i := range c.Targets {
+			r.String(&c.Targets[i].Route)
+		}
 	})
 }
 

@@ -39,8 +39,11 @@ type Engine struct {
 	loading  atomic.Pointer[loads] // while calls are being restored
 	settled  chan struct{}         // capacity 1: a record has been written
 	notices  notices
-	observer Observer
-	between  func(*Call) *Call // tests: what becomes of a call between two events
+	gate     *gate
+
+	registrar *registrar
+	observer  Observer
+	between   func(*Call) *Call // tests: what becomes of a call between two events
 }
 
 // Config is what an Engine needs to know of its node.
@@ -111,7 +114,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	}
 	e := &Engine{
 		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
-		seal:    dialog.NewSeal(c.Key, c.Unit),
+		seal: dialog.NewSeal(c.Key, c.Unit), gate: newGate(c.Key, c.Unit), registrar: newRegistrar(),
 		settled: make(chan struct{}, 1), idle: make(chan *strand),
 	}
 	for i := range e.shards {
@@ -121,6 +124,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.snapshots.kept = m.Snapshots
 	e.snapshots.write(nil)
 	e.Adopt(book)
+	e.Adopted(e.registrar.adopted)
 	return e
 }
 
@@ -131,6 +135,7 @@ func (e *Engine) Run(ctx context.Context) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		workers.Go(func() { e.work(ctx) })
 	}
+	workers.Go(func() { e.register(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
@@ -168,6 +173,12 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	a, ok := e.seal.OpenBranch(m.Branch)
 	if !ok {
 		e.stray(m, "foreign_response")
+		return
+	}
+	if a.Leg == dialog.Registering {
+		if !e.registrar.give(registerEvent{call: a.ID.Call, from: from, ev: dialog.Received{Message: m, Path: from}}) {
+			e.metrics.Dropped.WithLabelValues("registration", "queue_full").Inc()
+		}
 		return
 	}
 	e.deliver(a.ID.Call, item{leg: a.Leg, message: m, path: from, raw: p.Raw, at: p.At}, func() { e.late(m, from, a) })
@@ -261,6 +272,9 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(left, cancel)()
 	if e.wait(ctx) || left.Err() != nil {
+		if left.Err() == nil {
+			e.unregister(context.WithoutCancel(ctx))
+		}
 		return nil
 	}
 	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
@@ -269,6 +283,9 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	defer context.AfterFunc(left, cancel)()
 	if !e.wait(last) && left.Err() == nil {
 		return fmt.Errorf("drain: %d calls did not end", e.Active())
+	}
+	if left.Err() == nil {
+		e.unregister(context.WithoutCancel(ctx))
 	}
 	return nil
 }

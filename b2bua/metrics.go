@@ -13,6 +13,8 @@ type Metrics struct {
 	Violations *prometheus.CounterVec
 	Panics     prometheus.Counter
 
+	Registered *prometheus.GaugeVec // 1 or 0, by carrier
+
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
 	Snapshots   prometheus.Gauge
@@ -46,7 +48,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.Snapshots = prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "bulkhead", Name: "config_snapshots", Help: "Configurations that are in memory: the one in force, and those that calls began with.",
 	})
-	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
+	m.Registered = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "registered", Help: "Whether we are registered with a carrier that we are to be.",
+	}, []string{"carrier"})
+	r.MustRegister(m.Registered, m.Panics, m.Unprotected, m.Restored, m.Snapshots)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}

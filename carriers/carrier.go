@@ -23,9 +23,10 @@ type Carrier struct {
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
-	Stay         bool          // once it has sent early media, no other is tried
-	Contacts     int           // of redirections that a call tries; zero: a 3xx is a failure
-	Login        *dialog.Login // for its challenges; nil: none is met
+	Stay         bool                     // once it has sent early media, no other is tried
+	Contacts     int                      // of redirections that a call tries; zero: a 3xx is a failure
+	Login        *dialog.Login            // for its challenges; nil: none is met
+	Register     *dialog.RegistrationWish // of ours there; nil: none
 
 	Rates *Rates // nil: it has none
 
@@ -65,6 +66,7 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 			Weight:   cmp.Or(g.Weight, DefaultWeight),
 		})
 	}
+	k.Register = c.Register.wish(k.Gateways)
 	for _, s := range c.Reroute.Stop {
 		stop, _ := parseCode(s)
 		k.reroute[stop] = false

@@ -58,6 +58,7 @@ func (l *Leg) Fields(c *Coder) {
 			c.String(&r.Phrase)
 		}
 		l.Auth.fields(c)
+		c.String(&l.Target.Route)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
@@ -217,7 +218,8 @@ func (p *Path) fields(c *Coder) {
 	}
 }
 
-// Fields writes or reads a target.
+// Fields writes or reads a target; Route, which came later, stands at the end of what the
+// target is part of.
 func (t *Target) Fields(c *Coder) {
 	c.String(&t.Carrier)
 	c.String(&t.Gateway)

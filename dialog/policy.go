@@ -74,4 +74,5 @@ type Target struct {
 	Number  string // user part of the Request-URI and of To
 	Host    string // host and port of the Request-URI, as to be written
 	Path    Path
+	Route   string // Service-Route of our registration there (RFC 3608), in the form of Route; empty: none
 }
