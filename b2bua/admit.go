@@ -24,33 +24,33 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	if !dialog.Acceptable(it.message) {
 		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
 	}
+	asked := trunk.Setup(it.message)
+	if !asked.Privacy.Provided() { // RFC 3323 §5
+		e.refuse(it.message, it.path, dialog.Refusal{Code: 500, Phrase: "Privacy Not Provided"}, "privacy")
+		return
+	}
+	asked.Call, asked.Body = id, it.message.Body
+	places, ok := e.bounded(id, p, trunk, asked.Number, it)
+	if !ok {
+		return
+	}
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
-		e.saw(it.sight(id))
+		e.saw(it.sight(s))
 		a := Admission{
-			Trunk: trunk.Name, Invite: it.message, From: it.path,
-			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+			Trunk: trunk.Name, Invite: it.message, From: it.path, Asked: &asked,
+			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Judge: s, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
 		}
-		setup := dialog.Setup{
-			Call: id, Trunk: trunk.Name, Number: it.message.Dialled(), Domain: strings.Clone(it.message.URI.Host),
-			Caller: it.message.Caller(), Body: it.message.Body,
-		}
-		a.Targets, a.Refusal = s.profiles.targets(now, setup)
+		choice := s.profiles.choose(now, asked)
+		a.Targets, a.Skipped, a.Refusal, a.Choosing = s.profiles.list(choice), choice.Skipped, choice.Refusal, choice.Ask != nil
 		call, actions := NewCall(id, now, a)
 		s.call = call
+		if a.Choosing {
+			s.decide(now, choice.Ask, asked, s.profiles.chosen)
+		}
 		return actions
 	}
-	e.open(id, p, trunk.Name, it)
-}
-
-// targets asks the routes.
-func (p *profiles) targets(now time.Time, setup dialog.Setup) ([]Target, dialog.Cause) {
-	choice := p.Select(now, setup, nil)
-	list := make([]Target, 0, len(choice.Targets))
-	for _, t := range choice.Targets {
-		list = append(list, p.target(t))
-	}
-	return list, choice.Refusal
+	e.open(id, p, trunk.Name, places, it)
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).

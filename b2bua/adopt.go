@@ -42,6 +42,9 @@ func (e *Engine) Adopt(book Book) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.now.Store(p)
+	if before != nil && !slices.Equal(before.ranges, p.ranges) {
+		e.regroup(p)
+	}
 	if before != nil && before.strands.Load() > 0 {
 		all.keep(before)
 	}

@@ -31,10 +31,10 @@ const (
 // 100 bytes each.
 const maxSpent = 1 << 17
 
-// gate knows which nonces have been shown. On a pair each node knows its own: one that was
+// nonces knows which nonces have been shown. On a pair each node knows its own: one that was
 // shown to the other just before a takeover can be shown once more, for as long as it is
 // good.
-type gate struct {
+type nonces struct {
 	key [32]byte
 
 	mu     sync.Mutex
@@ -48,21 +48,21 @@ type spent struct {
 	nc    [8]byte
 }
 
-func newGate(key [32]byte, unit string) *gate {
+func newNonces(key [32]byte, unit string) *nonces {
 	m := hmac.New(sha256.New, key[:])
 	m.Write([]byte("nonce " + unit))
-	return &gate{key: [32]byte(m.Sum(nil))}
+	return &nonces{key: [32]byte(m.Sum(nil))}
 }
 
 // nonce is one made now, for a trunk.
-func (g *gate) nonce(now time.Time, trunk string) string {
+func (g *nonces) nonce(now time.Time, trunk string) string {
 	var b [4 + 16]byte
 	binary.BigEndian.PutUint32(b[:], uint32(now.Unix()))
 	copy(b[4:], g.sign(b[:4], trunk))
 	return hex.EncodeToString(b[:])
 }
 
-func (g *gate) sign(at []byte, trunk string) []byte {
+func (g *nonces) sign(at []byte, trunk string) []byte {
 	m := hmac.New(sha256.New, g.key[:])
 	m.Write(at)
 	m.Write([]byte(trunk))
@@ -70,7 +70,7 @@ func (g *gate) sign(at []byte, trunk string) []byte {
 }
 
 // made says that a nonce is one of ours for that trunk, and whether it is still good.
-func (g *gate) made(now time.Time, trunk, nonce string) (ours, good bool) {
+func (g *nonces) made(now time.Time, trunk, nonce string) (ours, good bool) {
 	b, err := hex.DecodeString(nonce)
 	if err != nil || len(b) != 4+16 || !hmac.Equal(b[4:], g.sign(b[:4], trunk)[:16]) {
 		return false, false
@@ -88,7 +88,7 @@ const (
 
 // spend notes that a nonce has been shown with this count for this call, for which it may be
 // shown again: that is the same INVITE.
-func (g *gate) spend(now time.Time, c dialog.Credentials, call dialog.CallID) int {
+func (g *nonces) spend(now time.Time, c dialog.Credentials, call dialog.CallID) int {
 	var s spent
 	copy(s.nonce[:], c.Nonce[8:]) // the hash
 	copy(s.nc[:], c.NC)
@@ -125,7 +125,7 @@ func (e *Engine) authenticate(now time.Time, id dialog.CallID, trunk *carriers.T
 	}
 	realm := realmOf(p, it.path.Transport)
 	ask := func(stale bool) dialog.Refusal {
-		return dialog.Refusal{Code: 407, Extra: dialog.Challenges(realm, e.gate.nonce(now, trunk.Name), stale)}
+		return dialog.Refusal{Code: 407, Extra: dialog.Challenges(realm, e.nonces.nonce(now, trunk.Name), stale)}
 	}
 	c, found, sound := it.message.Credentials(realm)
 	switch {
@@ -134,7 +134,7 @@ func (e *Engine) authenticate(now time.Time, id dialog.CallID, trunk *carriers.T
 	case !sound:
 		return dialog.Refusal{Code: 400, Phrase: "Unreadable Credentials"}, "auth_unreadable"
 	}
-	ours, good := e.gate.made(now, trunk.Name, c.Nonce)
+	ours, good := e.nonces.made(now, trunk.Name, c.Nonce)
 	switch {
 	case !ours:
 		return ask(false), "auth_foreign_nonce"
@@ -146,7 +146,7 @@ func (e *Engine) authenticate(now time.Time, id dialog.CallID, trunk *carriers.T
 	case !good:
 		return ask(true), "auth_stale"
 	}
-	switch e.gate.spend(now, c, id) {
+	switch e.nonces.spend(now, c, id) {
 	case spentElsewhere:
 		return ask(true), "auth_replayed"
 	case spentFull:

@@ -10,7 +10,7 @@ import (
 // TestNoncesOfEitherNode: two nodes of a unit take each other's nonces, for half a minute and
 // for the trunk that they were made for; those of another unit or key are nobody's.
 func TestNoncesOfEitherNode(t *testing.T) {
-	a, b := newGate([32]byte{1}, "u1"), newGate([32]byte{1}, "u1")
+	a, b := newNonces([32]byte{1}, "u1"), newNonces([32]byte{1}, "u1")
 	n := a.nonce(noon, "pbx")
 	for _, c := range []struct {
 		at         time.Duration
@@ -28,7 +28,7 @@ func TestNoncesOfEitherNode(t *testing.T) {
 	if ours, _ := b.made(noon, "other", n); ours {
 		t.Error("another trunk's")
 	}
-	for _, g := range []*gate{newGate([32]byte{2}, "u1"), newGate([32]byte{1}, "u2")} {
+	for _, g := range []*nonces{newNonces([32]byte{2}, "u1"), newNonces([32]byte{1}, "u2")} {
 		if ours, _ := g.made(noon, "pbx", n); ours {
 			t.Error("of another unit or key")
 		}
@@ -38,7 +38,7 @@ func TestNoncesOfEitherNode(t *testing.T) {
 // TestNoncesAreSpentOnce: by one call and count, for as long as they are good; and what is
 // remembered is bounded.
 func TestNoncesAreSpentOnce(t *testing.T) {
-	g := newGate([32]byte{1}, "u1")
+	g := newNonces([32]byte{1}, "u1")
 	c := dialog.Credentials{Nonce: g.nonce(noon, "pbx"), NC: "00000001"}
 	one, other := dialog.CallID{1}, dialog.CallID{2}
 	for i, step := range []struct {

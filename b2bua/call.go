@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -29,13 +30,17 @@ type Call struct {
 	By    []uint8 // of each attempt, made and then to be made, the one that redirected to it, from 1; 0: the route's
 	Skips []Skip  // contacts that were not tried
 
+	Untried []Untried // targets that were skipped
+
 	Answered  time.Time  // zero: not answered
 	Transfers []Transfer // asked for, in their order
 	Moving    Moving
+	Choosing  time.Time // until when the targets are waited for; zero: they are known
 
-	chosen    []Target   // for a REFER that has just come
-	rerouters []Rerouter // of the attempts made
-	redirects Redirects  // nil: none is followed
+	chosen    []Target  // for a REFER that has just come
+	profiles  []Profile // of the attempts made
+	redirects Redirects // nil: none is followed
+	judge     Judge     // nil: every target may be tried
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
@@ -47,11 +52,18 @@ type Call struct {
 type Target struct {
 	dialog.Target
 	Policy  *dialog.Policy
-	Reroute Rerouter
+	Profile Profile
 }
 
-// Rerouter says whether a failure of an attempt lets the next target be tried.
-type Rerouter interface{ Reroute(dialog.Cause) bool }
+// Profile is what a carrier is like where calls are made. It is shared by many calls, and its
+// methods are functions of their arguments: nothing of an attempt has to be kept.
+type Profile interface {
+	// Reroute says whether a failure of an attempt lets the next target be tried.
+	Reroute(dialog.Cause) bool
+
+	// Dress is the setup that the trunk has asked for as the carrier is to see it.
+	Dress(dialog.Setup, carriers.Attempt) dialog.Setup
+}
 
 // Event is what can happen to a call.
 //
@@ -118,18 +130,25 @@ func (Send) action()      {}
 func (Drop) action()      {}
 func (Failover) action()  {}
 func (Skip) action()      {}
+func (Untried) action()   {}
 func (Write) action()     {}
 func (Violation) action() {}
 
 // NewCall admits an INVITE: what is to be tried for it is known already. With no
 // targets the call is refused for the given cause.
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
-	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects}
+	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects, judge: a.Judge}
 	c.By = make([]uint8, len(a.Targets))
+	for _, s := range a.Skipped {
+		c.untried(s.Target, s.Why)
+	}
+	if a.Choosing {
+		c.Choosing = now.Add(undecidedAfter)
+	}
 	if a.Setup > 0 {
 		c.Expires = now.Add(a.Setup)
 	}
-	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Pass)
+	leg, actions := dialog.Inbound(dialog.ID{Call: id}, now, a.Trunk, a.Invite, a.From, a.Policy, a.Asked)
 	c.In = leg
 	c.run(now, leg, actions)
 	return c, c.finish(now)
@@ -141,12 +160,15 @@ type Admission struct {
 	Invite    *dialog.Message
 	From      dialog.Path
 	Policy    *dialog.Policy
-	Pass      []dialog.Header
+	Asked     *dialog.Setup // what the trunk's profile makes of the INVITE; nil: what the INVITE says
 	Targets   []Target
-	Refusal   dialog.Cause  // why, where there are no targets
-	Redirects Redirects     // nil: none is followed
-	Setup     time.Duration // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
-	Limit     time.Duration // longest duration
+	Refusal   dialog.Cause       // why, where there are no targets
+	Skipped   []carriers.Skipped // with the targets
+	Choosing  bool               // none of this is known yet: Chosen tells
+	Redirects Redirects          // nil: none is followed
+	Judge     Judge              // nil: every target may be tried
+	Setup     time.Duration      // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
+	Limit     time.Duration      // longest duration
 }
 
 // Step takes an event and gives back what is to be done, in this order.
@@ -168,6 +190,8 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		}
 	case Hangup:
 		c.hangup(now, ev.Cause)
+	case Chosen:
+		c.decided(now, ev)
 	}
 	return c.finish(now)
 }
@@ -227,6 +251,9 @@ func (c *Call) due(now time.Time) {
 		c.Expires = time.Time{}
 		c.hangup(now, c.expired())
 	}
+	if !c.Choosing.IsZero() && !c.Choosing.After(now) {
+		c.decided(now, undecided())
+	}
 	if !c.Moving.Until.IsZero() && !c.Moving.Until.After(now) {
 		c.giveUp(now)
 	}
@@ -285,6 +312,9 @@ func (c *Call) finish(now time.Time) []Action {
 // the last provisional to a trunk that waits, requests of ours that have no answer,
 // responses that have no ACK. Carriers get a moment to show that they were heard.
 func (c *Call) Resume(now time.Time) {
+	if !c.Choosing.IsZero() {
+		c.Choosing = now.Add(undecidedAfter)
+	}
 	for n := 0; n <= len(c.Out); n++ {
 		c.leg(uint8(n)).Resume(now)
 	}
@@ -293,7 +323,7 @@ func (c *Call) Resume(now time.Time) {
 // Rests says that nothing is to be done for the call before its deadline but what its
 // peers ask for: Resume would change nothing.
 func (c *Call) Rests() bool {
-	if c.Written || c.Deadline().IsZero() {
+	if c.Written || !c.Choosing.IsZero() || c.Deadline().IsZero() {
 		return false
 	}
 	for n := 0; n <= len(c.Out); n++ {
@@ -317,6 +347,9 @@ func (c *Call) over() bool {
 // Deadline is when Step wants Due. A call that is not Done always has one (P7).
 func (c *Call) Deadline() time.Time {
 	d := c.Expires
+	if t := c.Choosing; d.IsZero() || !t.IsZero() && t.Before(d) {
+		d = t
+	}
 	if t := c.Moving.Until; d.IsZero() || !t.IsZero() && t.Before(d) {
 		d = t
 	}

@@ -14,7 +14,8 @@ type Record struct {
 	Trunk    string    `json:"trunk"`
 	CallID   string    `json:"call_id"` // of the trunk's leg
 	From     string    `json:"from"`
-	To       string    `json:"to"`
+	Asserted string    `json:"asserted,omitempty"` // who the trunk's side says is calling (RFC 3325)
+	To       string    `json:"to"`                 // as one of E.164, where the trunk's country is known
 	Began    time.Time `json:"began"`
 	Ringing  time.Time `json:"ringing,omitzero"`
 	Answered time.Time `json:"answered,omitzero"`
@@ -29,7 +30,16 @@ type Record struct {
 	EndedBy  string    `json:"ended_by"` // trunk, carrier, bulkhead
 	Attempts []Attempt `json:"attempts"`
 
+	Untried []UntriedRecord `json:"untried,omitempty"`
+
 	Transfers []TransferRecord `json:"transfers,omitempty"`
+}
+
+// UntriedRecord is a target of the route that was skipped.
+type UntriedRecord struct {
+	Carrier string `json:"carrier"`
+	Gateway string `json:"gateway"`
+	Reason  string `json:"reason"` // of carriers.Skipped, such as down, calls, cps
 }
 
 // TransferRecord is a transfer that a peer has asked for.
@@ -48,6 +58,7 @@ type Attempt struct {
 	Carrier  string    `json:"carrier"`
 	Gateway  string    `json:"gateway"`
 	Number   string    `json:"number"`
+	Dialled  string    `json:"dialled,omitempty"` // how the carrier was asked for it, where that is another
 	CallID   string    `json:"call_id"`
 	Began    time.Time `json:"began"`
 	Trying   time.Time `json:"trying,omitzero"`
@@ -79,7 +90,7 @@ func (c *Call) Record(now time.Time) Record {
 	in := c.In.Marks
 	r := Record{
 		Schema: 1, Call: c.ID.String(), Trunk: c.Setup.Trunk, CallID: c.In.CallID,
-		From: c.Setup.Caller.User, To: c.Setup.Number,
+		From: c.Setup.Caller.User, Asserted: c.Setup.Asserted.User, To: c.Setup.Number,
 		Began: in.Began, Ringing: in.Ringing, Ended: c.EndedAt, Code: in.Code,
 		Result: "failed", Cause: c.Ended.Why.String(), Status: c.Ended.Code, Q850: c.Ended.Q850,
 		Reason: c.Ended.Reasons, EndedBy: c.EndedBy, Attempts: []Attempt{},
@@ -104,8 +115,12 @@ func (c *Call) Record(now time.Time) Record {
 	}
 	for i, leg := range c.Out {
 		m := leg.Marks
+		dialled := leg.Dialled()
+		if dialled == leg.Target.Number {
+			dialled = ""
+		}
 		r.Attempts = append(r.Attempts, Attempt{
-			Carrier: leg.Target.Carrier, Gateway: leg.Target.Gateway, Number: leg.Target.Number,
+			Carrier: leg.Target.Carrier, Gateway: leg.Target.Gateway, Number: leg.Target.Number, Dialled: dialled,
 			CallID: leg.CallID, Began: m.Began, Trying: m.Trying, Ringing: m.Ringing, Final: m.Final,
 			Code: m.Code, Phrase: m.Phrase, Q850: m.Q850, Reason: leg.Cause.Reasons,
 			Cause: leg.Cause.Why.String(), NotSent: leg.Cause.Why == dialog.NotSent, Text: leg.Cause.Text,
@@ -116,6 +131,9 @@ func (c *Call) Record(now time.Time) Record {
 		if n := s.Attempt - 1; n >= 0 && n < len(r.Attempts) {
 			r.Attempts[n].Skipped = append(r.Attempts[n].Skipped, Skipped{s.Contact, s.Why})
 		}
+	}
+	for _, u := range c.Untried {
+		r.Untried = append(r.Untried, UntriedRecord{u.Carrier, u.Gateway, u.Why})
 	}
 	for _, t := range c.Transfers {
 		r.Transfers = append(r.Transfers, c.transferRecord(t))

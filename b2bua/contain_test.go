@@ -12,11 +12,11 @@ import (
 	"bulkhead/dialog"
 )
 
-// broken is a book that has lost a carrier: asked whether a failure of its leads
-// on, the core panics. Without its index, every call does.
+// broken is a book that has lost its gateways: asked for one that a redirection names, the
+// core panics. Without its index, every call does.
 type broken struct {
 	b2bua.Book
-	lost  string
+	lost  bool
 	index bool
 }
 
@@ -27,11 +27,11 @@ func (b *broken) Select(now time.Time, s dialog.Setup, j carriers.Judge) carrier
 	return b.Book.Select(now, s, j)
 }
 
-func (b *broken) Carrier(name string) *carriers.Carrier {
-	if name == b.lost {
-		return nil
+func (b *broken) Contact(carrier, uri, number string) (dialog.Target, bool) {
+	if b.lost {
+		panic("no gateways")
 	}
-	return b.Book.Carrier(name)
+	return b.Book.Contact(carrier, uri, number)
 }
 
 // TestPanicIsContained: a defect that shows in one call ends that call, 500 to the
@@ -52,18 +52,18 @@ func TestPanicIsContained(t *testing.T) {
 			return book
 		}
 		s.Do(`
-			carrier tc1 no_answer=10s
+			carrier tc1 redirect=3
 			carrier tc2
 			route +331* tc1 tc2
 			route +332* tc2
 			trunk INVITE +33223456789 sdp            # a call that is well
 			tc2 100 ; +1s tc2 200 sdp
 			trunk ACK`)
-		book.lost = "tc1"
+		book.lost = true
 		s.Do(`
 			trunk INVITE +33123456789 sdp            # one in which a defect will show
 			tc1 100 ; +1s tc1 180`)
-		s.Do("tc1 503")
+		s.Do("tc1 302 contact=sip:198.51.100.12")
 		if _, n := s.Count("trunk", "500"); n != 1 {
 			t.Errorf("the trunk got %d times 500", n)
 		}

@@ -15,13 +15,17 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	switch sig := sig.(type) {
 	case dialog.Setup:
 		c.Setup = sig
+		if !c.Choosing.IsZero() {
+			return
+		}
 		c.hunt(now, dialog.End{Cause: c.Ended})
 	case dialog.Progress:
 		c.step(now, c.In, sig)
 	case dialog.Answer:
 		c.Winner = len(c.Out) - 1
 		c.Answered, c.Expires = now, now.Add(c.Limit)
-		c.Targets, c.Setup.Body, c.Setup.Headers = nil, dialog.Body{}, nil // nothing more is tried
+		c.Targets = nil // nothing more is tried
+		c.settled(from)
 		c.step(now, c.In, sig)
 	case dialog.Modified:
 		if other := c.facing(from); other != nil {
@@ -53,6 +57,17 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	case dialog.End:
 		c.ended(now, from, sig)
 	case dialog.Alone: // told, and never tells
+	}
+}
+
+// settled lets go of what only other attempts would have been made with. What a transfer that
+// we carry out shows of the caller is kept where there can be one; and what is withheld,
+// always.
+func (c *Call) settled(winner *dialog.Leg) {
+	s := &c.Setup
+	s.Body, s.Headers, s.Params, s.Domain, s.EarlyMedia, s.Diversions = dialog.Body{}, nil, "", "", "", nil
+	if winner.Policy.Transfers != dialog.FollowTransfers {
+		s.Asserted.Display = ""
 	}
 }
 
@@ -102,11 +117,11 @@ func (c *Call) ended(now time.Time, from *dialog.Leg, end dialog.End) {
 	case from == c.In:
 		c.close(now, cause, c.endedBy("trunk", cause))
 		for _, leg := range c.Out {
-			c.step(now, leg, dialog.End{Cause: cause})
+			c.step(now, leg, dialog.End{Cause: cause, Headers: end.Headers})
 		}
 	case c.Winner >= 0:
 		c.close(now, cause, c.endedBy("carrier", cause))
-		c.step(now, c.In, dialog.End{Cause: cause})
+		c.step(now, c.In, dialog.End{Cause: cause, Headers: end.Headers})
 	default:
 		c.hunt(now, end)
 	}
@@ -135,7 +150,7 @@ func (c *Call) hangup(now time.Time, cause dialog.Cause) {
 
 // close notes the end of the call: nothing more is tried for it (P5).
 func (c *Call) close(now time.Time, cause dialog.Cause, by string) {
-	c.Targets, c.Expires, c.Moving = nil, time.Time{}, Moving{}
+	c.Targets, c.Expires, c.Choosing, c.Moving = nil, time.Time{}, time.Time{}, Moving{}
 	if c.EndedAt.IsZero() {
 		c.Ended, c.EndedBy, c.EndedAt = cause, by, now
 	}

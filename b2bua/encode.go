@@ -21,7 +21,7 @@ const schema = 2
 type Profiles interface {
 	TrunkPolicy(name, realm string) *dialog.Policy
 	CarrierPolicy(name, realm string) *dialog.Policy
-	Rerouter(carrier string) Rerouter
+	Profile(carrier string) Profile
 	Redirects
 }
 
@@ -57,11 +57,11 @@ func Decode(b []byte, p Profiles) (*Call, error) {
 	c.In.Policy = p.TrunkPolicy(c.Setup.Trunk, c.In.Path.Realm)
 	for _, leg := range c.Out {
 		leg.Policy = p.CarrierPolicy(leg.Target.Carrier, leg.Path.Realm)
-		c.rerouters = append(c.rerouters, p.Rerouter(leg.Target.Carrier))
+		c.profiles = append(c.profiles, p.Profile(leg.Target.Carrier))
 	}
 	for i := range c.Targets {
 		t := &c.Targets[i]
-		t.Policy, t.Reroute = p.CarrierPolicy(t.Carrier, t.Path.Realm), p.Rerouter(t.Carrier)
+		t.Policy, t.Profile = p.CarrierPolicy(t.Carrier, t.Path.Realm), p.Profile(t.Carrier)
 	}
 	return c, nil
 }
@@ -124,6 +124,9 @@ func (c *Call) fields(r *dialog.Coder) {
 		r.Time(&c.Answered)
 		dialog.Int(r, &c.Begun)
 		c.Moving.fields(r)
+		r.Time(&c.Choosing)
+		dialog.List(r, &c.Untried, func(u *Untried) { u.fields(r) })
+		c.Setup.MoreFields(r)
 		for i := range c.Targets {
 			r.String(&c.Targets[i].Route)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -59,11 +60,12 @@ func everything(v reflect.Value, n *int) {
 
 type profile struct{ policy *dialog.Policy }
 
-func (p profile) TrunkPolicy(string, string) *dialog.Policy   { return p.policy }
-func (p profile) CarrierPolicy(string, string) *dialog.Policy { return p.policy }
-func (p profile) Rerouter(string) Rerouter                    { return p }
-func (p profile) Reroute(dialog.Cause) bool                   { return true }
-func (p profile) Contacts(string) int                         { return 0 }
+func (p profile) TrunkPolicy(string, string) *dialog.Policy             { return p.policy }
+func (p profile) CarrierPolicy(string, string) *dialog.Policy           { return p.policy }
+func (p profile) Profile(string) Profile                                { return p }
+func (p profile) Reroute(dialog.Cause) bool                             { return true }
+func (p profile) Dress(s dialog.Setup, _ carriers.Attempt) dialog.Setup { return s }
+func (p profile) Contacts(string) int                                   { return 0 }
 
 func (p profile) Redirect(string, string, string) (Target, bool) { return Target{}, false }
 
@@ -77,10 +79,10 @@ func full() (*Call, profile) {
 	c.In.Policy, c.redirects = p.policy, p
 	for _, leg := range c.Out {
 		leg.Policy = p.policy
-		c.rerouters = append(c.rerouters, p)
+		c.profiles = append(c.profiles, p)
 	}
 	for i := range c.Targets {
-		c.Targets[i].Policy, c.Targets[i].Reroute = p.policy, p
+		c.Targets[i].Policy, c.Targets[i].Profile = p.policy, p
 	}
 	return c, p
 }

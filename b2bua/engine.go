@@ -3,9 +3,11 @@ package b2bua
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,19 +31,23 @@ type Engine struct {
 	seal    *dialog.Seal
 
 	snapshots
-	shards   [64]shard
-	clock    clock
-	idle     chan *strand // workers that have nothing to do receive from it
-	active   atomic.Int64 // calls whose record is not written
-	absorbed atomic.Int64 // calls whose record is written and that are still kept
-	draining atomic.Bool
-	muted    atomic.Bool
-	loading  atomic.Pointer[loads] // while calls are being restored
-	settled  chan struct{}         // capacity 1: a record has been written
-	notices  notices
-	gate     *gate
-
+	shards    [64]shard
+	clock     clock
+	idle      chan *strand // workers that have nothing to do receive from it
+	active    atomic.Int64 // calls whose record is not written
+	absorbed  atomic.Int64 // calls whose record is written and that are still kept
+	draining  atomic.Bool
+	muted     atomic.Bool
+	loading   atomic.Pointer[loads] // while calls are being restored
+	settled   chan struct{}         // capacity 1: a record has been written
+	notices   notices
+	nonces    *nonces
 	registrar *registrar
+	places    places
+	intake    intake
+	probes    probes
+	nonce     string   // in the names of pings
+	refusals  refusals // of the latest new calls
 	observer  Observer
 	between   func(*Call) *Call // tests: what becomes of a call between two events
 }
@@ -72,6 +78,9 @@ type Config struct {
 	// fault of the peer's.
 	Present func() bool
 
+	// Ask carries the questions of routes that ask; nil: the network does.
+	Ask http.RoundTripper
+
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
 	Own map[string][]netip.Addr
@@ -94,6 +103,10 @@ type Book interface {
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
+	Ranges(number string) []carriers.Bound
+	Bounds() []carriers.Bound
+	Asks() []*carriers.Ask
+	Decide(now time.Time, s dialog.Setup, ask *carriers.Ask, a carriers.Answer, err error, j carriers.Judge) carriers.Choice
 }
 
 // Records takes the calls' records. An error means that the record is not safe.
@@ -114,17 +127,24 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	}
 	e := &Engine{
 		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
-		seal: dialog.NewSeal(c.Key, c.Unit), gate: newGate(c.Key, c.Unit), registrar: newRegistrar(),
+		seal: dialog.NewSeal(c.Key, c.Unit), nonces: newNonces(c.Key, c.Unit), registrar: newRegistrar(),
 		settled: make(chan struct{}, 1), idle: make(chan *strand),
 	}
 	for i := range e.shards {
 		e.shards[i].strands = map[dialog.CallID]*strand{}
 	}
 	e.clock.wake = make(chan struct{}, 1)
+	e.probes = probes{
+		gates: map[gate]*watched{}, pinged: map[dialog.CallID]*watched{}, quality: map[string]*carriers.Quality{},
+		wake: make(chan struct{}, 1),
+	}
+	e.nonce = strconv.FormatInt(time.Now().UnixNano(), 36)
 	e.snapshots.kept = m.Snapshots
 	e.snapshots.write(nil)
 	e.Adopt(book)
 	e.Adopted(e.registrar.adopted)
+	e.Adopted(e.adoptGateways)
+	m.gauges.engine.Store(e)
 	return e
 }
 
@@ -136,6 +156,7 @@ func (e *Engine) Run(ctx context.Context) {
 		workers.Go(func() { e.work(ctx) })
 	}
 	workers.Go(func() { e.register(ctx) })
+	workers.Go(func() { e.probe(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
@@ -178,6 +199,12 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	if a.Leg == dialog.Registering {
 		if !e.registrar.give(registerEvent{call: a.ID.Call, from: from, ev: dialog.Received{Message: m, Path: from}}) {
 			e.metrics.Dropped.WithLabelValues("registration", "queue_full").Inc()
+		}
+		return
+	}
+	if a.Leg == dialog.Outside {
+		if !e.pong(a.ID.Call, time.Now(), dialog.Received{Message: m, Path: from}) {
+			e.stray(m, "late_response")
 		}
 		return
 	}

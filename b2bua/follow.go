@@ -156,7 +156,7 @@ func (c *Call) leaves(now time.Time, from, by *dialog.Leg, target bool, sig dial
 // moved joins the caller to the target.
 func (c *Call) moved(now time.Time, answer dialog.Body) {
 	c.Winner = len(c.Out) - 1
-	c.step(now, c.In, dialog.Alone{})
+	c.step(now, c.In, dialog.Alone{Session: c.Out[c.Winner].SessionID.Remote})
 	c.step(now, c.Out[c.Winner], dialog.Confirm{Body: answer})
 	c.tell(now, 200, "", true)
 	by := c.leg(c.Moving.By)
@@ -196,8 +196,12 @@ func (c *Call) giveUp(now time.Time) {
 // and with the word of who has asked (RFC 3892 §2.2).
 func (c *Call) referring(setup dialog.Setup, to *Target) dialog.Setup {
 	setup.Body, setup.Headers, setup.Reliable = dialog.Body{}, nil, false
+	setup.Number, setup.Params, setup.Diversions = to.Number, "", nil // the call is for whom it is referred to
+	if own := c.In.SessionID.Remote; own != (dialog.UUID{}) {
+		setup.Headers = append(setup.Headers, dialog.Header{Name: "Session-ID", Value: own.String()})
+	}
 	if c.Moving.Who != "" {
-		setup.Headers = []dialog.Header{{Name: "Referred-By", Value: to.Policy.ReferredBy(c.Moving.Who, to.Path.Transport)}}
+		setup.Headers = append(setup.Headers, dialog.Header{Name: "Referred-By", Value: to.Policy.ReferredBy(c.Moving.Who, to.Path.Transport)})
 	}
 	return setup
 }

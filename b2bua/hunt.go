@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -14,7 +15,7 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if c.tooShort(last.Cause) {
 		n := len(c.Out)
 		again := c.Out[n-1]
-		c.next(c.by(n), Target{Target: again.Target, Policy: again.Policy, Reroute: c.rerouters[n-1]})
+		c.next(c.by(n), Target{Target: again.Target, Policy: again.Policy, Profile: c.profiles[n-1]})
 		least = again.MinSE
 	}
 	if len(c.Out) >= maxLegs || tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || tried > 0 && least == 0 && !c.redirect(last.Cause, last.Contacts) && !c.alternative(last.Cause) && !c.reroutes(last.Cause) {
@@ -24,42 +25,44 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if said := c.In.Reliable.Said; !said.Empty() {
 		setup.Body = said // the caller has one session
 	}
-	if c.Moving.By == 0 && c.unsuited(setup.Body) && tried == 0 {
-		last.Cause = dialog.Cause{Why: dialog.NoCodec, Code: 488, Q850: 65}
+	var offer *dialog.Body
+	if c.Moving.By == 0 {
+		offer = &setup.Body
+	}
+	next, found, why := c.pick(now, tried > 0, offer)
+	if tried == 0 && why.Code != 0 {
+		last.Cause = why // otherwise what the last one tried has said
 	}
 	if tried > 0 {
-		f := Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause}
-		if len(c.Targets) > 0 {
-			f.Next = c.Targets[0].Carrier
-		}
-		c.out = append(c.out, f)
+		c.out = append(c.out, Failover{Attempt: len(c.Out), Carrier: c.Out[len(c.Out)-1].Target.Carrier, Cause: last.Cause, Next: next.Carrier})
 	}
-	if len(c.Targets) == 0 && c.Moving.By != 0 {
+	if !found && c.Moving.By != 0 {
 		c.stays(now, last.Cause)
 		return
 	}
-	if len(c.Targets) == 0 {
+	if !found {
 		by := "bulkhead"
 		if tried > 0 {
 			by = c.endedBy("carrier", last.Cause)
 		}
 		c.close(now, last.Cause, by)
-		c.step(now, c.In, dialog.End{Cause: toTrunk(last.Cause)})
+		c.step(now, c.In, dialog.End{Cause: toTrunk(last.Cause), Headers: last.Headers})
 		return
 	}
 	if tried > 0 && c.Moving.By == 0 { // what the trunk has asked of the one that failed, the next one knows nothing of
 		c.step(now, c.In, dialog.Modified{Code: 500, RetryAfter: 1})
 	}
-	next := c.Targets[0]
-	c.Targets = c.Targets[1:]
 	if c.Moving.By != 0 {
 		setup = c.referring(setup, &next)
 	}
 	setup.MinSE = least
 	id := dialog.ID{Call: c.ID, Leg: uint8(len(c.Out) + 1)}
+	setup = next.Profile.Dress(setup, carriers.Attempt{
+		Number: int(id.Leg), Target: next.Target, Host: next.Policy.Host(next.Path.Transport), After: last.Cause,
+	})
 	leg, actions := dialog.Outbound(id, now, setup, next.Target, next.Policy)
 	c.Out = append(c.Out, leg)
-	c.rerouters = append(c.rerouters, next.Reroute)
+	c.profiles = append(c.profiles, next.Profile)
 	c.run(now, leg, actions)
 }
 
@@ -96,7 +99,7 @@ func (c *Call) tooShort(last dialog.Cause) bool {
 
 // reroutes asks the carrier that failed whether its failure lets us go on.
 func (c *Call) reroutes(last dialog.Cause) bool {
-	return c.rerouters[len(c.rerouters)-1].Reroute(last)
+	return c.profiles[len(c.profiles)-1].Reroute(last)
 }
 
 // toTrunk is the failure as the trunk is to see it. What concerns only us and

@@ -179,6 +179,9 @@ func (j *Journal) inAll() int {
 	return j.InAll
 }
 
+// Hunted is Observer: the record has it.
+func (j *Journal) Hunted(dialog.CallID, Failover) {}
+
 // Ended is Observer.
 func (j *Journal) Ended(id dialog.CallID, r Record) {
 	sh := j.shard(id)

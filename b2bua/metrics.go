@@ -10,10 +10,14 @@ type Metrics struct {
 	Absorbed   *prometheus.CounterVec
 	Dropped    *prometheus.CounterVec
 	Refused    *prometheus.CounterVec
+	Skipped    *prometheus.CounterVec
+	Limited    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
+	Decisions  *prometheus.CounterVec
 	Panics     prometheus.Counter
 
 	Registered *prometheus.GaugeVec // 1 or 0, by carrier
+	gauges     *gauges              // of the engine that has them now
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
@@ -28,13 +32,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return v
 	}
 	m := &Metrics{
+		gauges:     &gauges{},
 		Calls:      vec("calls_total", "Calls admitted.", "trunk"),
 		Ended:      vec("calls_ended_total", "Calls whose record has been written.", "trunk", "result"),
 		Failovers:  vec("failovers_total", "Attempts that failed; to is empty where nothing was tried after them.", "from", "to", "cause"),
 		Absorbed:   vec("absorbed_total", "Repeats and late messages dealt with on the leg where they came in.", "peer"),
 		Dropped:    vec("dropped_total", "Messages that got no answer, by who dropped them and why.", "by", "reason"),
 		Refused:    vec("refused_total", "Requests refused without a call, by reason.", "reason"),
+		Skipped:    vec("targets_skipped_total", "Targets of calls that were not tried, by carrier and reason.", "carrier", "reason"),
+		Limited:    vec("limited_total", "New calls refused because a limit was reached, by what it is on and which: calls, cps.", "on", "name", "limit"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
+		Decisions:  vec("decisions_total", "Questions put to who decides about a route's calls, by what came of them: targets, reject, known (an answer that was kept), timeout, failed.", "result"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),
@@ -51,7 +59,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.Registered = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "bulkhead", Name: "registered", Help: "Whether we are registered with a carrier that we are to be.",
 	}, []string{"carrier"})
-	r.MustRegister(m.Registered, m.Panics, m.Unprotected, m.Restored, m.Snapshots)
+	r.MustRegister(m.Registered)
+	r.MustRegister(m.gauges)
+	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}

@@ -11,13 +11,14 @@ import (
 type kind uint8
 
 const (
-	says   kind = iota // a peer says something
-	fires              // one armed timer fires, whichever it is
-	floods             // all armed timers fire at once: the node has slept
-	fails              // a request could not be sent
-	hangs              // an operator ends the call
-	falls              // the node crashes and another takes over what was stored
-	waits              // nothing but time
+	says    kind = iota // a peer says something
+	fires               // one armed timer fires, whichever it is
+	floods              // all armed timers fire at once: the node has slept
+	fails               // a request could not be sent
+	hangs               // an operator ends the call
+	chooses             // somebody decides where the call may go
+	falls               // the node crashes and another takes over what was stored
+	waits               // nothing but time
 )
 
 // move is one thing that happens.
@@ -29,10 +30,16 @@ type move struct {
 	msg    *dialog.Message // says
 	timer  timer           // fires
 	tx     uint16          // fails
+	judge  uint8           // of sayings
 }
 
 // String is the move in a trace.
 func (m move) String() string {
+	if m.judge > 0 {
+		plain := m
+		plain.judge = 0
+		return fmt.Sprintf("%s, skipped: %q", plain, sayings[m.judge])
+	}
 	switch m.kind {
 	case says:
 		who := "trunk"
@@ -54,6 +61,8 @@ func (m move) String() string {
 		return fmt.Sprintf("leg %d: transaction %d not sent", m.leg, m.tx)
 	case hangs:
 		return "operator: hang up"
+	case chooses:
+		return [...]string{"decision: somewhere", "decision: nowhere"}[m.tag]
 	case falls:
 		return "takeover"
 	case waits:
@@ -96,8 +105,19 @@ func (x *explorer) moves(n *node) (list []move) {
 	if x.falls && !n.fell && n.saved != nil {
 		list = append(list, move{kind: falls, leg: 0xff})
 	}
+	if x.chooses { // also when it is too late, and again
+		list = append(list, move{kind: chooses, leg: 0xff}, move{kind: chooses, leg: 0xff, tag: nowhere})
+	}
 	if x.hangs && !n.obs.Closed {
 		list = append(list, move{kind: hangs, leg: 0xff})
+	}
+	if x.judged {
+		for _, m := range list {
+			for n := range sayings[1:] {
+				m.judge = uint8(n + 1)
+				list = append(list, m)
+			}
+		}
 	}
 	return list
 }

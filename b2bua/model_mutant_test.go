@@ -145,6 +145,21 @@ var mutants = []mutant{
 		"p5_invite_after_cancel", "",
 	},
 	{
+		"a decision is taken after the end", "b2bua/control.go",
+		"c.Expires, c.Choosing, c.Moving = nil, time.Time{}, time.Time{}, Moving{}\n", "c.Expires, c.Moving = nil, time.Time{}, Moving{}\n",
+		"P5: a decision", "a decision",
+	},
+	{
+		"a second decision is taken as well", "b2bua/choosing.go",
+		"\tif c.Choosing.IsZero() {\n\t\treturn\n\t}\n", "",
+		"p5_invite_after_cancel", "a decision",
+	},
+	{
+		"a takeover forgets that a decision is waited for", "b2bua/encode.go",
+		"\t\tr.Time(&c.Choosing)\n", "",
+		"P9: stored and read again", "a decision",
+	},
+	{
 		"CANCEL after the answer ends the INVITE again", "dialog/inbound.go",
 		"\tif invite.state != proceeding {\n\t\treturn\n\t}\n", "",
 		"p1_second_final", "",

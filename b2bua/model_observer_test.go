@@ -111,6 +111,7 @@ type seen struct {
 	texts         []*text
 	records       []Record
 	actions       []Action
+	judge         *verdicts // nil: there is none
 }
 
 // check looks at a step, remembers what matters later, and names the first
@@ -138,7 +139,7 @@ func (o *observer) check(x *texts, s *seen) string {
 				return fmt.Sprintf("a message does not parse: %v", t.err)
 			}
 			s.sends, s.texts = append(s.sends, a.Send), append(s.texts, t)
-		case Drop, Save, Skip:
+		case Drop, Save, Skip, Untried:
 		}
 	}
 	if v := o.forked(s); v != "" {
@@ -191,6 +192,12 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.limited(s); v != "" {
+		return v
+	}
+	if v := o.judged(s); v != "" {
+		return v
+	}
+	if v := chosen(s); v != "" {
 		return v
 	}
 	if v := o.met(s); v != "" {
@@ -271,9 +278,11 @@ func (o *observer) note(s *seen) {
 			o.Out[m.leg-1].Gone = true
 		}
 		return
+	case chooses:
+		return
 	case says, falls:
 	}
-	if m.kind == says && m.msg.Method == "REFER" && m.msg.Code == 0 && s.before.leg(m.leg).Referred.Ref == 0 && s.after.leg(m.leg).Referred.Ref != 0 {
+	if m.kind == says && m.msg.Method == "REFER" && m.msg.Code == 0 && s.before.leg(m.leg).Referred.Ref == 0 && (s.after.leg(m.leg).Referred.Ref != 0 || accepts(s)) {
 		o.referrals(m.leg).Asked = true
 	}
 	if m.leg == 0 {

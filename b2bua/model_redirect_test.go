@@ -52,6 +52,9 @@ func (o *observer) redirected(s *seen) string {
 		return ""
 	}
 	for _, uri := range best {
+		if s.judge != nil && slices.ContainsFunc(s.judge.asked, func(v verdict) bool { return v.why != "" && "sip:"+v.target.Number+"@"+v.target.Host == uri }) {
+			continue
+		}
 		i := slices.Index(tried, uri)
 		pending := slices.ContainsFunc(s.before.Targets, func(t Target) bool { return "sip:"+t.Number+"@"+t.Host == uri })
 		if i >= 0 && i < n || pending {

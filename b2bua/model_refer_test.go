@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"bulkhead/dialog"
@@ -68,6 +69,15 @@ func (r *referralsSeen) sent(s *seen, a dialog.Send, t *text) string {
 		r.Asked, r.Told = false, false
 	}
 	return ""
+}
+
+// accepts says that a step answers a REFER with 202: the subscription may be over when it
+// ends, where nobody can be tried.
+func accepts(s *seen) bool {
+	return slices.ContainsFunc(s.actions, func(a Action) bool {
+		send, ok := a.(Send)
+		return ok && send.Leg == s.move.leg && send.Method == "REFER" && send.Code == 202
+	})
 }
 
 // answered takes the final response to a REFER of the peer's.

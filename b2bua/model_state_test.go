@@ -26,8 +26,8 @@ func clone(c *Call) *Call {
 	for i, l := range c.Out {
 		n.Out[i] = cloneLeg(l)
 	}
-	n.rerouters, n.Targets, n.By, n.Skips = slices.Clip(c.rerouters), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
-	n.Transfers = slices.Clone(c.Transfers)
+	n.profiles, n.Targets, n.By, n.Skips = slices.Clip(c.profiles), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
+	n.Transfers, n.Untried = slices.Clone(c.Transfers), slices.Clip(c.Untried)
 	n.out = nil
 	return &n
 }
@@ -191,6 +191,7 @@ func hashLeg(l *dialog.Leg) uint64 {
 	h.bytes(i.Body.Data)
 	h.armed(l.Audit.Next)
 	h.num(uint64(l.Audit.Lost))
+	h.num(maphash.Comparable(seed, l.SessionID))
 	h.num(uint64(l.Change.Seq))
 	h.flag(l.Change.Ours)
 	h.flag(l.Change.Early)
@@ -230,11 +231,13 @@ func hashCall(c *Call) uint64 {
 	h.num(uint64(c.Begun)<<32 | uint64(c.Moving.By)<<16 | uint64(c.Moving.Ref))
 	h.text(c.Moving.Who)
 	h.armed(c.Moving.Until)
+	h.armed(c.Choosing)
 	h.armed(c.Expires)
 	h.armed(c.EndedAt)
 	h.flag(c.Written)
 	h.bytes(c.By)
 	h.num(uint64(len(c.Skips)))
+	h.num(uint64(len(c.Untried)))
 	h.num(c.watch.final)
 	h.flag(c.watch.closed)
 	h.num(c.watch.over[0])
@@ -248,9 +251,9 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Answered Transfers Moving chosen rerouters redirects watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version By Skips Untried Answered Transfers Moving Choosing chosen profiles redirects judge watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
-		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth tail heard"},
+		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth SessionID tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},
 		{reflect.TypeFor[dialog.Tx](), "machine state Method Seq Branch CSeq Vias Routes Of Target Offer For Own From To Path Last Code Repeat Every End RSeq Sub Auths tail"},
 		{reflect.TypeFor[dialog.Session](), "Version Hash"},
@@ -260,6 +263,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		{reflect.TypeFor[dialog.Referral](), "Ref CSeq Count Until Code Phrase"},
 		{reflect.TypeFor[Transfer](), "Leg Ref To Call At How Code"},
 		{reflect.TypeFor[Moving](), "By Ref Who Until"},
+		{reflect.TypeFor[Untried](), "Carrier Gateway Why"},
 		{reflect.TypeFor[dialog.Join](), "Offer Seq"},
 		{reflect.TypeFor[dialog.Audit](), "Next Lost"},
 		{reflect.TypeFor[dialog.Auth](), "Challenges Shown Invite"},
@@ -291,6 +295,9 @@ type timer struct {
 func timers(c *Call) (list []timer) {
 	if !c.Expires.IsZero() {
 		list = append(list, timer{leg: 0xff, name: "expires", at: func(c *Call) *time.Time { return &c.Expires }})
+	}
+	if !c.Choosing.IsZero() {
+		list = append(list, timer{leg: 0xff, name: "decision", at: func(c *Call) *time.Time { return &c.Choosing }})
 	}
 	if !c.Moving.Until.IsZero() {
 		list = append(list, timer{leg: 0xff, name: "transfer", at: func(c *Call) *time.Time { return &c.Moving.Until }})

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -59,7 +60,9 @@ type config struct {
 	says      string   // more header fields of the trunk's INVITE
 	fails     bool     // sends may fail
 	hangs     bool     // an operator may end the call
+	chooses   bool     // the targets are told later, or that there are none
 	falls     bool     // the node may crash, and another takes the call over
+	judged    bool     // targets may be skipped at the moment of their attempt
 	merged    bool     // the trunk's INVITE also comes by another way
 	terse     bool     // leave out what other configurations have
 	after     []string // moves that are made first
@@ -115,6 +118,11 @@ type always struct{}
 
 func (always) Reroute(c dialog.Cause) bool { return c.Code != 486 && c.Code < 600 }
 
+func (always) Dress(s dialog.Setup, a carriers.Attempt) dialog.Setup {
+	s.Number = a.Target.Number
+	return s
+}
+
 func newExplorer(c config) *explorer {
 	x := &explorer{config: c}
 	for i := range x.visited {
@@ -164,6 +172,9 @@ func (x *explorer) first() (*node, string) {
 		a.Targets = append(a.Targets, x.target(fmt.Sprintf("192.0.2.%d", i+2), "4930123"))
 	}
 	a.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 404}
+	if a.Choosing = x.chooses; x.chooses {
+		a.Targets = nil
+	}
 	call, actions := NewCall(x.policy[0].Seal.Call("acme", "call@trunk", "trunk", 1), noon, a)
 	n := &node{call: call}
 	before := clone(call)
@@ -183,6 +194,11 @@ func (x *explorer) referral(c *Call) (list []Target) {
 func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	next := &node{call: clone(n.call), obs: n.obs, way: n.way, saved: n.saved, fell: n.fell}
 	var ev Event = Due{}
+	var judge *verdicts
+	if x.judged {
+		judge = &verdicts{words: sayings[m.judge]}
+		next.call.judge = judge
+	}
 	switch m.kind {
 	case waits:
 	case falls:
@@ -212,13 +228,15 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 		}
 	case fails:
 		ev = Unsent{Leg: m.leg, Unsent: dialog.Unsent{Tx: m.tx, Why: "connection refused"}}
+	case chooses:
+		ev = x.decision(m.tag)
 	case hangs:
 		ev = Hangup{Cause: dialog.Cause{Why: dialog.Operator, Code: 480}}
 	}
 	actions := next.call.Step(at, ev)
 	x.steps.Add(1)
 	next.store(x, actions)
-	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions})
+	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions, judge: judge})
 	if v != "" {
 		v += "\n    " + dump(next.call)
 	}
@@ -236,7 +254,7 @@ func (n *node) store(x *explorer, actions []Action) {
 			n.saved = n.call.Encode(nil)
 		case Write:
 			n.saved = nil // a call that is over is not taken over
-		case Send, Drop, Failover, Skip, Violation:
+		case Send, Drop, Failover, Skip, Untried, Violation:
 		}
 	}
 }
@@ -261,10 +279,10 @@ func (x *explorer) restored(n *node, m move, next *node) string {
 	return ""
 }
 
-// TrunkPolicy, CarrierPolicy and Rerouter are Profiles.
+// TrunkPolicy, CarrierPolicy and Profile are Profiles.
 func (x *explorer) TrunkPolicy(string, string) *dialog.Policy   { return x.policy[0] }
 func (x *explorer) CarrierPolicy(string, string) *dialog.Policy { return x.policy[1] }
-func (x *explorer) Rerouter(string) Rerouter                    { return always{} }
+func (x *explorer) Profile(string) Profile                      { return always{} }
 
 // Contacts and Redirect are Redirects: hosts of one network are gateways.
 func (x *explorer) Contacts(string) int { return x.contacts }
@@ -280,7 +298,7 @@ func (x *explorer) Redirect(_, contact, number string) (Target, bool) {
 func (x *explorer) target(host, number string) Target {
 	leg := netip.MustParseAddr(host).As4()[3] - 1
 	t := dialog.Target{Carrier: fmt.Sprintf("tc%d", leg), Number: number, Host: host, Path: pathOfLeg(leg, x.transport)}
-	return Target{Target: t, Policy: x.policy[1], Reroute: always{}}
+	return Target{Target: t, Policy: x.policy[1], Profile: always{}}
 }
 
 // enter says whether a state is new.
@@ -428,7 +446,7 @@ func (x *explorer) expand(n *node, list []*node) []*node {
 			x.fail(&way{n.way, m}, v)
 			return list
 		}
-		if m.kind != falls && x.steps.Load()%16 == 0 {
+		if m.kind != falls && (x.steps.Load()%16 == 0 || !n.call.Choosing.IsZero()) {
 			if v := x.restored(n, m, next); v != "" {
 				x.fail(&way{n.way, m}, v)
 				return list
@@ -574,6 +592,9 @@ var configs = []config{
 	{name: "early media and a takeover", targets: 2, stays: true, offer: true, carrier: heard, terse: true, falls: true, states: 30000, depth: 100},
 	{name: "redirections", targets: 1, contacts: 3, offer: true, carrier: moved, terse: true, falls: true, states: 50000, depth: 100},
 	{name: "one redirection and another target", targets: 2, contacts: 1, offer: true, carrier: moved, terse: true, falls: true, hangs: true, states: 50000, depth: 100},
+	{name: "targets that are skipped", targets: 3, offer: true, carrier: plain, judged: true, terse: true, fails: true, states: 60000, depth: 100},
+	{name: "contacts that are skipped", targets: 1, contacts: 2, offer: true, carrier: moved, judged: true, terse: true, falls: true, states: 40000, depth: 100},
+	{name: "transfers to who is skipped", targets: 1, offer: true, carrier: reached, follows: true, judged: true, terse: true, states: 40000, depth: 100, after: confirmed},
 	{name: "referrals", targets: 1, offer: true, carrier: civil, refers: true, hangs: true, fails: true, states: 60000, depth: 100, after: confirmed},
 	{name: "referrals, far", targets: 2, offer: true, carrier: plain, refers: true, changes: true, infos: true, fails: true, falls: true, depth: 50, walks: 3000},
 	{name: "transfers", targets: 1, offer: true, carrier: reached, follows: true, hangs: true, fails: true, terse: true, states: 80000, depth: 100, after: confirmed},
@@ -585,6 +606,8 @@ var configs = []config{
 	{name: "challenges, far", targets: 2, carrier: append(asking[:len(asking):len(asking)], plain...), asks: true, changes: true, infos: true, hangs: true, fails: true, depth: 50, walks: 3000},
 	{name: "a takeover", targets: 2, offer: true, carrier: plain, falls: true, hangs: true, states: 70000, depth: 100},
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
+	{name: "a decision", targets: 2, chooses: true, offer: true, carrier: plain, fails: true, hangs: true, merged: true, terse: true, states: 40000, depth: 100},
+	{name: "a decision and a takeover", targets: 2, chooses: true, offer: true, carrier: plain, hangs: true, falls: true, terse: true, states: 40000, depth: 100},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
 	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, refers: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},

@@ -10,6 +10,8 @@ import (
 // are called while a call is stepped, for one call one after the other: they must not block.
 type Observer interface {
 	Saw(Sight)
+	// Hunted tells of an attempt that has failed.
+	Hunted(dialog.CallID, Failover)
 	// Ended takes the record of a call when it is written; more may be seen of the call.
 	Ended(dialog.CallID, Record)
 	// Left says that nothing more will be seen of a call here: nothing is left to absorb, or
@@ -22,12 +24,14 @@ type Observer interface {
 type Sight struct {
 	Call   dialog.CallID
 	Leg    uint8
+	Peer   string // the trunk or carrier
 	In     bool
 	At     time.Time
 	Path   dialog.Path // by which it came or goes
 	Method string      // of the request, or of the request that is answered
 	Code   int         // status code; 0: a request
 	Data   []byte      // must not be changed
+	Repeat bool        // of ours: the bytes have been sent before
 	Note   string      // a dialog.Drop's name; empty: it went on
 }
 
@@ -38,6 +42,13 @@ type Observers []Observer
 func (all Observers) Saw(s Sight) {
 	for _, o := range all {
 		o.Saw(s)
+	}
+}
+
+// Hunted is Observer.
+func (all Observers) Hunted(id dialog.CallID, f Failover) {
+	for _, o := range all {
+		o.Hunted(id, f)
 	}
 }
 

@@ -91,7 +91,7 @@ func TestOverviewsDoNotWaitForTheStore(t *testing.T) {
 		if e.Inspect(ctx, ids[0], func(*b2bua.Call) { t.Error("looked at after the time") }) {
 			t.Error("seen")
 		}
-		<-time.After(2 * time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if list, missing := e.Overviews(t.Context()); len(list) != 1 || missing != 0 {
 			t.Errorf("%d calls, %d missing", len(list), missing)

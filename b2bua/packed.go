@@ -22,14 +22,27 @@ type packed struct {
 	expires time.Time
 }
 
-// packFrom is how far the deadline has to be for a call to be packed.
-const packFrom = 20 * time.Second
+// A call is packed when nobody has said anything to it for packAfter, so one that is over
+// by then never is, and its deadline is farther than packFrom.
+const (
+	packAfter = 3 * time.Second
+	packFrom  = 20 * time.Second
+)
 
-// pack packs a call that has just found nothing more to do at its deadline: it is the
-// timers of transactions that keep a call awake, so one that is over before they are
-// is never packed. What is stored is renewed: it had the transactions in it.
+// packs is when the call is to be woken so that it can be packed; zero: not before its
+// deadline.
+func (s *strand) packs(now, deadline time.Time) time.Time {
+	if now.Sub(s.heard) >= packAfter || deadline.Sub(now) < packFrom || !s.call.Rests() {
+		return time.Time{}
+	}
+	return s.heard.Add(packAfter)
+}
+
+// pack packs a call that the clock has woken and that has found nothing to do. What is
+// stored is renewed: it had transactions in it.
 func (s *strand) pack() {
-	if !s.woken || s.call == nil || !s.call.Rests() || time.Until(s.call.Deadline()) < packFrom {
+	if !s.woken || s.call == nil || !s.call.Rests() ||
+		time.Since(s.heard) < packAfter || time.Until(s.call.Deadline()) < packFrom {
 		return
 	}
 	keeper := s.engine.config.Keeper
@@ -80,6 +93,7 @@ func (s *strand) unpack() {
 		var call *Call
 		if call, err = Decode(data, s.profiles); err == nil && call.ID == s.id {
 			s.call, s.trunk = call, call.Setup.Trunk
+			s.passed()
 		} else if err == nil {
 			err = fmt.Errorf("its record is of %s: %w", call.ID, dialog.ErrRecord)
 		}
@@ -109,6 +123,7 @@ func (e *Engine) lay(it storage.Item) bool {
 	}
 	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
 	e.hold(s.profiles)
+	s.rested(s.profiles)
 	sh.strands[id] = s
 	e.active.Add(1)
 	e.clock.at(until, s)

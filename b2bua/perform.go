@@ -33,9 +33,12 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			if a.Name == dialog.DropAbsorbed {
 				e.metrics.Absorbed.WithLabelValues(s.peer(a.Leg)).Inc()
 			}
-			e.saw(Sight{Call: s.id, Leg: a.Leg, In: true, At: now, Note: a.Name})
+			e.saw(Sight{Call: s.id, Leg: a.Leg, Peer: s.peer(a.Leg), In: true, At: now, Note: a.Name})
 		case Failover:
 			e.metrics.Failovers.WithLabelValues(a.Carrier, a.Next, a.Cause.Why.String()).Inc()
+			if e.observer != nil {
+				e.observer.Hunted(s.id, a)
+			}
 			what := "failover"
 			if a.Next == "" {
 				what = "attempt failed"
@@ -48,6 +51,12 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			e.metrics.Dropped.WithLabelValues("contact", a.Why).Inc()
 			e.log.Info("contact skipped", zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt),
 				zap.String("contact", a.Contact), zap.String("reason", a.Why))
+		case Untried:
+			name := a.Carrier
+			if s.profiles.Carrier(name) == nil {
+				name = "" // somebody else's word, of which there may be any number
+			}
+			e.metrics.Skipped.WithLabelValues(name, a.Why).Inc()
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {
@@ -70,7 +79,7 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 	if !e.speaks() {
 		return
 	}
-	e.saw(Sight{Call: s.id, Leg: a.Leg, At: now, Path: a.Path, Method: a.Method, Code: a.Code, Data: a.Data})
+	e.saw(Sight{Call: s.id, Leg: a.Leg, Peer: s.peer(a.Leg), At: now, Path: a.Path, Method: a.Method, Code: a.Code, Data: a.Data, Repeat: a.Repeat})
 	var unsent func(error)
 	if a.Code == 0 && a.Tx != 0 {
 		leg, tx := a.Leg, a.Tx
@@ -153,6 +162,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 	if s.panics > 3 {
 		s.surrender(now)
 	}
+	s.guard("panic while counting a call", s.recount)
 }
 
 // surrender lets go of a call that cannot be stepped any more.

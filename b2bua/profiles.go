@@ -3,6 +3,7 @@ package b2bua
 import (
 	"sync/atomic"
 
+	"bulkhead/b2bua/ask"
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -16,6 +17,10 @@ type profiles struct {
 	engine   *Engine
 	trunks   map[string]*dialog.Policy
 	carriers map[string]*dialog.Policy
+	asks     map[*carriers.Ask]*ask.Server
+	watches  bool             // somebody is watched, or may be capped
+	bounded  bool             // somebody may have so many calls, and no more
+	ranges   []carriers.Place // of numbers
 
 	number  int          // rises from one to the next
 	strands atomic.Int64 // that have them
@@ -23,7 +28,10 @@ type profiles struct {
 
 // newProfiles is what the engine makes of a book; before are those in force, if any.
 func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
-	p := &profiles{Book: book, engine: e, trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}}
+	p := &profiles{
+		Book: book, engine: e,
+		trunks: map[string]*dialog.Policy{}, carriers: map[string]*dialog.Policy{}, asks: map[*carriers.Ask]*ask.Server{},
+	}
 	if before == nil {
 		before = &profiles{}
 	}
@@ -34,6 +42,19 @@ func (e *Engine) newProfiles(book Book, before *profiles) *profiles {
 	for _, name := range book.Carriers() {
 		p.carriers[name] = alike(before.carriers, name, p.ofCarrier(book.Carrier(name)))
 	}
+	for _, name := range book.Carriers() {
+		c := book.Carrier(name)
+		p.watches = p.watches || c.Health != nil || c.Quality.Window > 0
+	}
+	for _, b := range book.Bounds() {
+		p.bounded = p.bounded || b.Calls > 0
+		if b.Kind == carriers.OfNumbers {
+			p.ranges = append(p.ranges, b.Place)
+		}
+	}
+	for _, a := range book.Asks() {
+		p.asks[a] = ask.New(a, e.config.Ask)
+	}
 	return p
 }
 
@@ -43,7 +64,7 @@ func (e *Engine) Profiles() Profiles { return e.profiles() }
 func (p *profiles) ofTrunk(t *carriers.Trunk) *dialog.Policy {
 	d := p.ofRealm(t.Realm)
 	d.Contact, d.Relay, d.SessionTimer, d.EarlyMedia, d.Transfers = t.Contact, t.Relay, t.SessionTimer, t.EarlyMedia, t.Transfers
-	d.Audit, d.Codecs = t.Audit, t.Codecs
+	d.Audit, d.Codecs, d.Profile = t.Audit, t.Codecs, t
 	return d
 }
 
@@ -52,7 +73,7 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
-	d.Login = c.Login
+	d.Login, d.Profile, d.Form = c.Login, c, c.Form
 	return d
 }
 
@@ -83,8 +104,8 @@ func (p *profiles) CarrierPolicy(name, realm string) *dialog.Policy {
 	return p.ofRealm(realm)
 }
 
-// Rerouter is Profiles.
-func (p *profiles) Rerouter(carrier string) Rerouter {
+// Profile is Profiles.
+func (p *profiles) Profile(carrier string) Profile {
 	if c := p.Carrier(carrier); c != nil {
 		return c
 	}
@@ -111,5 +132,5 @@ func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
 // target is a target with how to behave there.
 func (p *profiles) target(t dialog.Target) Target {
 	t.Route = p.engine.registrar.route(t.Carrier)
-	return Target{Target: t, Policy: p.carriers[t.Carrier], Reroute: p.Carrier(t.Carrier)}
+	return Target{Target: t, Policy: p.carriers[t.Carrier], Profile: p.Carrier(t.Carrier)}
 }

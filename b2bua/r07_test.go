@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,7 @@ type life struct {
 	id      dialog.CallID
 	invite  *dialog.Message
 	asked   []ask
+	targets []b2bua.Target
 	cseq    uint32
 	records int
 	fault   string
@@ -115,17 +117,23 @@ func (e *ether) play(seed uint64, story *strings.Builder) string {
 	}
 	l.id = e.seal.Call("trunk", fmt.Sprint(seed), "t", 1)
 	a := b2bua.Admission{Trunk: "trunk", Invite: l.invite, From: l.path(0), Policy: e.trunk, Limit: longest}
+	if l.dice.IntN(8) == 0 {
+		a.Choosing = true
+	}
 	for i := range l.dice.IntN(3) + 1 {
-		a.Targets = append(a.Targets, b2bua.Target{
+		l.targets = append(l.targets, b2bua.Target{
 			Target:  dialog.Target{Carrier: "tc", Gateway: "g", Number: "331", Host: "198.51.100.11:5060", Path: l.path(uint8(i + 1))},
 			Policy:  e.carriers[l.dice.IntN(len(e.carriers))],
-			Reroute: &carriers.Carrier{},
+			Profile: &carriers.Carrier{},
 		})
+	}
+	if !a.Choosing {
+		a.Targets = l.targets
 	}
 	var actions []b2bua.Action
 	l.call, actions = b2bua.NewCall(l.id, l.now, a)
 	l.perform(actions)
-	if l.dice.IntN(2) == 0 {
+	if !a.Choosing && l.dice.IntN(2) == 0 {
 		l.answered()
 	}
 	for range l.dice.IntN(12) {
@@ -181,6 +189,10 @@ func (l *life) happen() {
 	if l.call.Done() {
 		return
 	}
+	if l.dice.IntN(8) == 0 { // of use to a call that is choosing only
+		l.decide()
+		return
+	}
 	switch l.dice.IntN(12) {
 	case 0, 1, 2, 3, 4:
 		l.answer()
@@ -201,6 +213,15 @@ func (l *life) happen() {
 			l.step(b2bua.Unsent{Leg: a.leg, Unsent: dialog.Unsent{Tx: a.tx, Why: "refused"}})
 		}
 	}
+}
+
+// decide tells where the call may go, or that it may go nowhere.
+func (l *life) decide() {
+	ev := b2bua.Chosen{Refusal: dialog.Cause{Why: dialog.NoRoute, Code: 404}}
+	if l.dice.IntN(4) > 0 {
+		ev = b2bua.Chosen{Targets: slices.Clone(l.targets)}
+	}
+	l.step(ev)
 }
 
 // answered lets the first carrier answer and the trunk acknowledge, so that what
@@ -275,6 +296,9 @@ func (l *life) trunkSays() {
 
 // carrierSays is a request of a carrier's.
 func (l *life) carrierSays() {
+	if len(l.call.Out) == 0 {
+		return // nobody is called yet
+	}
 	leg := uint8(l.dice.IntN(len(l.call.Out)) + 1)
 	tag := tags[l.dice.IntN(len(tags))]
 	l.cseq++
@@ -336,7 +360,7 @@ func (l *life) perform(actions []b2bua.Action) {
 			l.records++
 		case b2bua.Violation:
 			l.fail("violation of %s", a.Name)
-		case b2bua.Save, b2bua.Drop, b2bua.Failover, b2bua.Skip:
+		case b2bua.Save, b2bua.Drop, b2bua.Failover, b2bua.Skip, b2bua.Untried:
 		}
 	}
 }

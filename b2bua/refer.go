@@ -3,6 +3,7 @@ package b2bua
 import (
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -94,21 +95,34 @@ func (c *Call) replaced(leg uint8, r dialog.Replaces) *dialog.Replaced {
 	return nil
 }
 
-// referral is where a REFER leads that we are to carry out: by the routes of the call's
-// trunk. None: it leads nowhere, or is none of ours.
-func (e *Engine) referral(now time.Time, s *strand, it *item) []Target {
+// referral finds where a REFER leads that we are to carry out, by the routes of the call's
+// trunk: nowhere, if it is none of ours. False: somebody else decides, and the REFER comes
+// back with the decision.
+func (s *strand) referral(now time.Time, it *item) bool {
 	leg := s.call.leg(it.leg)
-	if it.message.Method != "REFER" || it.message.Code != 0 || leg == nil || leg.Policy.Transfers != dialog.FollowTransfers {
-		return nil
+	if it.asked || it.message.Method != "REFER" || it.message.Code != 0 || leg == nil || leg.Policy.Transfers != dialog.FollowTransfers {
+		return true
 	}
 	r, _, ok := it.message.Reference()
 	if !ok {
-		return nil
+		return true
 	}
 	setup := s.call.Setup
 	setup.Number, setup.Domain = r.User, r.Host
-	list, _ := s.profiles.targets(now, setup)
-	return list
+	if c := s.profiles.Carrier(leg.Target.Carrier); c != nil {
+		setup.Number = c.Undialled(r.User)
+	}
+	choice := s.profiles.choose(now, setup)
+	if choice.Ask == nil {
+		it.targets = s.profiles.list(choice)
+		return true
+	}
+	later := *it
+	s.decide(now, choice.Ask, setup, func(c carriers.Choice) item {
+		later.asked, later.targets = true, s.profiles.list(c)
+		return later
+	})
+	return false
 }
 
 // naming finds the call of ours that a REFER's Replaces names, in its own strand, and
@@ -130,7 +144,7 @@ func (e *Engine) naming(it *item, then func()) {
 		return
 	}
 	if l := e.loading.Load(); l != nil { // just taken over, and perhaps not restored yet
-		l.load(e, a.Call, func(bool) {
+		l.load(e, a.Call, false, func(bool) {
 			if !e.give(a.Call, look) {
 				then()
 			}

@@ -39,6 +39,7 @@ type registered struct {
 	is      *dialog.Registration
 	up      bool
 	said    string // of the last failure
+	ending  bool
 }
 
 // registerEvent is a response, or a REGISTER that was not sent.
@@ -153,7 +154,7 @@ func (e *Engine) enrol(now time.Time) {
 		}
 		id := e.seal.Call("registration", name, "", 0)
 		wanted[id] = true
-		if is := r.all[id]; is != nil && is.policy == p.carriers[name] && is.wish.Same(c.Register) {
+		if is := r.all[id]; is != nil && !is.ending && is.policy == p.carriers[name] && is.wish.Same(c.Register) {
 			continue
 		}
 		one := &registered{carrier: name, wish: c.Register, policy: p.carriers[name], is: dialog.NewRegistration(id, now, *c.Register, p.carriers[name])}
@@ -180,6 +181,9 @@ func (e *Engine) unenrol(id dialog.CallID, one *registered) {
 
 // registers steps one, does what it wants, and tells what has become of it.
 func (e *Engine) registers(now time.Time, id dialog.CallID, one *registered, ev dialog.Event) {
+	if _, end := ev.(dialog.End); end {
+		one.ending = true
+	}
 	for _, a := range one.is.Step(now, ev) {
 		switch a := a.(type) {
 		case dialog.Send:
@@ -210,6 +214,8 @@ func (e *Engine) tells(now time.Time, one *registered) {
 	case up && !one.up:
 		e.log.Info("registered", zap.String("carrier", one.carrier), zap.Duration("for", until.Sub(now)), zap.String("service_route", one.is.Routes()))
 		e.metrics.Registered.WithLabelValues(one.carrier).Set(1)
+	case !up && one.up && one.ending:
+		e.log.Info("registration ended", zap.String("carrier", one.carrier))
 	case !up && one.up:
 		e.log.Warn("not registered any more", zap.String("carrier", one.carrier), zap.Int("status", code), zap.String("reason", why))
 		e.metrics.Registered.WithLabelValues(one.carrier).Set(0)

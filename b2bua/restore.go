@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -53,15 +54,21 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	call.Resume(time.Now())
 	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
 	e.hold(p)
+	s.passed()
+	s.settleIn(p, s.trunk, call.Setup.Number)
 	if call.Written {
 		s.absorbing = true
 		e.absorbed.Add(1)
 	} else {
 		e.active.Add(1)
 	}
+	choosing, setup := !call.Choosing.IsZero(), call.Setup
 	s.arm()
 	sh.strands[call.ID] = s
 	e.metrics.Restored.Inc()
+	if choosing {
+		s.choosing(time.Now(), setup)
+	}
 	return nil
 }
 
@@ -78,6 +85,7 @@ type loads struct {
 	loader Loader
 	free   chan struct{}
 	wait   time.Duration
+	all    atomic.Bool // that live are here: what is still in the store has ended
 }
 
 // Restoring takes over what scan gives, call by call, and meanwhile loads calls
@@ -111,6 +119,10 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 	})
 	close(items)
 	workers.Wait()
+	if err == nil || errors.Is(err, storage.ErrUnreadable) {
+		e.intake.open()
+	}
+	l.all.Store(err == nil && faults == nil)
 	return n, errors.Join(append(faults, err)...)
 }
 
@@ -120,13 +132,19 @@ func (e *Engine) Restoring(ctx context.Context, from Loader, scan func(context.C
 func (e *Engine) Load(from Loader) *loads {
 	l := &loads{loader: from, free: make(chan struct{}, 64), wait: time.Second}
 	e.loading.Store(l)
+	e.intake.shut()
 	return l
 }
 
 // load looks for a call in the store, then does the rest: surely there is no such
 // call, or it is not known, since the store does not answer or too many are being
-// looked for.
-func (l *loads) load(e *Engine, id dialog.CallID, then func(sure bool)) {
+// looked for. Once all that live are here, a store that is known to be away is not asked
+// whether what a message begins has ended already: an outage delays no call.
+func (l *loads) load(e *Engine, id dialog.CallID, begins bool, then func(sure bool)) {
+	if k := e.config.Keeper; begins && k != nil && l.all.Load() && k.Degraded() {
+		then(false)
+		return
+	}
 	select {
 	case l.free <- struct{}{}:
 	default:

@@ -23,14 +23,14 @@ import (
 // node is one node of a unit whose calls are in a store.
 type node struct {
 	t      *testing.T
-	store  *storage.Memory
+	store  storage.Store
 	writer *storage.Writer
 	engine *b2bua.Engine
 	net    *sink
 }
 
 // takes lets a node take the unit and serve, with an empty memory.
-func takes(t *testing.T, store *storage.Memory, name string, wrap func(b2bua.Book) b2bua.Book) *node {
+func takes(t *testing.T, store storage.Store, name string, wrap func(b2bua.Book) b2bua.Book, more ...func(*b2bua.Config)) *node {
 	t.Helper()
 	epoch, err := store.Own(t.Context(), name)
 	if err != nil {
@@ -56,6 +56,9 @@ func takes(t *testing.T, store *storage.Memory, name string, wrap func(b2bua.Boo
 	config := b2bua.Config{
 		Unit: "u", Keeper: n.writer,
 		Timers: dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second},
+	}
+	for _, set := range more {
+		set(&config)
 	}
 	n.engine = b2bua.New(config, b, n.net, unrecorded{}, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), nil)
 	return n
@@ -90,7 +93,7 @@ func (n *node) fed(realm string, source netip.AddrPort, data []byte) []sunk {
 	if err := feed(n.engine, realm, source, data); err != nil {
 		n.t.Fatal(err)
 	}
-	synctest.Wait()
+	written()
 	return n.net.take()
 }
 
@@ -100,6 +103,13 @@ func (n *node) restores() {
 	if _, err := n.engine.Restoring(n.t.Context(), n.store, n.store.Scan); err != nil {
 		n.t.Fatal(err)
 	}
+	written()
+}
+
+// written lets the writer write what it gathers, and waits until there is nothing to do
+// but wait.
+func written() {
+	<-time.After(time.Millisecond)
 	synctest.Wait()
 }
 

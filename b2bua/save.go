@@ -19,6 +19,9 @@ import (
 type Keeper interface {
 	Put(it storage.Item, done func(error))
 	End(tombstone storage.Item, detail []byte, done func(error))
+
+	// Degraded says that the store is known to fail or to be late.
+	Degraded() bool
 }
 
 // keepAfter is how long a record stays beyond the call's last deadline, for an

@@ -229,6 +229,9 @@ func (k *shelf) End(it storage.Item, _ []byte, done func(error)) {
 	}
 }
 
+// Degraded is b2bua.Keeper.
+func (k *shelf) Degraded() bool { return false }
+
 // TestTombstoneOutlastsRepeats: it stays for as long as the call's peers may repeat
 // themselves, and not much longer: at 500 calls/s an hour of them would be gigabytes.
 func TestTombstoneOutlastsRepeats(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -31,8 +32,12 @@ type strand struct {
 	packed packed    // instead of the call
 	short  *Overview // of the packed call, where somebody has asked for it
 	woken  bool      // by the clock, just now
+	heard  time.Time // when anything but the clock came last
 	trunk  string
-	last   [8]event // the last events, for the log where a defect shows
+	places []carriers.Place // that the call takes up
+	told   int              // attempts that are accounted for
+	alive  uint8            // the leg whose peer has said something
+	last   [8]event         // the last events, for the log where a defect shows
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -47,7 +52,8 @@ type strand struct {
 type item struct {
 	command Event // Due, Unsent, Hangup; nil: a message
 	admit   func(*strand, time.Time) []Action
-	state   func(*strand) // wants to look at the call
+	decided func(time.Time) item // has waited for a decision, and is this item now
+	state   func(*strand)        // wants to look at the call
 	leg     uint8
 	message *dialog.Message
 	path    dialog.Path
@@ -55,11 +61,13 @@ type item struct {
 	at      time.Time
 
 	replaced *dialog.Replaced // of a REFER
+	asked    bool             // of a REFER: where it leads has been asked
+	targets  []Target
 }
 
 // sight is a message that has come in, as an observer sees it.
-func (it *item) sight(call dialog.CallID) Sight {
-	return Sight{Call: call, Leg: it.leg, In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
+func (it *item) sight(s *strand) Sight {
+	return Sight{Call: s.id, Leg: it.leg, Peer: s.peer(it.leg), In: true, At: it.at, Path: it.path, Method: it.message.Method, Code: it.message.Code, Data: it.raw}
 }
 
 // event is what is remembered of an item: small, since every call has some.
@@ -81,7 +89,7 @@ func (e *Engine) deliver(id dialog.CallID, it item, without func()) {
 		return
 	}
 	begins := it.message.Method == "INVITE" && it.message.Code == 0 && it.message.ToTag == ""
-	l.load(e, id, func(sure bool) {
+	l.load(e, id, begins, func(sure bool) {
 		switch {
 		case e.give(id, it):
 		case sure || begins:
@@ -112,13 +120,13 @@ func (e *Engine) shard(id dialog.CallID) *shard { return &e.shards[id[7]%64] }
 
 // open makes the strand of a call with its first message, or gives the message to
 // the one that is there. Nobody sees a strand that has nothing in it yet.
-func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, it item) {
+func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carriers.Place, it item) {
 	for {
 		sh := e.shard(id)
 		sh.mu.Lock()
 		s := sh.strands[id]
 		if s == nil {
-			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, queue: []item{it}, running: true}
+			s = &strand{engine: e, profiles: p, id: id, trunk: trunk, places: places, queue: []item{it}, running: true}
 			e.hold(p)
 			sh.strands[id] = s
 			e.active.Add(1)
@@ -193,6 +201,7 @@ func (s *strand) run() {
 				return
 			}
 		}
+		s.guard("panic while counting a call", s.recount)
 		s.guard("panic while arming a call", s.arm)
 		s.guard("panic while packing a call", s.pack)
 		s.mu.Lock()
@@ -264,6 +273,7 @@ func (s *strand) spared() bool {
 // leave lets go of the call. The lock of the strand is held.
 func (s *strand) leave() {
 	s.gone = true
+	s.occupy(nil)
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -293,11 +303,18 @@ func (s *strand) step(it *item) (done bool) {
 		s.look(it.state)
 		return true
 	}
+	if it.decided != nil {
+		*it = it.decided(now)
+	}
 	s.unpack()
 	s.remember(now, it)
-	_, s.woken = it.command.(Due)
+	if _, s.woken = it.command.(Due); !s.woken {
+		s.heard = now
+	}
 	if it.admit != nil && s.call == nil && s.panics == 0 {
 		actions := it.admit(s, now)
+		s.observe(now)
+		s.recount()
 		return s.perform(now, actions)
 	}
 	if s.woken {
@@ -316,11 +333,17 @@ func (s *strand) step(it *item) (done bool) {
 	case !s.engine.belongs(s, it):
 		s.engine.stray(it.message, "wrong_source")
 		return true
+	case !s.referral(now, it):
+		return true // where it leads is asked, and it comes back
 	default:
-		s.engine.saw(it.sight(s.id))
-		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: s.engine.referral(now, s, it)}
+		s.engine.saw(it.sight(s))
+		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	return s.perform(now, s.call.Step(now, ev))
+	s.call.judge = s
+	actions := s.call.Step(now, ev)
+	s.observe(now)
+	s.recount() // before a peer hears that there is a place
+	return s.perform(now, actions)
 }
 
 // remember keeps what the log shows where a defect shows.
@@ -333,6 +356,8 @@ func (s *strand) remember(now time.Time, it *item) {
 		ev.what, ev.leg = "unsent", c.Leg
 	case Hangup:
 		ev.what = c.Cause.Why.String()
+	case Chosen:
+		ev.what = "chosen"
 	case Arrived, nil:
 		if it.message == nil {
 			ev.what = "state"
@@ -365,6 +390,9 @@ func (s *strand) arm() {
 		if d = s.call.Deadline(); d.IsZero() {
 			s.engine.violated(s, ViolationNoDeadline)
 			d = time.Now().Add(time.Minute)
+		}
+		if p := s.packs(time.Now(), d); !p.IsZero() {
+			d = p
 		}
 	}
 	// One that has moved on stays where it is: woken, the call finds nothing due

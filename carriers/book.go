@@ -19,6 +19,7 @@ type Book struct {
 	gateways map[gatewayAddress]bool // whichever carrier's
 	routes   []route
 	index    index
+	ranges   []numberRange
 }
 
 type gatewayAddress struct {
@@ -59,9 +60,12 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 	}
 	zones := zonesOf(c.Routes)
 	for i, r := range c.Routes {
-		b.routes = append(b.routes, newRoute(i, r, b.carriers, zones))
+		route := newRoute(i, r, b.carriers, zones)
+		route.ask = newAsk(i, r.Ask, c.Authorities, b.carriers)
+		b.routes = append(b.routes, route)
 	}
 	b.index = newIndex(b.routes)
+	b.ranges = newRanges(c.Limits)
 	return b, nil
 }
 
@@ -102,7 +106,7 @@ func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 
 // Select says where a call may go: to the targets of the first route that matches it,
 // but for those that the judge, who may be nil, does not let through. A call that no
-// route matches is refused with 404.
+// route matches is refused with 404. Where its route asks, nothing is chosen yet.
 func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
 	i := b.index.first(b.routes, now, &s)
 	if i == none {
@@ -111,6 +115,9 @@ func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
 	r := &b.routes[i]
 	if r.reject != nil {
 		return refuse(i, r.reject.Code, r.reject.Reason)
+	}
+	if r.ask != nil {
+		return Choice{Route: i, Ask: r.ask}
 	}
 	c := r.choose(now, s)
 	c.Route = i

@@ -250,8 +250,42 @@ func TestWhoIsNotFitIsSkipped(t *testing.T) {
 	if n := len(got.Targets) + len(got.Skipped); n != len(all) || len(got.Skipped) == 0 {
 		t.Errorf("%d of %d targets", n, len(all))
 	}
-	got = b.Select(time.Time{}, s, judge{"tc1": "down", "tc2": "full", "tc3": "full"})
-	if len(got.Targets) > 0 || got.Refusal.Code != 503 || got.Refusal.Why != dialog.NoRoute {
-		t.Errorf("nobody is fit: %+v", got)
+	got = b.Select(time.Time{}, s, judge{"tc1": carriers.SkipCalls, "tc2": carriers.SkipCPS, "tc3": carriers.SkipRestoring})
+	if len(got.Targets) > 0 || len(got.Skipped) != len(all) || got.Refusal.Code != 503 || got.Refusal.Why != dialog.NoRoute {
+		t.Errorf("nobody has room: %+v", got)
+	}
+}
+
+// TestNobodyWellIsTheLastResort: what is known of health is a guess, a limit is none.
+func TestNobodyWellIsTheLastResort(t *testing.T) {
+	b := book(t, sample())
+	s := dialog.Setup{Trunk: "pbx", Number: "+331239"}
+	got := b.Select(time.Time{}, s, judge{"tc1": carriers.SkipDown, "tc2": carriers.SkipCalls, "tc3": carriers.SkipCalls})
+	if len(got.Targets) == 0 || len(got.Skipped) == 0 {
+		t.Errorf("tried %v, skipped %v", got.Targets, got.Skipped)
+	}
+	for _, target := range got.Targets {
+		if target.Carrier != "tc1" {
+			t.Errorf("tried beyond its limit: %+v", target)
+		}
+	}
+	for _, skipped := range got.Skipped {
+		if skipped.Carrier == "tc1" {
+			t.Errorf("tried and skipped: %+v", skipped)
+		}
+	}
+}
+
+// TestWhoIsCappedIsTriedLast: it is there for a call that nobody else takes.
+func TestWhoIsCappedIsTriedLast(t *testing.T) {
+	b := book(t, sample())
+	s := dialog.Setup{Trunk: "pbx", Number: "+331239"}
+	all := b.Select(time.Time{}, s, nil).Targets
+	got := b.Select(time.Time{}, s, judge{all[0].Carrier: carriers.SkipCapped})
+	if len(got.Targets) != len(all) || len(got.Skipped) != 0 {
+		t.Fatalf("tried %v of %v", got.Targets, all)
+	}
+	if got.Targets[0].Carrier == all[0].Carrier || got.Targets[len(all)-1].Carrier != all[0].Carrier {
+		t.Errorf("tried in the order %v", got.Targets)
 	}
 }

@@ -23,14 +23,22 @@ type Carrier struct {
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
-	Stay         bool                     // once it has sent early media, no other is tried
-	Contacts     int                      // of redirections that a call tries; zero: a 3xx is a failure
+	Stay         bool // once it has sent early media, no other is tried
+	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
+	Limit        Limit
+	Health       *HealthRules // nil: its gateways are not watched
+	Quality      QualityRules
 	Login        *dialog.Login            // for its challenges; nil: none is met
 	Register     *dialog.RegistrationWish // of ours there; nil: none
 
 	Rates *Rates // nil: it has none
 
-	reroute map[code]bool // what the configuration says: hunt on or not
+	Form dialog.Form // how who is called is written
+
+	border
+	identity  string        // how who calls is shown
+	diversion string        // how diversions are
+	reroute   map[code]bool // what the configuration says: hunt on or not
 }
 
 // Gateway is an address of a carrier.
@@ -44,16 +52,27 @@ type Gateway struct {
 func newCarrier(name string, c CarrierConfig) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
-		Transfers: transfers(c.Refer),
-		Gateways:  make([]Gateway, 0, len(c.Gateways)),
-		reroute:   make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
+		Transfers: transfers(c.Refer), Limit: c.Limits.limit(),
+		Gateways: make([]Gateway, 0, len(c.Gateways)),
+		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),
 	}
 	if k.Timers.NoAnswer == 0 {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory, toNobody}
+	if c.Identity == identityPAI {
+		k.shows = toTrusted
+	}
+	k.Form, k.identity, k.diversion = forms[c.Numbers.URI], cmp.Or(c.Identity, identityFrom), cmp.Or(c.Diversion, diversionHeader)
 	k.Codecs = dialog.Codecs(c.Codecs)
 	k.Login = c.Auth.login()
+	if h := c.Health; h != nil {
+		k.Health = &HealthRules{h.Options, h.DownAfter, h.UpAfter}
+	}
+	if q := c.Quality; q != nil {
+		k.Quality = QualityRules{q.Window, float64(q.ASR), float64(q.NER), q.Calls, float64(q.Probe)}
+	}
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}
@@ -118,4 +137,18 @@ func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number str
 // target is a gateway and the number to dial there.
 func (c *Carrier) target(g *Gateway, number string) dialog.Target {
 	return dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Path.Remote.String(), Path: g.Path}
+}
+
+// Targets are the carrier's gateways, with no number to dial there.
+func (c *Carrier) Targets() []dialog.Target {
+	list := make([]dialog.Target, 0, len(c.Gateways))
+	for i := range c.Gateways {
+		list = append(list, c.target(&c.Gateways[i], ""))
+	}
+	return list
+}
+
+// Has says that a path leads to a gateway of the carrier's.
+func (c *Carrier) Has(p dialog.Path) bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Path.Remote == p.Remote && g.Path.Transport == p.Transport })
 }

@@ -74,6 +74,9 @@ func (v *validator) country(path, s string) {
 	letter := func(b byte) bool { return 'A' <= b && b <= 'Z' }
 	if s != "" && (len(s) != 2 || !letter(s[0]) || !letter(s[1])) {
 		v.fault(path, "%q is not a country's two capital letters (ISO 3166-1), such as FR", s)
+	} else if s != "" {
+		_, err := planOf(s)
+		v.check(path, err)
 	}
 }
 
@@ -88,6 +91,11 @@ func (v *validator) limits(path string, l LimitsConfig) {
 	}
 	if l.Burst > 0 && l.CPS == 0 {
 		v.fault(path+".burst", "needs cps")
+	}
+	if l.Code != 0 && l.Code != 503 && l.Code != 486 {
+		v.fault(path+".code", "%d: 503 or 486", l.Code)
+	} else if l.Code != 0 && l.Calls == 0 {
+		v.fault(path+".code", "needs calls; too many a second are refused with 503")
 	}
 }
 
@@ -139,35 +147,6 @@ func (v *validator) methods(path string, methods []string) {
 		} else if j := slices.Index(methods, m); j < i {
 			v.fault(at, "the same as methods[%d]", j)
 		}
-	}
-}
-
-func (v *validator) headers(path string, h HeadersConfig) {
-	for i, name := range h.Pass {
-		v.header(fmt.Sprintf("%s.pass[%d]", path, i), strings.TrimSuffix(name, "*"))
-	}
-	for i, name := range h.Remove {
-		v.header(fmt.Sprintf("%s.remove[%d]", path, i), strings.TrimSuffix(name, "*"))
-	}
-	for _, name := range sortedKeys(h.Add) {
-		v.header(path+".add."+name, name)
-		v.text(path+".add."+name, h.Add[name])
-	}
-}
-
-// header checks the name of a header field: a token (RFC 3261 §25.1).
-func (v *validator) header(path, name string) {
-	for _, r := range name {
-		switch {
-		case '0' <= r && r <= '9', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z':
-		case strings.ContainsRune("-.!%*_+`'~", r):
-		default:
-			v.fault(path, "%q cannot stand in the name of a header field", r)
-			return
-		}
-	}
-	if name == "" {
-		v.fault(path, "the name of a header field is empty")
 	}
 }
 

@@ -2,6 +2,7 @@ package carriers
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -9,18 +10,21 @@ import (
 func (v *validator) route(path string, r RouteConfig) {
 	v.match(path+".match", r.Match)
 	ways := 0
-	for _, given := range []bool{len(r.Targets) > 0, len(r.Spread) > 0, r.LeastCost != nil, r.Reject != nil} {
+	for _, given := range []bool{len(r.Targets) > 0, len(r.Spread) > 0, r.LeastCost != nil, r.Ask != nil, r.Reject != nil} {
 		if given {
 			ways++
 		}
 	}
 	if ways != 1 {
-		v.fault(path, "a route needs one of targets, spread, least_cost, reject")
+		v.fault(path, "a route needs one of targets, spread, least_cost, ask, reject")
 	}
 	if len(r.OnFailure) > 0 && len(r.Spread) == 0 && r.LeastCost == nil {
 		v.fault(path+".on_failure", "goes with spread and least_cost only; targets are tried in their order")
 	}
 	v.targets(path, r)
+	if r.Ask != nil {
+		v.ask(path+".ask", r.Ask)
+	}
 	if r.Reject != nil {
 		if r.Reject.Code < 400 || r.Reject.Code > 699 {
 			v.fault(path+".reject.code", "%d is not a status code that rejects: 400 to 699", r.Reject.Code)
@@ -65,15 +69,7 @@ func (v *validator) match(path string, m MatchConfig) {
 }
 
 func (v *validator) targets(path string, r RouteConfig) {
-	total := 0
-	for i, t := range r.Targets {
-		at := fmt.Sprintf("%s.targets[%d]", path, i)
-		total += v.hop(at+".carrier", t.Carrier)
-		v.check(at+".number", checkUser(t.Number))
-		if strings.Contains(t.Number, "*") {
-			v.fault(at+".number", "%q: this is the number to dial, it has no '*'", t.Number)
-		}
-	}
+	total := v.hops(path+".targets", r.Targets)
 	total += v.shares(path+".spread", "spread", r.Spread)
 	if l := r.LeastCost; l != nil {
 		total += v.shares(path+".least_cost.carriers", "carriers", l.Carriers)
@@ -82,8 +78,66 @@ func (v *validator) targets(path string, r RouteConfig) {
 	for i, name := range r.OnFailure {
 		total += v.hop(fmt.Sprintf("%s.on_failure[%d]", path, i), name)
 	}
+	if r.Ask != nil {
+		total += v.hops(path+".ask.fallback", r.Ask.Fallback)
+	}
 	if total > MaxTargets {
 		v.fault(path, "leads to %d gateways; a call tries %d at most", total, MaxTargets)
+	}
+}
+
+// hops checks carriers to try in order and returns the number of their gateways.
+func (v *validator) hops(path string, targets []TargetConfig) (total int) {
+	for i, t := range targets {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		total += v.hop(at+".carrier", t.Carrier)
+		v.check(at+".number", checkUser(t.Number))
+		if strings.Contains(t.Number, "*") {
+			v.fault(at+".number", "%q: this is the number to dial, it has no '*'", t.Number)
+		}
+	}
+	return total
+}
+
+func (v *validator) ask(path string, a *AskConfig) {
+	u, err := url.Parse(a.URL)
+	switch {
+	case a.URL == "":
+		v.fault(path+".url", "is needed")
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "":
+		v.fault(path+".url", "%q is not where to ask, such as https://lcr.example/route", a.URL)
+	case u.Scheme == "http" && a.CA != "":
+		v.fault(path+".ca", "goes with https")
+	}
+	if a.Timeout < 0 || a.Timeout > MostAskTimeout {
+		v.fault(path+".timeout", "%s is more than %s, or negative", a.Timeout, MostAskTimeout)
+	}
+	if a.Concurrent < 0 {
+		v.fault(path+".concurrent", "must not be negative")
+	}
+	if a.CA != "" && v.config.Authorities[a.CA] == nil {
+		v.fault(path+".ca", "the certificates have not been read")
+	}
+	c := a.Cache
+	if c == nil {
+		return
+	}
+	if len(c.By) == 0 {
+		v.fault(path+".cache.by", "is needed: calls that agree in these keys have the same answer")
+	}
+	for i, key := range c.By {
+		at := fmt.Sprintf("%s.cache.by[%d]", path, i)
+		if !slices.Contains(askKeys, key) {
+			v.fault(at, "%q is not one of: %s", key, strings.Join(askKeys, ", "))
+		} else if slices.Index(c.By, key) < i {
+			v.fault(at, "stands already")
+		}
+	}
+	if c.Keep <= 0 {
+		v.fault(path+".cache.keep", "must be above zero")
+	}
+	if c.Most < 0 {
+		v.fault(path+".cache.most", "must not be negative")
 	}
 }
 

@@ -1,6 +1,7 @@
 package carriers
 
 import (
+	"slices"
 	"time"
 
 	"bulkhead/dialog"
@@ -12,6 +13,7 @@ type Choice struct {
 	Targets []dialog.Target // in the order in which they are to be tried
 	Skipped []Skipped       // what the route leads to as well, in the order of the route
 	Refusal dialog.Cause    // how to say so to who calls, where there are no targets
+	Ask     *Ask            // not nil: nothing is chosen yet, who decides has to be asked (Decide)
 }
 
 // NoRoute is the number of no route.
@@ -26,31 +28,85 @@ type Skipped struct {
 // Judge knows how things stand at the moment: who is down, who has as many calls as it
 // may. Its methods are called for each new call and must not block.
 type Judge interface {
-	// Skip says why a target is not to be tried; empty: it is.
+	// Skip says why a target is not to be tried, in one of the words below; empty: it is.
+	// Asking changes nothing.
 	Skip(now time.Time, t dialog.Target) string
 }
+
+// Why a target is skipped. What is said of its health is a guess: where it would leave a
+// call without any target, those are tried all the same. A limit is none.
+const (
+	SkipDown      = "down"      // the gateway does not answer OPTIONS
+	SkipResting   = "resting"   // it has failed calls in a row, or has asked for rest (503 with Retry-After)
+	SkipProbing   = "probing"   // one call, or as many as have to succeed, finds out whether it is well again
+	SkipCapped    = "capped"    // too few of the carrier's calls come to something: it is tried last
+	SkipCalls     = "calls"     // the carrier has as many calls as it may
+	SkipCPS       = "cps"       // as many new ones a second
+	SkipRestoring = "restoring" // a unit has just been taken over, and how many it has is not known yet
+)
+
+// Firm says that a reason to skip holds also where it leaves a call without a target.
+func Firm(why string) bool {
+	switch why {
+	case SkipCalls, SkipCPS, SkipRestoring:
+		return true
+	}
+	return false
+}
+
+// nobody is why a call fails that its route leads nowhere.
+func nobody() dialog.Cause {
+	return dialog.Cause{Why: dialog.NoRoute, Code: 503, Phrase: "No carrier available"}
+}
+
+// Unavailable is why a call fails whose every target is skipped (Q.850 cause 34: no
+// circuit available).
+func Unavailable() dialog.Cause {
+	return dialog.Cause{Why: dialog.NoRoute, Code: 503, Phrase: "No carrier available", Q850: 34, RetryAfter: retryCalls}
+}
+
+// retryCalls is how many seconds a trunk is asked to wait for a place to be free. It is
+// short: a peer that takes 503 by the letter sends nothing at all meanwhile.
+const retryCalls = 2
 
 // refuse is the choice of a call that goes nowhere.
 func refuse(route, code int, phrase string) Choice {
 	return Choice{Route: route, Refusal: dialog.Cause{Why: dialog.NoRoute, Code: code, Phrase: phrase}}
 }
 
-// judge takes away what a judge does not let through.
+// judge takes away what a judge does not let through, and puts last what is capped.
 func (c *Choice) judge(now time.Time, j Judge) {
-	fit := c.Targets[:0]
-	for _, t := range c.Targets {
-		why := ""
-		if j != nil {
-			why = j.Skip(now, t)
+	if j == nil {
+		if len(c.Targets) == 0 {
+			c.Refusal = nobody()
 		}
-		if why != "" {
-			c.Skipped = append(c.Skipped, Skipped{t, why})
-		} else {
+		return
+	}
+	var fit, capped, unwell []dialog.Target
+	var skipped []Skipped
+	for _, t := range c.Targets {
+		switch why := j.Skip(now, t); {
+		case why == "":
 			fit = append(fit, t)
+		case why == SkipCapped:
+			capped = append(capped, t)
+		default:
+			skipped = append(skipped, Skipped{t, why})
+			if !Firm(why) {
+				unwell = append(unwell, t)
+			}
 		}
 	}
-	c.Targets = fit
-	if len(fit) == 0 {
-		c.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 503, Phrase: "No carrier available"}
+	if c.Targets = append(fit, capped...); len(c.Targets) == 0 && len(unwell) > 0 {
+		c.Targets = unwell // the last resort
+		skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !Firm(s.Why) })
+	}
+	c.Skipped = append(c.Skipped, skipped...)
+	switch {
+	case len(c.Targets) > 0:
+	case len(skipped) > 0:
+		c.Refusal = Unavailable()
+	default:
+		c.Refusal = nobody()
 	}
 }

@@ -1,6 +1,9 @@
 package carriers
 
 import (
+	"crypto/x509"
+	"fmt"
+	"strconv"
 	"time"
 
 	"bulkhead/dialog"
@@ -13,8 +16,11 @@ type Config struct {
 	Trunks   map[string]TrunkConfig   `yaml:"trunks,omitempty"`
 	Carriers map[string]CarrierConfig `yaml:"carriers,omitempty"`
 	Routes   []RouteConfig            `yaml:"routes,omitempty"` // the first that matches
+	Limits   []RangeConfig            `yaml:"limits,omitempty"` // on ranges of numbers, as the trunks dial them
 
-	Tables map[File]*Rates `yaml:"-"` // that carriers name; who reads the file reads them
+	// Who reads the file reads those that it names.
+	Tables      map[File]*Rates         `yaml:"-"` // of carriers
+	Authorities map[File]*x509.CertPool `yaml:"-"` // of routes that ask
 }
 
 // File is the name of a file, relative to the directory of the configuration.
@@ -28,10 +34,13 @@ type TrunkConfig struct {
 	MaxDuration  time.Duration       `yaml:"max_duration,positive"` // of a call; zero: DefaultMaxDuration
 	MaxSetup     time.Duration       `yaml:"max_setup,positive"`    // from the INVITE to the answer; zero: DefaultMaxSetup
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
-	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2
-	Media        string              `yaml:"media,omitempty"`   // bypass, relay, rtpengine
+	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2: how its numbers become those of E.164
+	Numbers      NumbersConfig       `yaml:"numbers,omitempty"`
+	Media        string              `yaml:"media,omitempty"` // bypass, relay, rtpengine
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
-	Trust        bool                `yaml:"trust,omitempty"` // its P-Asserted-Identity is believed
+	Trust        bool                `yaml:"trust,omitempty"`      // its P-Asserted-Identity is believed, and it is told what others withhold
+	Identities   []string            `yaml:"identities,omitempty"` // numbers and patterns of such that it may call as without trust
+	Diversion    string              `yaml:"diversion,omitempty"`  // none (zero), history: whether History-Info of responses passes
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
@@ -49,12 +58,16 @@ type CarrierConfig struct {
 	Linger       time.Duration       `yaml:"linger"` // how long after Timer D repeats are still ACKed
 	Reroute      RerouteConfig       `yaml:"reroute,omitempty"`
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
-	Health       *HealthConfig       `yaml:"health,omitempty"`
+	Health       *HealthConfig       `yaml:"health,omitempty"`  // nil: gateways are not watched
+	Quality      *QualityConfig      `yaml:"quality,omitempty"` // nil: whatever comes of its calls, it is not capped
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
 	Audit        time.Duration       `yaml:"audit,omitempty"` // between two OPTIONS within a dialog that has no session timer; zero: none
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
 	Register     *RegisterConfig     `yaml:"register,omitempty"`
-	Identity     string              `yaml:"identity,omitempty"` // pai, rpid, from, none
+	Identity     string              `yaml:"identity,omitempty"`  // how who calls is shown: from (zero), pai, rpid, none
+	Trust        bool                `yaml:"trust,omitempty"`     // as of a trunk: it is told whose number is to be withheld
+	Diversion    string              `yaml:"diversion,omitempty"` // how it is told of diversions: diversion (zero), history, none
+	Numbers      NumbersConfig       `yaml:"numbers,omitempty"`
 	Codecs       CodecsConfig        `yaml:"codecs,omitempty"`
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Methods      []string            `yaml:"methods"`                     // that pass within a dialog; empty: none
@@ -95,7 +108,7 @@ type RedirectConfig struct {
 	Contacts int `yaml:"contacts,positive,max=20"` // that one call tries in all; zero: DefaultContacts
 }
 
-// RouteConfig says where calls go: exactly one of Targets, Spread, LeastCost and
+// RouteConfig says where calls go: exactly one of Targets, Spread, LeastCost, Ask and
 // Reject.
 type RouteConfig struct {
 	Match     MatchConfig      `yaml:"match"`
@@ -103,6 +116,7 @@ type RouteConfig struct {
 	Spread    []ShareConfig    `yaml:"spread,omitempty"`     // tried in an order drawn by weight
 	LeastCost *LeastCostConfig `yaml:"least_cost,omitempty"` // tried in the order of their prices
 	OnFailure []string         `yaml:"on_failure,omitempty"` // carriers tried after those of Spread and LeastCost
+	Ask       *AskConfig       `yaml:"ask,omitempty"`        // somebody else decides
 	Reject    *RejectConfig    `yaml:"reject,omitempty"`
 }
 
@@ -124,6 +138,24 @@ type MatchConfig struct {
 type LeastCostConfig struct {
 	Carriers []ShareConfig `yaml:"carriers"`            // of equal prices the order is drawn by weight
 	MaxPrice Price         `yaml:"max_price,omitempty"` // who costs more is not tried; zero: no bound
+}
+
+// AskConfig is who decides about the calls of a route: a Question is posted there as
+// JSON, and an Answer comes back.
+type AskConfig struct {
+	URL        string         `yaml:"url"`                          // http or https
+	Timeout    time.Duration  `yaml:"timeout,positive"`             // zero: DefaultAskTimeout; MostAskTimeout at most
+	CA         File           `yaml:"ca,omitempty"`                 // PEM: who vouches for the server; empty: the system's authorities
+	Concurrent int            `yaml:"concurrent,positive,max=1000"` // questions at once; zero: DefaultConcurrent
+	Cache      *CacheConfig   `yaml:"cache,omitempty"`              // nil: every call is asked about
+	Fallback   []TargetConfig `yaml:"fallback,omitempty"`           // tried where no answer comes; empty: the call is refused
+}
+
+// CacheConfig says for how long an answer holds, and for which calls.
+type CacheConfig struct {
+	By   []string      `yaml:"by"`                        // trunk, number, domain, caller, name: calls that agree in these
+	Keep time.Duration `yaml:"keep,positive"`             // no default
+	Most int           `yaml:"most,positive,max=1000000"` // answers kept; zero: DefaultAnswers
 }
 
 // TargetConfig is a carrier to try, and the number to dial there.
@@ -148,7 +180,14 @@ type RejectConfig struct {
 type LimitsConfig struct {
 	Calls int `yaml:"calls,omitempty"` // at once
 	CPS   int `yaml:"cps,omitempty"`   // new calls a second
-	Burst int `yaml:"burst,omitempty"` // new calls at one instant
+	Burst int `yaml:"burst,omitempty"` // new calls at one instant; zero: CPS
+	Code  int `yaml:"code,omitempty"`  // 503 (zero) or 486: the answer where there are Calls; not of a carrier
+}
+
+// RangeConfig bounds the calls to a range of numbers.
+type RangeConfig struct {
+	Number       string `yaml:"number"` // a pattern, as of a route
+	LimitsConfig `yaml:",inline"`
 }
 
 // AuthConfig is a digest credential (RFC 8760).
@@ -170,6 +209,34 @@ type HealthConfig struct {
 	Options   time.Duration `yaml:"options,positive"`    // between two
 	DownAfter int           `yaml:"down_after,positive"` // failures in a row
 	UpAfter   int           `yaml:"up_after,positive"`   // answers in a row
+}
+
+// QualityConfig is when a carrier is tried last because too few of its calls come to
+// something.
+type QualityConfig struct {
+	Window time.Duration `yaml:"window,positive"`
+	ASR    Ratio         `yaml:"asr,omitempty"`  // least answer-seizure ratio; zero: any
+	NER    Ratio         `yaml:"ner,omitempty"`  // least network-effectiveness ratio; zero: any
+	Calls  int           `yaml:"calls,positive"` // of fewer attempts nothing is said
+	Probe  Ratio         `yaml:"probe"`          // share of calls that it still gets first
+}
+
+// Ratio is a number from 0 to 1.
+type Ratio float64
+
+// UnmarshalText reads "0.3".
+func (r *Ratio) UnmarshalText(text []byte) error {
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(f >= 0 && f <= 1) {
+		return fmt.Errorf("%q is not a ratio, 0 to 1, such as 0.3", text)
+	}
+	*r = Ratio(f)
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (r Ratio) MarshalText() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(r), 'f', -1, 64), nil
 }
 
 // SessionTimerConfig is the session timer of RFC 4028 on one leg.

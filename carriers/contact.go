@@ -26,7 +26,7 @@ func (b *Book) Contact(carrier, uri, number string) (dialog.Target, bool) {
 		}
 		for i := range c.Gateways {
 			if g := &c.Gateways[i]; address.is(g.Path) {
-				return c.target(g, cmp.Or(address.user, number)), true
+				return c.target(g, cmp.Or(c.Undialled(address.user), number)), true
 			}
 		}
 	}

@@ -38,6 +38,18 @@ const (
 	// MaxContacts leaves room for them among the legs of a call.
 	MaxContacts = 20
 
+	// DefaultAskTimeout is what a caller does not notice.
+	DefaultAskTimeout = 500 * time.Millisecond
+
+	// MostAskTimeout leaves a call time to be set up by whoever is named.
+	MostAskTimeout = 10 * time.Second
+
+	// DefaultConcurrent is how many questions one decider is asked at once.
+	DefaultConcurrent = 64
+
+	// DefaultAnswers is how many answers are kept.
+	DefaultAnswers = 10_000
+
 	// DefaultWeight is the share of a gateway or carrier that names none.
 	DefaultWeight = 1
 )
@@ -116,6 +128,12 @@ func (g *GatewayConfig) Default() {
 // Default sets what holds where the section says nothing.
 func (r *RedirectConfig) Default() { r.Contacts = DefaultContacts }
 
+// Default sets what holds where the section says nothing.
+func (a *AskConfig) Default() { a.Timeout, a.Concurrent = DefaultAskTimeout, DefaultConcurrent }
+
+// Default sets what holds where the section says nothing.
+func (c *CacheConfig) Default() { c.Most = DefaultAnswers }
+
 // Default sets what holds where the share says nothing.
 func (s *ShareConfig) Default() { s.Weight = DefaultWeight }
 
@@ -125,6 +143,11 @@ func (r *RegisterConfig) Default() { r.Expires = 10 * time.Minute }
 // Default sets what holds where the section says nothing.
 func (h *HealthConfig) Default() {
 	h.Options, h.DownAfter, h.UpAfter = 10*time.Second, 3, 2
+}
+
+// Default sets what holds where the section says nothing.
+func (q *QualityConfig) Default() {
+	q.Window, q.Calls, q.Probe = 5*time.Minute, 50, 0.05
 }
 
 // Default sets what holds where the section says nothing: RFC 4028 §4 advises

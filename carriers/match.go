@@ -48,5 +48,5 @@ func (m *match) fits(now time.Time, s *dialog.Setup) bool {
 		(m.caller == nil || m.caller.match(s.Caller.User)) &&
 		(m.domain == nil || m.domain.match(strings.ToLower(s.Domain))) &&
 		(m.schedule == nil || m.schedule.open(now)) &&
-		(m.percent == 0 || uniform(s.Call, m.route) < float64(m.percent)/100)
+		(m.percent == 0 || Uniform(s.Call, m.route) < float64(m.percent)/100)
 }

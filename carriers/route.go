@@ -20,6 +20,7 @@ type route struct {
 	priced    bool // spread is in the order of prices
 	maxPrice  Price
 	onFailure []*Carrier
+	ask       *Ask
 	reject    *RejectConfig
 }
 

@@ -25,15 +25,23 @@ type Trunk struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Login        *dialog.Login // what its calls have to prove; nil: nothing
 	Codecs       dialog.Codecs
+	Limit        Limit
+
+	border
+	identities []pattern // that it may call as, where it is not believed
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit}
+	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
 	t.Login = c.Auth.login()
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)
 	t.SessionTimer, t.Codecs = c.SessionTimer.timer(), dialog.Codecs(c.Codecs)
+	t.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Country), c.Trust, c.Diversion == diversionHistory, toEveryone}
+	for _, number := range c.Identities {
+		t.identities = append(t.identities, newPattern(number))
+	}
 	if c.Contact != "" {
 		contact, _ := ParseSocket(c.Contact) // Validate has read it
 		t.Contact = dialog.Path{Realm: c.Realm, Transport: contact.Transport, Remote: contact.Address}

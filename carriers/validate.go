@@ -32,6 +32,7 @@ func (c Config) Validate(realms Realms) []Fault {
 	for i, r := range c.Routes {
 		v.route(fmt.Sprintf("routes[%d]", i), r)
 	}
+	v.ranges(c.Limits)
 	slices.SortFunc(v.faults, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
 	})
@@ -74,7 +75,15 @@ func (v *validator) trunk(path, name string, t TrunkConfig) {
 	v.country(path+".country", t.Country)
 	v.oneOf(path+".media", t.Media, "bypass", "relay", "rtpengine")
 	v.limits(path+".limits", t.Limits)
-	v.headers(path+".headers", t.Headers)
+	v.headers(path+".headers", t.Headers, "call")
+	v.numbers(path+".numbers", t.Numbers, false)
+	v.oneOf(path+".diversion", t.Diversion, diversionHistory, diversionNone)
+	for i, number := range t.Identities {
+		v.check(fmt.Sprintf("%s.identities[%d]", path, i), checkUser(number))
+	}
+	if t.Trust && len(t.Identities) > 0 {
+		v.fault(path+".identities", "say who a trunk may call as that is not believed; this one has trust")
+	}
 	v.auth(path+".auth", t.Auth)
 	v.sessionTimer(path+".session_timer", t.SessionTimer)
 	v.audit(path+".audit", t.Audit)
@@ -116,7 +125,16 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	if r := c.Redirect; r != nil && (r.Contacts < 0 || r.Contacts > MaxContacts) {
 		v.fault(path+".redirect.contacts", "%d: a call tries 1 to %d", r.Contacts, MaxContacts)
 	}
+	if h := c.Health; h != nil && h.Options < time.Second {
+		v.fault(path+".health.options", "%s is less than %s", h.Options, time.Second)
+	}
+	if q := c.Quality; q != nil && q.ASR == 0 && q.NER == 0 {
+		v.fault(path+".quality", "needs asr or ner")
+	}
 	v.limits(path+".limits", c.Limits)
+	if c.Limits.Code != 0 {
+		v.fault(path+".limits.code", "is for trunks; the calls of a carrier that has its limit go to the next")
+	}
 	v.sessionTimer(path+".session_timer", c.SessionTimer)
 	v.audit(path+".audit", c.Audit)
 	v.methods(path+".methods", c.Methods)
@@ -124,11 +142,13 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
-	v.oneOf(path+".identity", c.Identity, "pai", "rpid", "from", "none")
+	v.oneOf(path+".identity", c.Identity, identityPAI, identityRPID, identityFrom, identityNone)
+	v.oneOf(path+".diversion", c.Diversion, diversionHeader, diversionHistory, diversionNone)
+	v.headers(path+".headers", c.Headers, "call", "trunk", "carrier", "attempt")
+	v.numbers(path+".numbers", c.Numbers, true)
 	if c.Rates != "" && v.config.Tables[c.Rates] == nil {
 		v.fault(path+".rates", "the table has not been read")
 	}
-	v.headers(path+".headers", c.Headers)
 	if c.Register != nil {
 		v.text(path+".register.aor", c.Register.AOR)
 	}

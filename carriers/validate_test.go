@@ -73,8 +73,26 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"transfers of some kind":   {trunk(func(x *carriers.TrunkConfig) { x.Refer = "follow" }), `trunks.pbx.refer: "follow" is not one of: refuse, relay`},
 		"burst alone":              {trunk(func(x *carriers.TrunkConfig) { x.Limits.Burst = 3 }), "trunks.pbx.limits.burst: needs cps"},
 		"auth of nobody":           {trunk(func(x *carriers.TrunkConfig) { x.Auth = &carriers.AuthConfig{} }), "trunks.pbx.auth.password_file: is needed\ntrunks.pbx.auth.username: is needed"},
-		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", "*"} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
-		"header that breaks out":   {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X": "a\r\nTo: b"} }), "trunks.pbx.headers.add.X: control"},
+		"header with a blank":      {trunk(func(x *carriers.TrunkConfig) { x.Headers.Pass = []string{"X Y", ""} }), "trunks.pbx.headers.pass[0]: cannot stand\ntrunks.pbx.headers.pass[1]: is empty"},
+		"header that breaks out":   {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X-Y": "a\r\nTo: b"} }), "trunks.pbx.headers.add.X-Y: control"},
+		"header of ours passes": {trunk(func(x *carriers.TrunkConfig) {
+			x.Headers.Pass = []string{"Via", "contact", "k", "x", "P-Asserted-Identity", "*", "Subject"}
+		}), "trunks.pbx.headers.pass[0]: Via is ours\ntrunks.pbx.headers.pass[1]: ours\ntrunks.pbx.headers.pass[2]: k is ours\ntrunks.pbx.headers.pass[3]: x is ours\ntrunks.pbx.headers.pass[4]: does not pass by name"},
+		"header of ours is removed": {carrier(func(x *carriers.CarrierConfig) { x.Headers.Remove = []string{"Privacy", "l", "Diversion", "y"} }), "carriers.tc1.headers.remove[0]: ours\ncarriers.tc1.headers.remove[1]: ours"},
+		"header of ours is added": {carrier(func(x *carriers.CarrierConfig) {
+			x.Headers.Add = map[string]string{"Call-ID": "1", "i": "2", "Diversion": "3", "Subject": "4", "s": "5", "X-*": "6", "X-Y": "{calls} {call}"}
+		}), "carriers.tc1.headers.add.Call-ID: ours\ncarriers.tc1.headers.add.Diversion: cannot be added\ncarriers.tc1.headers.add.X-*: '*' cannot\ncarriers.tc1.headers.add.X-Y: {calls} is not one of: {call}\ncarriers.tc1.headers.add.i: ours\ncarriers.tc1.headers.add.i: same as Call-ID\ncarriers.tc1.headers.add.s: same as Subject"},
+		"variables of attempts":   {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X-Y": "{attempt}"} }), "trunks.pbx.headers.add.X-Y: {attempt} is not one of: {call}"},
+		"header that is too long": {trunk(func(x *carriers.TrunkConfig) { x.Headers.Add = map[string]string{"X-Y": strings.Repeat("x", 1025)} }), "trunks.pbx.headers.add.X-Y: longer"},
+		"country that is none":    {trunk(func(x *carriers.TrunkConfig) { x.Country = "QQ" }), "trunks.pbx.country: no numbering plan"},
+		"identities beside trust": {trunk(func(x *carriers.TrunkConfig) { x.Trust, x.Identities = true, []string{"+33*", "a b"} }), "trunks.pbx.identities: has trust\ntrunks.pbx.identities[1]: cannot stand"},
+		"diversion of a trunk":    {trunk(func(x *carriers.TrunkConfig) { x.Diversion = "diversion" }), "trunks.pbx.diversion: not one of"},
+		"diversion of a kind":     {carrier(func(x *carriers.CarrierConfig) { x.Diversion = "yes" }), "carriers.tc1.diversion: not one of"},
+		"numbers in a form":       {trunk(func(x *carriers.TrunkConfig) { x.Numbers.Format = "national" }), "trunks.pbx.numbers.format: is of carriers"},
+		"national of no country":  {carrier(func(x *carriers.CarrierConfig) { x.Numbers.Format = "national" }), "carriers.tc1.numbers.country: is needed by format: national"},
+		"numbers of another kind": {carrier(func(x *carriers.CarrierConfig) {
+			x.Numbers = carriers.NumbersConfig{Format: "e123", URI: "sips", TechPrefix: "a#", Strip: " ", Prefix: "x", Replace: []carriers.ReplaceConfig{{"", "*"}, {"*1*", "<"}}}
+		}), "carriers.tc1.numbers.format: not one of\ncarriers.tc1.numbers.prefix: 'x' cannot\ncarriers.tc1.numbers.replace[0].match: needed\ncarriers.tc1.numbers.replace[0].with: stands for nothing\ncarriers.tc1.numbers.replace[1].match: one '*'\ncarriers.tc1.numbers.replace[1].with: '<' cannot\ncarriers.tc1.numbers.strip: ' ' cannot\ncarriers.tc1.numbers.tech_prefix: 'a' cannot\ncarriers.tc1.numbers.uri: not one of"},
 		"trunk of a bad name": {func(c *carriers.Config) {
 			c.Trunks["a b"] = carriers.TrunkConfig{Realm: "core", From: []string{"10.0.0.1"}}
 		}, "trunks.a b: cannot stand in a name"},
@@ -130,6 +148,11 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"costs of nobody":   {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{MaxPrice: -1}}), "routes[0].least_cost.carriers: a carrier is needed\nroutes[0].least_cost.max_price: negative"},
 		"costs without rates": {route(carriers.RouteConfig{LeastCost: &carriers.LeastCostConfig{Carriers: []carriers.ShareConfig{{"tc1", 1}, {"y", 1}, {"tc1", 1}}}}),
 			"routes[0].least_cost.carriers[0].carrier: tc1 has no rates\nroutes[0].least_cost.carriers[1].carrier: no carrier \"y\"\nroutes[0].least_cost.carriers[2].carrier: has no rates\nroutes[0].least_cost.carriers[2].carrier: the same as carriers[0]"},
+		"asks nowhere": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{Timeout: time.Minute, Concurrent: -1, Cache: &carriers.CacheConfig{Most: -1}, Fallback: []carriers.TargetConfig{{Carrier: "y"}}}}),
+			"routes[0].ask.cache.by: is needed\nroutes[0].ask.cache.keep: above zero\nroutes[0].ask.cache.most: negative\nroutes[0].ask.concurrent: negative\nroutes[0].ask.fallback[0].carrier: no carrier \"y\"\nroutes[0].ask.timeout: more than 10s\nroutes[0].ask.url: is needed"},
+		"asks somewhere": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{URL: "http://a@b/", CA: "ca.pem", Cache: &carriers.CacheConfig{By: []string{"call", "number", "number"}, Keep: 1}}}),
+			"routes[0].ask.ca: not been read\nroutes[0].ask.cache.by[0]: not one of\nroutes[0].ask.cache.by[2]: stands already\nroutes[0].ask.url: is not where"},
+		"asks in clear": {route(carriers.RouteConfig{Ask: &carriers.AskConfig{URL: "http://b/", CA: "ca.pem"}}), "routes[0].ask.ca: goes with https\nroutes[0].ask.ca: not been read"},
 		"costs in two currencies": {func(c *carriers.Config) {
 			*c = costs(t, carriers.LeastCostConfig{})
 			c.Tables["tc2.csv"] = rates(t, "33,1,EUR\n")

@@ -15,12 +15,12 @@ import (
 // other candidates: one that is added or taken away leaves the order of the
 // others as it was.
 func draw(call dialog.CallID, weight int, name ...string) float64 {
-	return -math.Log(uniform(call, name...)) / float64(weight)
+	return -math.Log(Uniform(call, name...)) / float64(weight)
 }
 
-// uniform is a number above 0 and below 1 that depends on the call and on a name, and
+// Uniform is a number above 0 and below 1 that depends on the call and on a name, and
 // is as good as drawn.
-func uniform(call dialog.CallID, name ...string) float64 {
+func Uniform(call dialog.CallID, name ...string) float64 {
 	h := fnv.New64a()
 	h.Write(call[:])
 	for _, n := range name {

@@ -49,7 +49,7 @@ func (s *step) change(d *Dialog, m *Message, from Path) {
 			s.respond(t, 100, "", reply{Extra: timestamp(m)})
 		}
 		s.Change, s.Interval.Wish = Change{Seq: t.Seq}, m.wish()
-		s.tell(Modify{Method: m.Method, Body: m.Body})
+		s.tell(Modify{Method: m.Method, Body: m.Body, Headers: s.heardOf(m)})
 	}
 }
 
@@ -75,7 +75,7 @@ func (s *step) modified(ev Modified) {
 	if ev.Code < 300 && !t.Offer { // the other side's offer (RFC 3261 §14.1)
 		ev.Body = s.muted(ev.Body)
 	}
-	r := reply{Body: ev.Body}
+	r := reply{Body: ev.Body, Extra: s.show(ev.Headers, false)}
 	for _, v := range ev.Reasons {
 		r.Extra = append(r.Extra, Header{"Reason", v})
 	}
@@ -141,7 +141,7 @@ func (s *step) modify(ev Modify) {
 		s.tell(Modified{Code: 491})
 		return
 	}
-	s.ask(d, ev.Method, ev.Body)
+	s.ask(d, ev.Method, ev.Body, s.show(ev.Headers, false)...)
 }
 
 // changed is a 2xx to a re-INVITE of ours, or any final to an UPDATE.
@@ -183,7 +183,7 @@ func (s *step) changed(t *Tx, m *Message) {
 	case t.Own:
 		s.ownDone(t, change, m)
 	case s.State != Leaving:
-		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body, Headers: s.heardOf(m)})
 	}
 }
 
@@ -253,7 +253,7 @@ func (s *step) changeRefused(t *Tx, m *Message) {
 	case s.State != Leaving && m.Code == 422:
 		s.tell(Modified{Code: 500, RetryAfter: 1}) // our interval, not the other side's
 	case s.State != Leaving:
-		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: s.given(m), RetryAfter: m.RetryAfter})
+		s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Reasons: s.given(m), RetryAfter: m.RetryAfter, Headers: s.heardOf(m)})
 	}
 }
 

@@ -194,6 +194,13 @@ func List[T any](c *Coder, list *[]T, item func(*T)) {
 	}
 }
 
+// Maybe is a group of fields that most records lack: one byte says so.
+func (c *Coder) Maybe(is bool, fields func()) {
+	if c.Flag(&is); is {
+		fields()
+	}
+}
+
 // Strings is a list of texts.
 func (c *Coder) Strings(list *[]string) { List(c, list, c.String) }
 

@@ -28,7 +28,7 @@ func (s *step) changeEarly(d *Dialog, t *Tx, m *Message) {
 		t.Target = m.target()
 		s.Change = Change{Seq: t.Seq, Early: true, Offer: m.Body}
 		s.Reliable.Changed = s.Side == In
-		s.tell(Modify{Method: m.Method, Body: m.Body})
+		s.tell(Modify{Method: m.Method, Body: m.Body, Headers: s.heardOf(m)})
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *step) modifyEarly(ev Modify) {
 			s.Change = Change{Seq: t.Seq, Ours: true, Early: true, Offer: ev.Body} // when it is answered (RFC 6337 §4.3)
 			return
 		}
-		s.ask(d, "UPDATE", ev.Body)
+		s.ask(d, "UPDATE", ev.Body, s.show(ev.Headers, false)...)
 	}
 }
 
@@ -127,7 +127,7 @@ func (s *step) agreedEarly(d *Dialog, c Change, m *Message) {
 		return
 	}
 	s.changedEarly(d, c, m.Body)
-	s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body})
+	s.tell(Modified{Code: m.Code, Phrase: m.Phrase, Body: m.Body, Headers: s.heardOf(m)})
 }
 
 // changedEarly keeps what holds after a change before the answer: what the carrier

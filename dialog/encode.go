@@ -58,6 +58,7 @@ func (l *Leg) Fields(c *Coder) {
 			c.String(&r.Phrase)
 		}
 		l.Auth.fields(c)
+		l.crossing(c)
 		c.String(&l.Target.Route)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
@@ -276,8 +277,5 @@ func (s *Setup) Fields(c *Coder) {
 	c.String(&s.Caller.User)
 	Int(c, &s.MaxForwards)
 	s.Body.Fields(c)
-	List(c, &s.Headers, func(h *Header) {
-		c.String(&h.Name)
-		c.String(&h.Value)
-	})
+	headers(c, &s.Headers)
 }

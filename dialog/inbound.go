@@ -7,9 +7,9 @@ import (
 )
 
 // Inbound begins the leg of a call that a trunk makes: the 100 goes out at once
-// (RFC 3261 §8.2.6.1), the Setup says what is wanted. pass lists the header
-// fields of the INVITE that the trunk's profile lets through.
-func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Policy, pass []Header) (*Leg, []Action) {
+// (RFC 3261 §8.2.6.1), the Setup says what is wanted. asked is what the trunk's profile
+// makes of the INVITE, without what a leg knows by itself; nil: what the INVITE says.
+func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Policy, asked *Setup) (*Leg, []Action) {
 	l := &Leg{
 		ID: id, Side: In, Policy: p, Path: from,
 		CallID: strings.Clone(m.CallID), Tag: p.Seal.Tag(id),
@@ -31,6 +31,7 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	s := step{Leg: l, now: now}
 	t := s.accept(m, from, inviteServer)
 	t.Seq = First
+	l.SessionID.Remote, _ = m.session()
 	s.respond(t, 100, "", reply{Extra: timestamp(m)})
 	s.Refresh = now.Add(provisionalEvery)
 	hops := m.MaxForwards
@@ -39,11 +40,16 @@ func Inbound(id ID, now time.Time, trunk string, m *Message, from Path, p *Polic
 	} else {
 		hops--
 	}
-	s.tell(Setup{
-		Call: id.Call, Trunk: trunk, Number: m.Dialled(), Domain: strings.Clone(m.URI.Host),
-		Caller: m.Caller(), MaxForwards: hops, Body: m.Body, Headers: pass,
-		Reliable: l.Reliable.Peer != lacks, EarlyMedia: p.earlyMedia(m),
-	})
+	if asked == nil {
+		asked = &Setup{Number: m.Dialled(), Domain: strings.Clone(m.URI.Host), Caller: m.Caller()}
+	}
+	setup := *asked
+	setup.Call, setup.Trunk, setup.MaxForwards, setup.Body = id.Call, trunk, hops, m.Body
+	setup.Reliable, setup.EarlyMedia = l.Reliable.Peer != lacks, p.earlyMedia(m)
+	if own, ok := m.session(); ok {
+		setup.Headers = append(setup.Headers, Header{sessionID, own.String()})
+	}
+	s.tell(setup)
 	return l, s.out
 }
 
@@ -203,7 +209,7 @@ func (s *step) cancelling(m *Message, from Path) {
 
 // conclude sends the final response of a failed INVITE.
 func (s *step) conclude(t *Tx, c Cause) {
-	r := reply{Extra: reasons(c)}
+	r := reply{Extra: append(reasons(c), s.show(s.with, t.Seq == First)...)}
 	if c.RetryAfter > 0 {
 		r.Extra = append(r.Extra, Header{"Retry-After", itoa(c.RetryAfter)})
 	}
@@ -257,7 +263,8 @@ func (s *step) answer(a Answer) {
 	}
 	s.State, s.Refresh = Answered, never
 	s.Marks.Final, s.Marks.Code, s.Marks.Phrase = s.now, a.Code, a.Phrase
-	r := reply{Contact: true, Body: s.allowed(a.Body), Extra: s.grant(s.Interval.Wish)}
+	s.SessionID.Local = UUID{} // of a carrier that was tried before
+	r := reply{Contact: true, Body: s.allowed(a.Body), Extra: append(s.grant(s.Interval.Wish), s.show(a.Headers, true)...)}
 	s.said(a.Body)
 	s.respond(t, a.Code, a.Phrase, r)
 	s.settleProvisionals()
@@ -390,6 +397,7 @@ func (s *step) hungUp(d *Dialog, m *Message, from Path) {
 	if t := s.invite(); t != nil && s.Side == In && t.state == proceeding {
 		s.conclude(t, Cause{Code: 487}) // a BYE within the early dialog: §15.1.2
 	}
+	s.tells = s.heardOf(m)
 	s.finish(c, true)
 	s.stopWaiting()
 }

@@ -90,7 +90,7 @@ func (s *step) inform(d *Dialog, m *Message, from Path) {
 	default:
 		s.number()
 		t.Seq = s.Seq
-		s.tell(Info{Ref: t.Seq, Method: strings.Clone(m.Method), Body: m.Body, Headers: picked(m, passedOn[:])})
+		s.tell(Info{Ref: t.Seq, Method: strings.Clone(m.Method), Body: m.Body, Headers: append(picked(m, passedOn[:]), s.heardOf(m)...)})
 	}
 }
 
@@ -117,7 +117,7 @@ func (s *step) relay(ev Info) {
 		s.tell(Informed{Ref: ev.Ref, Code: 500, RetryAfter: 1})
 		return
 	}
-	s.asksWithin(d, ev.Method, ev.Ref, ev.Headers, ev.Body)
+	s.asksWithin(d, ev.Method, ev.Ref, s.show(ev.Headers, false), ev.Body)
 }
 
 // informedBy is the final response to what the other side has asked. 481 says that
@@ -135,7 +135,7 @@ func (s *step) informedBy(t *Tx, m *Message) {
 	default:
 		told := Informed{
 			Ref: t.For, Code: m.Code, Phrase: m.Phrase, Body: m.Body,
-			Headers: picked(m, passedBack[:]), RetryAfter: m.RetryAfter,
+			Headers: append(picked(m, passedBack[:]), s.heardOf(m)...), RetryAfter: m.RetryAfter,
 		}
 		if t.Method == "REFER" && m.silent() {
 			told.Headers = append(told.Headers, NotSubscribed)
@@ -159,7 +159,7 @@ func (s *step) informed(ev Informed) {
 		if t.machine != server || t.state != trying || t.Seq != ev.Ref {
 			continue
 		}
-		r := reply{Body: ev.Body, Extra: ev.Headers, Contact: t.Method == "REFER" && ev.Code < 300}
+		r := reply{Body: ev.Body, Extra: s.show(ev.Headers, false), Contact: t.Method == "REFER" && ev.Code < 300}
 		if d := s.dialogOf(t); d != nil && t.Target != "" && ev.Code < 300 {
 			d.Target = t.Target // RFC 6665 §4.4.1: a REFER and a NOTIFY refresh it
 		}

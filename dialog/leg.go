@@ -71,6 +71,7 @@ type Leg struct {
 	Refers    Referral      // ours
 	Join      Join
 	Auth      Auth
+	SessionID SessionID
 
 	tail  []byte // of a record that a newer version wrote
 	heard uint32 // how often the leg has changed in silence: not part of a record
@@ -154,6 +155,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 	case Modified:
 		s.modified(ev)
 	case End:
+		s.with = ev.Headers
 		s.end(ev.Cause)
 	case Info:
 		s.relay(ev)
@@ -164,6 +166,7 @@ func (l *Leg) Step(now time.Time, ev Event) []Action {
 	case Notify:
 		s.notify(ev)
 	case Alone:
+		s.SessionID.Local = ev.Session
 		s.alone()
 	case Setup:
 		// A leg is made of a Setup and tells it; it is never told one.
@@ -210,6 +213,9 @@ type step struct {
 	out []Action
 	why string // of Unsent
 
+	with  []Header // with the End that the leg is told
+	tells []Header // with the End that it tells
+
 	replaced *Replaced // of Received
 
 	deaf bool // a reliable provisional had no PRACK
@@ -234,7 +240,7 @@ func (s *step) finish(c Cause, tell bool) {
 	s.Refers.over()
 	s.acknowledgeAll()
 	if tell {
-		s.tell(End{Cause: c})
+		s.tell(End{Cause: c, Headers: s.tells})
 	}
 }
 

@@ -33,6 +33,7 @@ type Message struct {
 	others      int // values of Reason that are none
 	Body        Body
 
+	sessionID      string // Session-ID, as it came (RFC 7989)
 	expires, minSE string // Session-Expires and Min-SE, as they came (RFC 4028)
 
 	headers []sip.Header
@@ -89,6 +90,8 @@ func Read(m sip.Message) *Message {
 			}
 		case "session-expires", "x":
 			r.expires = h.Value()
+		case "session-id":
+			r.sessionID = h.Value()
 		case "min-se":
 			r.minSE = h.Value()
 		case "reason":
@@ -162,15 +165,7 @@ func (m *Message) target() string {
 
 // Caller is who From says is calling.
 func (m *Message) Caller() Party {
-	var uri sip.Uri
-	if sip.ParseUri(addressURI(m.From), &uri) != nil {
-		return Party{}
-	}
-	user := uri.User
-	if strings.EqualFold(uri.Scheme, "tel") {
-		user, _, _ = strings.Cut(uri.Raw(), ";")
-	}
-	return Party{Display: strings.Clone(displayName(m.From)), User: strings.Clone(user)}
+	return PartyOf(m.From)
 }
 
 // Q850 is the ITU-T cause that the Reason header fields give (RFC 3326 §2);

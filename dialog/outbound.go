@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1).
+// Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1), of a setup as
+// the carrier is to see it.
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
 	setup.Body, _ = p.Codecs.offer(setup.Body)
 	l := &Leg{
 		ID: id, Side: Out, Policy: p, Target: to, Path: to.Path,
 		CallID: p.Seal.CallID(id), Tag: p.Seal.Tag(id),
-		URI:      sipURI(to.Number, to.Host, to.Path.Transport),
+		URI:      p.Form.uri(setup.Number, setup.Params, to.Host, to.Path.Transport),
 		MaxFwd:   setup.MaxForwards,
 		Offer:    !setup.Body.Empty(),
 		Interval: Interval{Min: setup.MinSE},
@@ -21,6 +22,7 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	l.Marks.Began = now
 	l.Self = nameAddr(setup.Caller, p.Local[to.Path.Transport])
 	l.Peer = "<" + l.URI + ">"
+	setup.Headers = l.identified(setup.Headers)
 	s := step{Leg: l, now: now}
 	t := s.begin("INVITE", inviteClient, to.Path)
 	t.Last = s.inviteRequest(t, setup)
@@ -110,7 +112,7 @@ func (s *step) provisional(t *Tx, m *Message) {
 		if s.Marks.Media.IsZero() && !body.Empty() {
 			s.Marks.Media = s.now
 		}
-		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely, EarlyMedia: s.Policy.earlyMedia(m)})
+		s.tell(Progress{Code: m.Code, Phrase: m.Phrase, Body: body, Reliable: surely, EarlyMedia: s.Policy.earlyMedia(m), Headers: s.heardOf(m)})
 	} else {
 		s.drop(DropAbsorbed, m)
 	}
@@ -235,7 +237,7 @@ func (s *step) answered(t *Tx, m *Message) {
 		if !d.Answer.Empty() {
 			body = d.Answer // what holds since a reliable provisional (RFC 3261 §13.2.1)
 		}
-		s.tell(Answer{Code: m.Code, Phrase: m.Phrase, Body: body})
+		s.tell(Answer{Code: m.Code, Phrase: m.Phrase, Body: body, Headers: s.heardOf(m)})
 		return
 	}
 	ack := Body{}
@@ -327,9 +329,10 @@ func (s *step) refused(t *Tx, m *Message) {
 	}
 	if up := s.State != Leaving; m.redirects() && up {
 		s.finish(c, false)
-		s.tell(End{Cause: c, Contacts: m.contacts()})
+		s.tell(End{Cause: c, Contacts: m.contacts(), Headers: s.heardOf(m)})
 		return
 	}
+	s.tells = s.heardOf(m)
 	s.finish(c, true)
 }
 
@@ -503,7 +506,7 @@ func (s *step) bye(d *Dialog, c Cause) {
 	}
 	d.Left = true
 	t := s.begin("BYE", client, Path{})
-	t.Last, t.Path = s.within(d, "BYE", t.CSeq, t.Seq, reasons(c), Body{})
+	t.Last, t.Path = s.within(d, "BYE", t.CSeq, t.Seq, append(reasons(c), s.show(s.with, false)...), Body{})
 	t.Every, t.Repeat = 0, never
 	s.start(t)
 	s.send(t, "BYE", 0, t.Path, s.fallback(t.Path), t.Last, false)

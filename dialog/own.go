@@ -12,7 +12,7 @@ func (s *step) own(d *Dialog, body Body) {
 }
 
 // ask sends a re-INVITE or UPDATE and notes it as the change under way.
-func (s *step) ask(d *Dialog, method string, body Body) *Tx {
+func (s *step) ask(d *Dialog, method string, body Body, extra ...Header) *Tx {
 	kind := client
 	if method != "UPDATE" || !d.Update {
 		method, kind = "INVITE", inviteClient
@@ -24,7 +24,7 @@ func (s *step) ask(d *Dialog, method string, body Body) *Tx {
 	if early {
 		wishes = nil // the INVITE asks for the session timer
 	}
-	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, wishes, body)
+	t.Last, t.Path = s.within(d, method, t.CSeq, t.Seq, append(wishes, extra...), body)
 	t.Offer = !body.Empty()
 	t.Every, t.Repeat = 0, never
 	s.start(t)

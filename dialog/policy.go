@@ -63,9 +63,14 @@ type Policy struct {
 	Codecs       Codecs
 	Agent        string // Server and User-Agent; empty: none
 	Transfers    Transfers
+	Profile      Profile       // of header fields; nil: those of the signals pass as they are
+	Form         Form          // outbound: how who is called is written
 	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
 	Login        *Login        // outbound: for its challenges; nil: none is met
 }
+
+// Host is what our side calls itself over a transport.
+func (p *Policy) Host(t Transport) string { return p.Local[t] }
 
 // Target is where an outbound leg is to go, all names resolved.
 type Target struct {

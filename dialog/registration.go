@@ -42,7 +42,7 @@ func (w *RegistrationWish) Same(other *RegistrationWish) bool {
 
 // Registering is the leg number of registrations in identifiers, where the call is what
 // Seal.Call makes of the carrier's name.
-const Registering = 0xfe
+const Registering = 0xfd
 
 // How long to wait after a failure (RFC 5626 §4.5), and to ask the next gateway.
 const (

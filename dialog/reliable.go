@@ -221,7 +221,7 @@ func (s *step) provision(invite *Tx, p Progress) {
 	if !s.Offer && surely && !p.Reliable {
 		body = Body{} // what the carrier may still change is no offer
 	}
-	r := reply{Contact: true, Body: body, Extra: s.Policy.ofEarlyMedia(p.EarlyMedia)}
+	r := reply{Contact: true, Body: body, Extra: append(s.Policy.ofEarlyMedia(p.EarlyMedia), s.show(p.Headers, true)...)}
 	if !surely {
 		s.respond(invite, p.Code, p.Phrase, r)
 		return

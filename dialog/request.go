@@ -123,7 +123,7 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	for _, h := range s.Policy.ofEarlyMedia(setup.EarlyMedia) {
 		b = b.line(h.Name, h.Value)
 	}
-	b = b.agent("User-Agent", s.Policy.Agent)
+	b = b.session(s.SessionID).agent("User-Agent", s.Policy.Agent)
 	for _, h := range setup.Headers {
 		b = b.line(h.Name, h.Value)
 	}
@@ -158,7 +158,7 @@ func (s *step) cancelRequest(t *Tx) []byte {
 	for _, h := range reasons(s.Cause) {
 		b = b.line(h.Name, h.Value)
 	}
-	b = b.agent("User-Agent", s.Policy.Agent)
+	b = b.session(s.SessionID).agent("User-Agent", s.Policy.Agent)
 	return b.body(Body{})
 }
 
@@ -185,7 +185,7 @@ func (s *step) ackRefusal(t *Tx, m *Message) []byte {
 	b = b.line("From", from)
 	b = b.line("To", m.To)
 	b = b.line("Call-ID", s.CallID)
-	b = b.line("CSeq", cseq(t.CSeq, "ACK"))
+	b = b.line("CSeq", cseq(t.CSeq, "ACK")).session(s.SessionID)
 	return b.body(Body{})
 }
 
@@ -236,7 +236,7 @@ func (s *step) toward(to Path, d *Dialog, method string, number uint32, seq uint
 	for _, h := range extra {
 		b = b.line(h.Name, h.Value)
 	}
-	b = b.agent("User-Agent", s.Policy.Agent)
+	b = b.session(s.SessionID).agent("User-Agent", s.Policy.Agent)
 	return b.body(s.described(body))
 }
 

@@ -63,7 +63,7 @@ func (s *step) respond(t *Tx, code int, phrase string, r reply) {
 	if establishing || code == 200 && t.Method == "UPDATE" {
 		b = b.allow(s.Policy)
 	}
-	b = b.agent("Server", s.Policy.Agent)
+	b = b.session(s.SessionID).agent("Server", s.Policy.Agent)
 	for _, h := range r.Extra {
 		b = b.line(h.Name, h.Value)
 	}

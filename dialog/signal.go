@@ -17,11 +17,15 @@ type Signal interface {
 // everything that belongs to the trunk's side alone.
 type Setup struct {
 	Call        CallID
-	Trunk       string // name of the trunk
-	Number      string // user part of the Request-URI, as it came
-	Domain      string // host of the Request-URI, as it came
-	Caller      Party
-	MaxForwards int // as it is to be sent on: the received value less one
+	Trunk       string      // name of the trunk
+	Number      string      // who is called: E.164 where the trunk's country tells how, else as it came; to an attempt, as it is to be dialled
+	Params      string      // of the number, such as ;rn=+33199;npdi (RFC 4694); empty: none
+	Domain      string      // host of the Request-URI, as it came
+	Caller      Party       // as it came in From
+	Asserted    Party       // who it is, where the trunk is believed in that (RFC 3325)
+	Privacy     Privacy     // what it asks to be withheld
+	Diversions  []Diversion // the last first
+	MaxForwards int         // as it is to be sent on: the received value less one
 	Body        Body
 	MinSE       time.Duration // the least session interval that the carrier accepts, where it has said so
 	EarlyMedia  string        // P-Early-Media of the INVITE (RFC 5009)
@@ -58,13 +62,15 @@ type Progress struct {
 
 	Reliable   bool   // it was acknowledged, and what it describes holds (RFC 3262)
 	EarlyMedia string // P-Early-Media of it (RFC 5009)
+	Headers    []Header
 }
 
 // Answer is the first 2xx of the leg that has been asked to set up the call.
 type Answer struct {
-	Code   int
-	Phrase string
-	Body   Body
+	Code    int
+	Phrase  string
+	Body    Body
+	Headers []Header
 }
 
 // Confirm says that the caller has acknowledged the answer; Body carries the
@@ -77,8 +83,9 @@ type Confirm struct {
 // Modify asks the other side to change the session, by re-INVITE (RFC 3261
 // §14) or UPDATE (RFC 3311).
 type Modify struct {
-	Method string // INVITE or UPDATE
-	Body   Body
+	Method  string // INVITE or UPDATE
+	Body    Body
+	Headers []Header
 
 	// Unasked says that no request waits for the answer: the peer has described something
 	// new in answer to a change of our own. It counts how often that has gone to and fro.
@@ -93,6 +100,7 @@ type Modified struct {
 	Body       Body
 	RetryAfter int // seconds; 0: none
 	Reasons    []string
+	Headers    []Header
 	Join       bool // to a Modify that was one
 }
 
@@ -137,10 +145,13 @@ type Notify struct {
 
 // Alone tells a leg that nobody is on the other side any more, and that it is to go on:
 // somebody else will be.
-type Alone struct{}
+type Alone struct {
+	Session UUID // of who takes the place (RFC 7989); zero: none is known
+}
 
 // End says that a leg is over, or tells one to be over. A leg says it once.
 type End struct {
 	Cause    Cause
+	Headers  []Header
 	Contacts []string // URIs where a redirection says that the callee may be had, the best first
 }

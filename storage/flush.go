@@ -11,9 +11,10 @@ func (w *Writer) run(ctx context.Context) {
 	defer close(w.stopped)
 	var batch Batch
 	var pause time.Duration
+	var started time.Time
 	size := pipelineCalls
-	for w.gather(ctx, pause, size, &batch) {
-		started := time.Now()
+	for w.gather(ctx, pause, size, started, &batch) {
+		started = time.Now()
 		try, cancel := context.WithTimeout(ctx, attempt)
 		err := w.write(try, batch)
 		if errors.Is(err, ErrLost) {
@@ -55,9 +56,9 @@ func (w *Writer) write(ctx context.Context, batch Batch) error {
 	return w.store.Write(ctx, w.o.Epoch, batch)
 }
 
-// gather waits for the pause and for calls, and takes them into the batch. It is
-// false when there is nothing more to come.
-func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batch *Batch) bool {
+// gather waits for the pause and for calls, and takes them into the batch: a small one
+// not too soon after the last one began. It is false when there is nothing more to come.
+func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, last time.Time, batch *Batch) bool {
 	if pause > 0 {
 		select {
 		case <-time.After(pause):
@@ -71,7 +72,14 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batc
 			w.due = true
 		}
 		batch.Puts, batch.Ends = batch.Puts[:0], batch.Ends[:0]
-		if w.due {
+		var grow time.Duration
+		if n := w.b.ready.size + w.b.spare.size; w.due && n > 0 && n < small && !w.closing && !w.lost {
+			grow = w.apart() - time.Since(last)
+		}
+		w.grown = time.Time{}
+		if grow > 0 {
+			w.grown = time.Now().Add(grow)
+		} else if w.due {
 			w.b.take(size, batch)
 			w.due = w.b.ready.size+w.b.spare.size > 0
 		}
@@ -84,7 +92,9 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batc
 			return true
 		}
 		var again <-chan time.Time
-		if w.b.parked.size > 0 {
+		if grow > 0 {
+			again = time.After(grow)
+		} else if w.b.parked.size > 0 {
 			again = time.After(time.Until(w.unpark))
 		} else if w.closing {
 			w.mu.Unlock()
@@ -98,6 +108,15 @@ func (w *Writer) gather(ctx context.Context, pause time.Duration, size int, batc
 		}
 	}
 	return false
+}
+
+// apart is what there is between the begins of two small batches: of what anybody is to
+// wait at most, a part that he does not feel.
+func (w *Writer) apart() time.Duration {
+	if w.o.Wait == 0 {
+		return apart
+	}
+	return min(apart, w.o.Wait/10)
 }
 
 // stored settles a batch that was written, but for those that a full store refused.

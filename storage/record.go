@@ -24,23 +24,33 @@ const (
 	maxExpires = 1<<48 - 1
 )
 
-// encode is the stored form of an item.
-func encode(state byte, it Item) []byte {
-	b := make([]byte, headerSize, headerSize+len(it.Data))
-	b[0] = state
-	digits(b[1:versionEnd], it.Version)
+// encode appends the stored form of an item.
+func encode(b []byte, state byte, it Item) []byte {
+	b = append(b, state)
+	b = digits(b, versionEnd-1, it.Version)
+	expires := uint64(0)
 	if !it.Expires.IsZero() {
-		digits(b[versionEnd:], uint64(min(max(it.Expires.UnixMilli(), 1), maxExpires)))
+		expires = uint64(min(max(it.Expires.UnixMilli(), 1), maxExpires))
 	}
-	return append(b, it.Data...)
+	return append(digits(b, headerSize-versionEnd, expires), it.Data...)
 }
 
-// digits fills b with the last digits of v.
-func digits(b []byte, v uint64) {
-	for i := len(b) - 1; i >= 0; i-- {
-		b[i] = "0123456789abcdef"[v&15]
-		v >>= 4
+// digits appends the last n hex digits of v.
+func digits(b []byte, n int, v uint64) []byte {
+	for n--; n >= 0; n-- {
+		b = append(b, "0123456789abcdef"[v>>(4*n)&15])
 	}
+	return b
+}
+
+// arena is memory for the records of one batch, used again for the next.
+type arena struct{ b []byte }
+
+// encode is the stored form of an item, good until the arena is used again.
+func (a *arena) encode(state byte, it Item) []byte {
+	from := len(a.b)
+	a.b = encode(a.b, state, it)
+	return a.b[from:len(a.b):len(a.b)]
 }
 
 // decode reads a stored record; the item's data is a copy.

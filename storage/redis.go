@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type Redis struct {
 
 	acquire, reclaim, lease, put, end, beat script
 
+	arenas sync.Pool     // of *arena
 	seen   atomic.Uint64 // the highest seq that Redis has confirmed to this process
 	leased atomic.Int64  // ms, of the last Acquire or Renew
 	taken  taken
@@ -139,6 +141,12 @@ func (r *Redis) Write(ctx context.Context, epoch uint64, b Batch) error {
 // write writes what fits in one pipeline.
 func (r *Redis) write(ctx context.Context, epoch uint64, b Batch, full *FullError) error {
 	now, seen, cut := r.now(), r.seen.Load(), len(r.keys.call)
+	records, _ := r.arenas.Get().(*arena)
+	if records == nil {
+		records = &arena{}
+	}
+	defer r.arenas.Put(records) // the client has sent it, or let go of the connection
+	records.b = records.b[:0]
 	var steps []step
 	for rest := b.Puts; len(rest) > 0; {
 		n := min(len(rest), scriptCalls)
@@ -149,7 +157,7 @@ func (r *Redis) write(ctx context.Context, epoch uint64, b Batch, full *FullErro
 				return fmt.Errorf("version %d of call %s is above %d", it.Version, it.ID, uint64(MaxVersion))
 			}
 			s.keys = append(s.keys, r.keys.call+it.ID)
-			s.args = append(s.args, ttl(it.Expires, now), encode(live, it))
+			s.args = append(s.args, ttl(it.Expires, now), records.encode(live, it))
 		}
 		steps, rest = append(steps, s), rest[n:]
 	}
@@ -160,7 +168,7 @@ func (r *Redis) write(ctx context.Context, epoch uint64, b Batch, full *FullErro
 			append(make([]any, 0, 3+3*n), epoch, seen, cut)}
 		for _, e := range rest[:n] {
 			s.keys = append(s.keys, r.keys.call+e.Tombstone.ID)
-			s.args = append(s.args, ttl(e.Tombstone.Expires, now), encode(ended, e.Tombstone), e.Detail)
+			s.args = append(s.args, ttl(e.Tombstone.Expires, now), records.encode(ended, e.Tombstone), e.Detail)
 		}
 		steps, rest = append(steps, s), rest[n:]
 	}

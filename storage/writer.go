@@ -67,10 +67,13 @@ const (
 	lastBack  = 100 * time.Millisecond
 	parkedFor = 250 * time.Millisecond // until a full store is asked again
 	lazily    = 5 * time.Millisecond   // until what nobody waits for is written, where nothing else is before
+	apart     = time.Millisecond       // between the begins of two batches, if the second is small:
+	small     = 16                     // calls; a batch costs as much as six calls in it, and little waits for it
 )
 
 // Writer writes the calls of one unit, in one goroutine: while a batch is under way the
-// next one gathers. What waits is a set of calls, of which the newest state counts.
+// next one gathers, and goes on gathering for a moment if there is little in it. What
+// waits is a set of calls, of which the newest state counts.
 // All its methods are safe for concurrent use; none but Close waits.
 type Writer struct {
 	store Store
@@ -87,7 +90,8 @@ type Writer struct {
 	since    struct{ flying, ready time.Time } // of who waits longest
 	armed    bool
 	budget   *time.Timer
-	due      bool // what there is, is to be written now
+	due      bool      // what there is, is to be written now
+	grown    time.Time // until then the goroutine lets a small batch grow; zero: it does not
 	lazy     *time.Timer
 	lazing   bool // it runs
 	unpark   time.Time
@@ -197,7 +201,7 @@ func (w *Writer) takes(done func(error)) bool {
 // states are followed by another before that.
 func (w *Writer) joins(e *entry, done func(error)) {
 	var err error
-	urgent := false
+	var now time.Time // zero: nobody waits
 	switch {
 	case done == nil:
 	case w.o.Wait == 0:
@@ -205,8 +209,7 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		err = ErrUnprotected
 	default:
 		e.waiters = append(e.waiters, done)
-		done, urgent = nil, true
-		now := time.Now()
+		done, now = nil, time.Now()
 		since := &w.since.ready
 		if e.in == nil {
 			since = &w.since.flying
@@ -217,7 +220,7 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		w.arm(w.o.Wait)
 	}
 	switch {
-	case urgent || w.closing || w.b.ready.size+w.b.spare.size >= pipelineCalls:
+	case !now.IsZero() || w.closing || w.b.ready.size+w.b.spare.size >= pipelineCalls:
 		w.due = true
 	case w.due || w.lazing:
 	case w.lazy == nil:
@@ -227,7 +230,8 @@ func (w *Writer) joins(e *entry, done func(error)) {
 		w.lazing = true
 		w.lazy.Reset(lazily)
 	}
-	wake := w.due
+	// Timers are late: who comes when the time is over does not wait for one.
+	wake := w.due && (now.After(w.grown) || w.grown.IsZero() || w.b.ready.size+w.b.spare.size >= small)
 	w.mu.Unlock()
 	if wake {
 		w.rouse()

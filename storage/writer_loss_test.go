@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"bulkhead/storage"
@@ -47,10 +46,10 @@ func TestWriterSeedsAgain(t *testing.T) {
 		l.set(func() { l.Memory = storage.NewMemory(time.Now) })
 		thaw := l.freeze()
 		w.Put(state("new", 1), n.done("new1"))
-		synctest.Wait()
+		written()
 		w.Put(state("new", 2), nil)
 		thaw()
-		synctest.Wait()
+		written()
 		n.want(t, "new1", nil)
 		all := scan(t, l)
 		if len(all) != 101 || all["new"].Version != 2 || all["42"].Version != 7 || lost != 100 {
@@ -87,11 +86,11 @@ func TestWriterEndIsTheLastWord(t *testing.T) {
 	with(t, storage.WriterOptions{Wait: budget}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		thaw := l.freeze()
 		w.End(state("x", 3), []byte("d"), n.done("end"))
-		synctest.Wait()
+		written()
 		l.set(func() { l.err = errDown })
 		w.Put(state("x", 4), n.done("late"))
 		thaw()
-		synctest.Wait()
+		written()
 		n.want(t, "end", storage.ErrUnprotected)
 		n.want(t, "late", storage.ErrUnprotected)
 		l.set(func() { l.err = nil })
@@ -112,11 +111,11 @@ func TestWriterLateJoiner(t *testing.T) {
 	with(t, storage.WriterOptions{Wait: budget}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		thaw := l.freeze()
 		w.End(state("x", 3), []byte("d"), nil)
-		synctest.Wait()
+		written()
 		w.Put(state("x", 4), n.done("late"))
 		<-time.After(budget / 2)
 		thaw()
-		synctest.Wait()
+		written()
 		n.want(t, "late", nil)
 		<-time.After(2 * budget)
 		if w.Degraded() {
@@ -131,7 +130,7 @@ func TestWriterEndsWhatMayBeStored(t *testing.T) {
 	with(t, storage.WriterOptions{Wait: budget, Backlog: 10}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		l.set(func() { l.deaf = true })
 		w.Put(state("x", 1), nil)
-		synctest.Wait()
+		written()
 		l.set(func() { l.deaf, l.err = false, errDown })
 		w.End(state("x", 2), []byte("d"), nil)
 		for i := range 100 {

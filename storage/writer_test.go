@@ -131,12 +131,18 @@ func with(t *testing.T, o storage.WriterOptions, test func(t *testing.T, w *stor
 
 const budget = 50 * time.Millisecond
 
+// written lets a small batch gather, and waits until there is nothing to do but wait.
+func written() {
+	<-time.After(time.Millisecond)
+	synctest.Wait()
+}
+
 func TestWriterWaitsForTheStore(t *testing.T) {
 	with(t, storage.WriterOptions{Wait: budget}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		frozen := make(chan struct{})
 		l.set(func() { l.frozen = frozen })
 		w.Put(state("x", 1), n.done("x1"))
-		synctest.Wait()
+		written()
 		// While one batch is under way the next one gathers; the newest state wins.
 		for v := uint64(2); v < 100; v++ {
 			w.Put(state("x", v), n.done(fmt.Sprint("x", v)))
@@ -149,7 +155,7 @@ func TestWriterWaitsForTheStore(t *testing.T) {
 		}
 		l.set(func() { l.frozen = nil })
 		close(frozen)
-		synctest.Wait()
+		written()
 		for v := 1; v < 100; v++ {
 			n.want(t, fmt.Sprint("x", v), nil)
 		}
@@ -218,14 +224,14 @@ func TestWriterKeepsTheOrderOfACall(t *testing.T) {
 		frozen := make(chan struct{})
 		l.set(func() { l.frozen = frozen })
 		w.Put(state("x", 1), n.done("put"))
-		synctest.Wait()
+		written()
 		w.Put(state("x", 2), n.done("again"))
 		w.End(state("x", 3), []byte("d"), n.done("end"))
 		w.Put(state("x", 4), n.done("late"))
 		w.End(state("x", 5), []byte("twice"), n.done("end2"))
 		l.set(func() { l.frozen = nil })
 		close(frozen)
-		synctest.Wait()
+		written()
 		for _, who := range []string{"put", "again", "end", "late", "end2"} {
 			n.want(t, who, nil)
 		}
@@ -243,7 +249,7 @@ func TestWriterRepeatsWhatWasNotConfirmed(t *testing.T) {
 		l.set(func() { l.deaf = true })
 		w.Put(state("x", 1), n.done("x"))
 		w.End(state("y", 2), []byte("d"), n.done("y"))
-		synctest.Wait()
+		written()
 		n.want(t, "x", storage.ErrUnprotected)
 		n.want(t, "y", storage.ErrUnprotected)
 		<-time.After(time.Second)
@@ -271,11 +277,11 @@ func TestWriterFenced(t *testing.T) {
 		frozen := make(chan struct{})
 		l.set(func() { l.frozen = frozen })
 		w.Put(state("z", 1), n.done("z"))
-		synctest.Wait()
+		written()
 		w.End(state("x", 2), []byte("d"), n.done("x")) // the next owner has it
 		w.End(state("y", 2), []byte("d"), n.done("y")) // it has never heard of it
 		close(frozen)
-		synctest.Wait()
+		written()
 		for _, who := range []string{"x", "y", "z"} {
 			n.want(t, who, storage.ErrFenced)
 		}
@@ -404,12 +410,12 @@ func TestWriterDoesNotHurryForNobody(t *testing.T) {
 	with(t, storage.WriterOptions{Wait: budget}, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		w.Put(state("x", 1), nil)
 		w.Put(state("y", 1), nil)
-		synctest.Wait()
+		written()
 		if len(l.batches) != 0 {
 			t.Fatalf("batches %v", l.batches)
 		}
 		w.Put(state("x", 2), n.done("x"))
-		synctest.Wait()
+		written()
 		n.want(t, "x", nil)
 		if len(l.batches) != 1 || len(l.batches[0].Puts) != 2 {
 			t.Fatalf("batches %v", l.batches)
@@ -469,7 +475,7 @@ func TestWriterWriteBehind(t *testing.T) {
 		}
 		close(frozen)
 		<-time.After(10 * time.Millisecond)
-		synctest.Wait()
+		written()
 		if got := len(scan(t, l)); got != 100 {
 			t.Fatalf("%d stored", got)
 		}

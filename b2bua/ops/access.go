@@ -3,7 +3,6 @@ package ops
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -101,16 +100,30 @@ func readTokens(name string) (tokens, error) {
 	return all, nil
 }
 
+// cookie holds the token of a browser. It counts for what only looks: a page of somebody
+// else cannot make a browser act.
+const cookie = "bulkhead-token"
+
 // caller finds who makes a request; Nobody: it does not say, or what it says is wrong.
 func (s *Server) caller(r *http.Request) caller {
 	if who, ok := r.Context().Value(peerKey{}).(caller); ok {
+		return who
+	}
+	if c, err := r.Cookie(cookie); err == nil && r.Method == http.MethodGet && r.Header.Get("Authorization") == "" {
+		who := s.holder(c.Value)
+		who.Role = min(who.Role, Viewer)
 		return who
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return caller{}
 	}
-	return s.access.Load().tokens[sha256.Sum256([]byte(strings.TrimSpace(token)))]
+	return s.holder(strings.TrimSpace(token))
+}
+
+// holder is who has a token.
+func (s *Server) holder(token string) caller {
+	return s.access.Load().tokens[sha256.Sum256([]byte(token))]
 }
 
 // objection is why a caller may not do what needs a role; zero: it may.
@@ -126,14 +139,6 @@ func objection(who caller, needs Role) (code int, detail string) {
 
 // challenge goes with a 401 (RFC 6750 §3).
 const challenge = `Bearer realm="bulkhead"`
-
-type callerKey struct{}
-
-// asked is who has made the request of a context.
-func asked(ctx context.Context) caller {
-	who, _ := ctx.Value(callerKey{}).(caller)
-	return who
-}
 
 // read is the configuration of TLS; nil: there is none.
 func (f Files) read() (*tls.Config, error) {

@@ -32,7 +32,11 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { s.guard(api, ctx, next) })
 	s.operations(api)
 	s.calls(api)
+	s.stories(api)
+	s.events(api)
+	s.carriers(api)
 
+	s.pages(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		state, ready := s.node.State()
@@ -56,11 +60,16 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 
 // register adds an operation that takes a role.
 func register[I, O any](api huma.API, needs Role, op huma.Operation, do func(context.Context, *I) (*O, error)) {
+	huma.Register(api, operation(needs, op), do)
+}
+
+// operation is one that takes a role.
+func operation(needs Role, op huma.Operation) huma.Operation {
 	op.Metadata = map[string]any{roleKey: needs}
 	op.Security = []map[string][]string{{"token": {}}}
 	op.Description += " Takes the role " + needs.String() + "."
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
-	huma.Register(api, op, do)
+	return op
 }
 
 // guard lets through who may do what is asked for, and logs what has changed something.
@@ -70,7 +79,7 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	who := s.caller(r)
 	code, detail := objection(who, needs)
 	if code == 0 {
-		next(huma.WithValue(ctx, callerKey{}, who))
+		next(ctx)
 		code = ctx.Status()
 	} else {
 		if code == http.StatusUnauthorized {

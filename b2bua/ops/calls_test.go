@@ -23,11 +23,18 @@ import (
 
 // border is an engine between a trunk and two carriers that a test plays.
 type border struct {
-	t      *testing.T
-	engine *b2bua.Engine
-	mu     sync.Mutex
-	sent   []string
+	t       *testing.T
+	engine  *b2bua.Engine
+	journal b2bua.Journal
+	watch   watchers
+	mu      sync.Mutex
+	sent    []string
 }
+
+// watchers are observers that are added later.
+type watchers struct{ b2bua.Observers }
+
+func (w *watchers) add(o b2bua.Observer) { w.Observers = append(w.Observers, o) }
 
 // Send is b2bua.Wire.
 func (b *border) Send(_, _ wire.Hop, data []byte, _ func(error)) {
@@ -46,7 +53,7 @@ func (*border) Write(b2bua.Record) error { return nil }
 
 func newBorder(t *testing.T) *border {
 	t.Helper()
-	b := &border{t: t}
+	b := &border{t: t, journal: b2bua.Journal{Keep: time.Minute}}
 	carrier := func(at string) carriers.CarrierConfig {
 		return carriers.CarrierConfig{Realm: "peering", Gateways: []carriers.GatewayConfig{{Address: at, Weight: 1}}}
 	}
@@ -66,7 +73,7 @@ func newBorder(t *testing.T) *border {
 		t.Fatal(err)
 	}
 	timers := dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second}
-	b.engine = b2bua.New(b2bua.Config{Timers: timers}, book, b, b, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), nil)
+	b.engine = b2bua.New(b2bua.Config{Timers: timers}, book, b, b, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), b2bua.Observers{&b.journal, &b.watch})
 	return b
 }
 
@@ -151,7 +158,7 @@ func (s *served) lists(query string) ops.Calls {
 func busy(t *testing.T) (*served, *border) {
 	t.Helper()
 	s, b := serve(t), newBorder(t)
-	s.node.engine = b.engine
+	s.node.engine, s.node.journal = b.engine, &b.journal
 	b.invites(1, "127.0.11.5", "+4101", "+3301")                                                                                   // hunting
 	b.answers(b.invites(2, "127.0.11.5", "+4102", "+3302"), "180 Ringing", "127.0.21.1")                                           // ringing
 	b.up(3, "127.0.11.5", "+4103", "+3303", "127.0.21.1")                                                                          // up
@@ -315,4 +322,59 @@ func TestHangup(t *testing.T) {
 	if n := s.logs.FilterMessage("audit").Len(); n != 5 {
 		t.Errorf("%d lines of audit", n)
 	}
+}
+
+// TestLadderAndWhy: in each form, of a call that is on and of one that has ended; of
+// others nothing.
+func TestLadderAndWhy(t *testing.T) {
+	s, b := busy(t)
+	journal := &b.journal
+	hunting, settling := s.lists("?attempts=2").Calls[0].ID, s.lists("?state=settling").Calls[0].ID
+	a := s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder?format=text")
+	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/plain; charset=utf-8" || !strings.Contains(a.text, "503") || !strings.Contains(a.text, "tc2") {
+		t.Errorf("%s %v\n%s", a.Status, a.Header, a.text)
+	}
+	a = s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder?format=svg")
+	if a.Header.Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(a.text, "<svg ") {
+		t.Errorf("%v\n%s", a.Header, a.text)
+	}
+	var l ops.Ladder
+	a = s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder")
+	if err := json.Unmarshal([]byte(a.text), &l); err != nil || a.Header.Get("Content-Type") != "application/json" || l.Call != hunting || len(l.Legs) != 2 || len(l.Rungs) < 5 {
+		t.Errorf("%v %v\n%s", err, a.Header, a.text)
+	}
+	why := func(id string) string {
+		var r ops.Reasons
+		a := s.ask("viewer", "GET", "/v1/calls/"+id+"/why")
+		if err := json.Unmarshal([]byte(a.text), &r); err != nil || r.Call != id || len(r.Why) == 0 {
+			t.Fatal(err, a.text)
+		}
+		return strings.Join(r.Why, " ")
+	}
+	if got := why(hunting); !strings.Contains(got, "503") {
+		t.Error(got)
+	}
+	if got := why(settling); !strings.Contains(got, "486") {
+		t.Error(got)
+	}
+	s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder?format=gif").problem(t, 422)
+	for _, what := range []string{"ladder", "why"} {
+		s.ask("viewer", "GET", "/v1/calls/nothing/"+what).problem(t, 404)
+		s.ask("viewer", "GET", "/v1/calls/"+strings.Repeat("a", len(hunting))+"/"+what).problem(t, 404)
+		s.ask("", "GET", "/v1/calls/"+hunting+"/"+what).problem(t, 401)
+	}
+	s.node.journal = &b2bua.Journal{} // as after a takeover
+	if got := why(hunting); !strings.Contains(got, "503") {
+		t.Error(got)
+	}
+	if a := s.ask("viewer", "GET", "/v1/calls/"+hunting+"/ladder?format=text"); a.StatusCode != 200 || !strings.Contains(a.text, "taken over") {
+		t.Errorf("%s\n%s", a.Status, a.text)
+	}
+	s.node.journal = journal
+	gone := newBorder(t) // the engine has let go of it, the journal has not
+	s.node.engine = gone.engine
+	if got := why(settling); !strings.Contains(got, "486") {
+		t.Error(got)
+	}
+	s.ask("viewer", "GET", "/v1/calls/"+hunting+"/why").problem(t, 404)
 }

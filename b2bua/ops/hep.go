@@ -51,6 +51,9 @@ func (h *HEP) Saw(s b2bua.Sight) {
 	}
 }
 
+// Hunted is b2bua.Observer.
+func (h *HEP) Hunted(dialog.CallID, b2bua.Failover) {}
+
 // Ended is b2bua.Observer.
 func (h *HEP) Ended(dialog.CallID, b2bua.Record) {}
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -48,6 +49,14 @@ type Node interface {
 	Reload() (Reloaded, error)
 	// Engine has the calls; nil: they are another node's.
 	Engine() *b2bua.Engine
+	// Journal has what crossed the wire here, also of calls that ended not long ago.
+	Journal() *b2bua.Journal
+	// Feed tells what happens to calls.
+	Feed() *Feed
+	// Scorecards count how carriers behave.
+	Scorecards() *Scorecards
+	// Carriers are the names of those in the configuration, in order.
+	Carriers() []string
 }
 
 // Server serves the API.
@@ -58,6 +67,8 @@ type Server struct {
 	access atomic.Pointer[access]
 
 	listeners []net.Listener
+	ending    chan struct{} // closed by Close: streams end
+	ended     sync.Once
 	http      *http.Server
 }
 
@@ -75,7 +86,7 @@ const (
 
 // Listen opens the socket and the port. Nothing is answered before Serve.
 func Listen(c Config, node Node, metrics prometheus.Gatherer, log *zap.Logger) (*Server, error) {
-	s := &Server{config: c, node: node, log: log}
+	s := &Server{config: c, node: node, log: log, ending: make(chan struct{})}
 	apply, err := s.Renew()
 	if err != nil {
 		return nil, err
@@ -131,6 +142,7 @@ func (s *Server) Serve() error {
 
 // Close lets what is being answered be answered, for a second, and ends.
 func (s *Server) Close() error {
+	s.ended.Do(func() { close(s.ending) })
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	err := s.http.Shutdown(ctx)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -30,12 +31,21 @@ type node struct {
 	reloads int
 	refuses error
 	engine  *b2bua.Engine
+	journal *b2bua.Journal
+	feed    ops.Feed
+	cards   ops.Scorecards
 }
 
 func (n *node) Version() ops.Version {
 	return ops.Version{Node: "sbc-a", Version: "1.2.3", State: n.state}
 }
-func (n *node) Engine() *b2bua.Engine { return n.engine }
+func (n *node) Engine() *b2bua.Engine   { return n.engine }
+func (n *node) Journal() *b2bua.Journal { return n.journal }
+func (n *node) Feed() *ops.Feed         { return &n.feed }
+func (n *node) Carriers() []string      { return []string{"tc1", "tc2"} }
+func (n *node) Scorecards() *ops.Scorecards {
+	return &n.cards
+}
 func (n *node) State() (string, bool) { return n.state, n.ready }
 
 func (n *node) Reload() (ops.Reloaded, error) {
@@ -61,7 +71,7 @@ func token(role string) string { return "the token of the " + role[:3] + "-01234
 func serve(t *testing.T) *served {
 	t.Helper()
 	dir := t.TempDir()
-	s := &served{t: t, node: &node{state: "serving", ready: true}, socket: filepath.Join(dir, "run", "api.sock"), tokens: filepath.Join(dir, "tokens")}
+	s := &served{t: t, node: &node{state: "serving", ready: true, cards: ops.Scorecards{Journal: &b2bua.Journal{}, Now: time.Now}}, socket: filepath.Join(dir, "run", "api.sock"), tokens: filepath.Join(dir, "tokens")}
 	lines := []string{"# who may what", ""}
 	for _, role := range []string{"viewer", "operator", "admin"} {
 		lines = append(lines, fmt.Sprintf("%s-name %s %s", role, role, strings.ReplaceAll(token(role), " ", "-")))
@@ -164,7 +174,10 @@ func TestRoles(t *testing.T) {
 		{"admin", "POST", "/v1/reload", 200},
 		{"socket", "POST", "/v1/reload", 200},
 		{"admin", "GET", "/v1/nothing", 404},
-		{"admin", "GET", "/", 404},
+		{"admin", "GET", "/", 200},
+		{"viewer", "GET", "/", 200},
+		{"socket", "GET", "/", 200},
+		{"", "GET", "/page/style.css", 200},
 	} {
 		a := s.ask(try.as, try.method, try.path)
 		if a.StatusCode != try.code {

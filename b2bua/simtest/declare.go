@@ -44,6 +44,8 @@ func (s *Stage) declare(words []string) (bool, error) {
 		}
 		s.config.Routes = append(s.config.Routes, r)
 		return true, nil
+	case "ask":
+		return true, s.asks(o)
 	case "reject":
 		if len(o.bare) < 2 {
 			return true, fmt.Errorf("reject has a pattern and a code")
@@ -82,12 +84,23 @@ func (s *Stage) trunk(o options) error {
 			t.Methods = strings.Split(value, ",")
 		case "refer":
 			t.Refer = value
+		case "country":
+			t.Country = value
+		case "trust":
+			t.Trust, err = strconv.ParseBool(value)
+		case "identities":
+			t.Identities = strings.Split(value, ",")
+		case "diversion":
+			t.Diversion = value
 		case "allow", "deny", "order":
 			codecs(&t.Codecs, key, value)
 		case "transport":
 			p.transport, err = transport(value)
 		default:
-			err = fmt.Errorf("a trunk has no %s", key)
+			var known bool
+			if known, err = profiled(key, o, &t.Headers, &t.Numbers); !known {
+				err = fmt.Errorf("a trunk has no %s", key)
+			}
 		}
 		if err != nil {
 			return err
@@ -144,8 +157,17 @@ func (s *Stage) carrier(o options) error {
 			c.Reroute.Stop = strings.Split(value, ",")
 		case "continue":
 			c.Reroute.Continue = strings.Split(value, ",")
+		case "identity":
+			c.Identity = value
+		case "trust":
+			c.Trust, err = strconv.ParseBool(value)
+		case "diversion":
+			c.Diversion = value
 		default:
-			err = fmt.Errorf("a carrier has no %s", key)
+			var known bool
+			if known, err = profiled(key, o, &c.Headers, &c.Numbers); !known {
+				err = fmt.Errorf("a carrier has no %s", key)
+			}
 		}
 		if err != nil {
 			return err

@@ -19,11 +19,17 @@
 //	             [transport=tcp] [gateways=2] [stop=486,503] [continue=486,q850:34]
 //	             [audit=5m] [redirect=3] [p_early_media=true] [after_early_media=stop]
 //	             [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
+//	             [identity=pai] [trust=true] [diversion=history] [format=national] [plan=FR] [uri=tel]
 //	trunk [max_duration=1h] [max_setup=5m] [audit=5m] [p_early_media=true] [transport=tcp] [contact=udp://192.0.2.10:5060]
 //	      [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
+//	      [country=FR] [trust=true] [identities=+331,+332*] [diversion=history]
+//	either: [pass=X-*,Subject] [remove=Identity] [add="X-Call: {call}"] [replace=+33800*/+33*]
+//	        [tech_prefix=9871] [strip=+] [prefix=0]
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number
 //	reject PATTERN CODE ["phrase"]
+//	ask PATTERN [CARRIER...] [timeout=500ms] [keep=30s]
+//	                                somebody decides; the carriers are the fallback
 //
 // Then what happens. A peer is trunk, a carrier or stranger, and does nothing
 // that it is not told:
@@ -47,6 +53,9 @@
 //	wait 10s
 //	net to|from PEER [loss=20%] [dup=10%] [delay=10ms..80ms] [lose=2] [refuse]
 //	seed 7                          of the network's dice
+//	decider TARGET... [after=300ms] what is decided from now on; TARGET as of a
+//	                                route, {number} is that of the question
+//	decider reject=603 | status=500 | silent
 //	hangup ; drain 10s              what an operator can do
 //	settle                          wait until the engine keeps nothing
 //	detail NAME...                  what the ladder tells of each message: uri,

@@ -5,8 +5,10 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"testing/synctest"
@@ -330,6 +332,9 @@ func (n *Net) Saw(s b2bua.Sight) {
 	}
 }
 
+// Hunted is b2bua.Observer.
+func (n *Net) Hunted(dialog.CallID, b2bua.Failover) {}
+
 // Ended is b2bua.Observer.
 func (n *Net) Ended(dialog.CallID, b2bua.Record) {}
 
@@ -343,3 +348,18 @@ var (
 	_ b2bua.Wire     = (*Net)(nil)
 	_ b2bua.Observer = (*Net)(nil)
 )
+
+// Sent are the messages that Bulkhead has put on the network, each with the name of the
+// peer that it was for, in their order.
+func (n *Net) Sent() iter.Seq2[string, string] {
+	n.mu.Lock()
+	crossed := slices.Clone(n.crossed)
+	n.mu.Unlock()
+	return func(yield func(string, string) bool) {
+		for _, c := range crossed {
+			if !c.in && !yield(c.peer.Name, string(c.data)) {
+				return
+			}
+		}
+	}
+}

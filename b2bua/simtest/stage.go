@@ -48,6 +48,7 @@ type Stage struct {
 	detail   []string
 	unfold   bool
 	peers    map[string]*Peer
+	decider  decider
 	stop     context.CancelFunc
 	ended    chan struct{}
 	drained  chan error
@@ -153,6 +154,8 @@ func (s *Stage) set(words []string) (bool, error) {
 		s.detail = append(s.detail, rest...)
 	case "unfold":
 		s.unfold = true
+	case "decider":
+		return true, s.decides(rest)
 	default:
 		return false, nil
 	}
@@ -180,7 +183,7 @@ func (s *Stage) raise() {
 		observer = b2bua.Observers{s.Net, s.Watch}
 	}
 	s.Engine = b2bua.New(b2bua.Config{
-		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4},
+		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider,
 	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), observer)
 	if s.Raised != nil {
 		s.Raised(s.Engine)

@@ -32,13 +32,15 @@ type conn struct {
 	out   []outgoing
 	bytes int
 	ended error // nil: alive
+	last  recent
 }
 
 // outgoing is what is to be written.
 type outgoing struct {
 	data     []byte
 	unsent   func(error)
-	fallback Hop // where to go instead if the connection is found to be gone
+	fallback Hop  // where to go instead if the connection is found to be gone
+	again    bool // it was written to a connection that the peer closed
 }
 
 func newConn(e *Edge, r *realm, h Hop) *conn {
@@ -93,10 +95,21 @@ func (c *conn) end(why error) {
 	}
 }
 
-// undo sends elsewhere what could not be written here, or says so.
+// undo sends elsewhere what could not be written here, or says so. A peer that has closed
+// the connection is connected to once more; one that could not be reached, or does not read,
+// is not.
 func (c *conn) undo(o outgoing, why error) {
-	if o.fallback.Remote.IsValid() && c.edge.ctx.Err() == nil {
+	c.mu.Lock()
+	closed := c.nc != nil && !c.inbound && !errors.Is(why, os.ErrDeadlineExceeded)
+	c.mu.Unlock()
+	switch {
+	case c.edge.ctx.Err() != nil:
+	case o.fallback.Remote.IsValid():
 		c.edge.Send(o.fallback, Hop{}, o.data, o.unsent)
+		return
+	case closed && !o.again:
+		o.again = true
+		c.edge.sendStream(c.realm, c.anew(), Hop{}, o)
 		return
 	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
@@ -158,6 +171,7 @@ func (c *conn) write(nc net.Conn) {
 		c.out[0] = outgoing{}
 		c.out = c.out[1:]
 		c.bytes -= len(o.data)
+		noted := c.last.writes(time.Now(), o) // before the answer can come
 		c.mu.Unlock()
 
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
@@ -166,17 +180,52 @@ func (c *conn) write(nc net.Conn) {
 		}
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrGone, err)
+			c.mu.Lock()
+			taken := noted && !c.last.withdraw(o) // by repeat
+			c.mu.Unlock()
 			c.end(err)
-			c.undo(o, err)
+			if !taken {
+				c.undo(o, err)
+			}
 			return
 		}
 		c.used.Store(time.Now().UnixNano())
 	}
 }
 
+// anew is where a new connection in place of this one leads.
+func (c *conn) anew() Hop {
+	return Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}
+}
+
+// repeat sends by a new connection what the peer has closed this one upon: to where it
+// listens, if we have connected to it, else to the fallback.
+func (c *conn) repeat() {
+	c.mu.Lock()
+	list := c.last.unanswered(time.Now())
+	c.mu.Unlock()
+	for _, o := range list {
+		to := c.anew()
+		if c.inbound {
+			to = o.fallback
+		}
+		o.fallback = Hop{}
+		switch {
+		case !to.Remote.IsValid() || c.edge.ctx.Err() != nil:
+		case to.Transport == UDP:
+			c.edge.Send(to, Hop{}, o.data, o.unsent)
+		default:
+			c.edge.sendStream(c.realm, to, Hop{}, o)
+		}
+	}
+}
+
 // read cuts what comes into messages until the stream ends or makes no sense.
 func (c *conn) read() {
-	defer c.end(ErrGone)
+	defer func() {
+		c.end(ErrGone)
+		c.repeat()
+	}()
 	f := framer{limit: c.edge.config.MaxMessage}
 	buf := make([]byte, 8<<10)
 	var begun time.Time // when the message at the head of f began
@@ -245,6 +294,9 @@ func (c *conn) cutAll(f *framer, begun *time.Time) bool {
 			c.enqueue(outgoing{data: []byte("\r\n")})
 			c.dropped(dropKeepalive, 4)
 		case cutMessage:
+			c.mu.Lock()
+			c.last.answered(raw)
+			c.mu.Unlock()
 			c.edge.judge(c.hop, now, raw, nil)
 		case cutHuge:
 			c.edge.judge(c.hop, now, raw, huge)

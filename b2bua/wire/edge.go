@@ -181,6 +181,10 @@ func (e *Edge) spawnLocked(f func()) bool {
 // connection (h.Conn is 0) and there is no fallback is h.Remote connected to: a
 // peer that closed its connection does not choose where we connect.
 //
+// A request that has no answer when the peer closes the connection, and was written to it less
+// than a second ago, is sent once more: by a new connection where we had made this one, else
+// to fallback. The peer may see it twice, as it may over UDP.
+//
 // Send does not wait for connecting nor for slow peers. unsent, if not nil, is
 // called at most once, from any goroutine and perhaps before Send returns, when
 // the bytes did not leave or the system tells that nobody is there: errors.Is

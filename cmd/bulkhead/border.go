@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +25,9 @@ import (
 
 // border is a running Bulkhead: its sockets and its engine.
 type border struct {
-	edge    *wire.Edge
-	engine  *b2bua.Engine
-	journal *b2bua.Journal
-	hep     *ops.HEP // nil: no mirror
+	edge   *wire.Edge
+	engine *b2bua.Engine
+	hep    *ops.HEP // nil: no mirror
 }
 
 // sockets are bound before there is an engine to take what comes in by them: so
@@ -51,12 +51,12 @@ func (c *Config) bind(log *zap.Logger) (*sockets, error) {
 }
 
 // openBorder is a border whose calls live and die with it.
-func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, metrics *b2bua.Metrics, o b2bua.Observer) (*border, error) {
+func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger, metrics *b2bua.Metrics, watch b2bua.Observers, o b2bua.Observer) (*border, error) {
 	s, err := c.bind(log)
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBorder(c, s, key, records, nil, nil, nil, log, metrics, o)
+	b, err := newBorder(c, s, key, records, nil, nil, nil, log, metrics, watch, o)
 	if err != nil {
 		return nil, errors.Join(err, s.edge.Close())
 	}
@@ -64,7 +64,7 @@ func openBorder(c *Config, key [32]byte, records b2bua.Records, log *zap.Logger,
 }
 
 // newBorder puts an engine behind sockets. Nothing is read before run.
-func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, metrics *b2bua.Metrics, o b2bua.Observer) (*border, error) {
+func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keeper b2bua.Keeper, speaks, present func() bool, log *zap.Logger, metrics *b2bua.Metrics, watch b2bua.Observers, o b2bua.Observer) (*border, error) {
 	book, err := c.Book()
 	if err != nil {
 		return nil, err
@@ -92,8 +92,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	if c, ok := o.(interface{ around(b2bua.Wire) b2bua.Wire }); ok { // in a build for tests
 		network = c.around(s.edge)
 	}
-	journal := &b2bua.Journal{Keep: c.keep()}
-	observers := b2bua.Observers{journal}
+	observers := slices.Clone(watch)
 	if o != nil {
 		observers = append(observers, o)
 	}
@@ -105,7 +104,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		observers = append(observers, hep)
 	}
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, journal: journal, hep: hep}, nil
+	return &border{edge: s.edge, engine: s.Engine, hep: hep}, nil
 }
 
 // localOf is the socket that a message goes by where its path leaves it to the realm.

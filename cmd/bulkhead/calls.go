@@ -114,7 +114,7 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "began", "answered", "ended"}) // Error has it
 		for _, o := range all {
 			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts),
-				stamp(o.Began), stamp(o.Answered), stamp(o.Ended)})
+				instant(o.Began), instant(o.Answered), instant(o.Ended)})
 		}
 		c.Flush()
 		return c.Error()
@@ -131,64 +131,17 @@ func table(out io.Writer, all []ops.Call, now time.Time, wide bool) error {
 	for _, c := range all {
 		row := []string{c.ID, c.State, now.Sub(c.Began).Round(time.Second).String(), c.Trunk, c.From, c.To, c.Carrier, strconv.Itoa(c.Attempts)}
 		if wide {
-			row = append(row, c.Gateway, c.Number, stamp(c.Began), stamp(c.Answered))
+			row = append(row, c.Gateway, c.Number, instant(c.Began), instant(c.Answered))
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
 }
 
-// stamp is an instant as a machine reads it; empty: it has not come.
-func stamp(t time.Time) string {
+// instant is an instant as a machine reads it; empty: it has not come.
+func instant(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
-}
-
-func showCommand() *cobra.Command {
-	var flags remoteFlags
-	c := &cobra.Command{
-		Use:   "show [FILE] CALL",
-		Short: "Print all that a running node knows of a call, as JSON",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			node, rest, err := flags.find(cmd, args)
-			if err != nil {
-				return err
-			}
-			var d ops.CallDetail
-			if err := node.ask(cmd.Context(), http.MethodGet, "/v1/calls/"+url.PathEscape(rest[0]), &d); err != nil {
-				return told(cmd, err)
-			}
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetIndent("", "  ")
-			return e.Encode(d)
-		},
-	}
-	flags.add(c, 1)
-	return c
-}
-
-func hangupCommand() *cobra.Command {
-	var flags remoteFlags
-	cause := 16
-	c := &cobra.Command{
-		Use:   "hangup [FILE] CALL",
-		Short: "End a call on both sides",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			node, rest, err := flags.find(cmd, args)
-			if err != nil {
-				return err
-			}
-			var was ops.Call
-			if err := node.ask(cmd.Context(), http.MethodDelete, fmt.Sprintf("/v1/calls/%s?cause=%d", url.PathEscape(rest[0]), cause), &was); err != nil {
-				return told(cmd, err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "call %s was %s, and is being ended\n", was.ID, was.State)
-			return err
-		},
-	}
-	flags.add(c, 1)
-	c.Flags().IntVar(&cause, "cause", cause, "cause of Q.850 that both sides are told")
-	return c
 }

@@ -81,6 +81,15 @@ func TestCallsByTheCommand(t *testing.T) {
 	if _, _, err := ran(showCommand(), r.file, "nothing"); err == nil || !strings.Contains(err.Error(), `there is no call "nothing" here`) {
 		t.Error(err)
 	}
+	if out, _, err = ran(ladderCommand(), r.file, id); err != nil || !strings.Contains(out, "INVITE") || !strings.Contains(out, "tc1") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _, err = ran(ladderCommand(), r.file, id, "-o", "svg"); err != nil || !strings.HasPrefix(out, "<svg") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _, err = ran(whyCommand(), r.file, id); err != nil || !strings.Contains(out, "tc1") {
+		t.Errorf("%v\n%s", err, out)
+	}
 	out, _, err = ran(hangupCommand(), r.file, id, "--cause", "31")
 	if err != nil || out != "call "+id+" was hunting, and is being ended\n" {
 		t.Errorf("%v %s", err, out)

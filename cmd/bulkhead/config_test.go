@@ -82,7 +82,7 @@ func TestSamplesAreAcceptedAndPrintedAsTheyAreRead(t *testing.T) {
 	}
 }
 
-// beside is a copy of a configuration that has its secrets beside it.
+// beside is a copy of a configuration that has its secrets and tables beside it.
 func beside(t *testing.T, name string, secrets ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -90,20 +90,14 @@ func beside(t *testing.T, name string, secrets ...string) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	rates := filepath.Join(filepath.Dir(name), "rates")
+	if err := os.CopyFS(filepath.Join(dir, "rates"), os.DirFS(rates)); err != nil {
+		t.Fatal(err)
+	}
 	for _, secret := range secrets {
 		put(t, filepath.Join(dir, "secrets", secret), "secret of "+secret+"\n", 0o600)
 	}
-	if rates := filepath.Join(filepath.Dir(name), "rates"); exists(rates) {
-		if err := os.CopyFS(filepath.Join(dir, "rates"), os.DirFS(rates)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return put(t, filepath.Join(dir, filepath.Base(name)), string(data), 0o600)
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
 }
 
 func put(t *testing.T, name, text string, mode os.FileMode) string {

@@ -67,6 +67,9 @@ func (c *crash) Saw(s b2bua.Sight) {
 	}
 }
 
+// Hunted is b2bua.Observer.
+func (c *crash) Hunted(dialog.CallID, b2bua.Failover) {}
+
 // Ended is b2bua.Observer.
 func (c *crash) Ended(dialog.CallID, b2bua.Record) {}
 

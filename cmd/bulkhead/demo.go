@@ -55,7 +55,7 @@ type demo struct {
 	caller, tc1, tc2 *peer
 	sbc              netip.AddrPort // where the caller calls
 	live             runningLadder
-	journal          *b2bua.Journal
+	journal          b2bua.Journal
 	records          demoRecords
 	ended            chan struct{} // tc1 has repeated its last 487
 	repeats          int           // 487s that tc1 has sent
@@ -118,17 +118,16 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 	if err != nil {
 		return err
 	}
-	d.live.out = out
+	d.live.out, d.journal.Keep = out, time.Hour
 	d.live.ladder = ops.Ladder{
 		Trunk: ops.Party{Name: "caller", Number: "+33123456789"},
 		Legs:  []ops.Party{{Name: "tc1", Number: "+33123456789"}, {Name: "tc2", Number: "+33789456"}},
 	}
 	var key [32]byte
-	b, err := openBorder(config, key, &d.records, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), &d.live)
+	b, err := openBorder(config, key, &d.records, zap.NewNop(), b2bua.NewMetrics(prometheus.NewRegistry()), b2bua.Observers{&d.journal}, &d.live)
 	if err != nil {
 		return err
 	}
-	d.journal = b.journal
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()

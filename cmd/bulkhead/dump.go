@@ -21,7 +21,7 @@ import (
 
 func callCommand() *cobra.Command {
 	c := &cobra.Command{Use: "call", Short: "Look at one call, or end it"}
-	c.AddCommand(showCommand(), hangupCommand(), dumpCommand())
+	c.AddCommand(showCommand(), ladderCommand(), whyCommand(), hangupCommand(), dumpCommand())
 	return c
 }
 
@@ -86,8 +86,8 @@ func (unprofiled) TrunkPolicy(string, string) *dialog.Policy { return nil }
 // CarrierPolicy is b2bua.Profiles.
 func (unprofiled) CarrierPolicy(string, string) *dialog.Policy { return nil }
 
-// Rerouter is b2bua.Profiles.
-func (unprofiled) Rerouter(string) b2bua.Rerouter { return nil }
+// Profile is b2bua.Profiles.
+func (unprofiled) Profile(string) b2bua.Profile { return nil }
 
 // Contacts is b2bua.Redirects.
 func (unprofiled) Contacts(string) int { return 0 }

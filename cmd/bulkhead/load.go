@@ -97,6 +97,7 @@ func read(name string, data []byte, host string, before *Config, secrets bool) (
 	d := newDecoder(name)
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
 	d.tables(&c)
+	d.authorities(&c)
 	v := validator{config: &c, decoder: d}
 	v.validate()
 	if secrets {
@@ -104,6 +105,11 @@ func read(name string, data []byte, host string, before *Config, secrets bool) (
 	}
 	if before != nil {
 		v.keeps(before)
+		for file, rates := range c.Tables { // a large one that has not changed is in memory once
+			if was := before.Tables[file]; was != nil && reflect.DeepEqual(was, rates) {
+				c.Tables[file] = was
+			}
+		}
 	}
 	if faults := append(d.faults, v.faults...).sorted(); len(faults) > 0 {
 		return nil, faults

@@ -14,15 +14,7 @@ type pendingKey struct {
 func pending() []pendingKey {
 	return []pendingKey{
 		{"realms.*.media", "", "anchoring of media"},
-		{"trunks.*.limits", "", "limits"},
-		{"trunks.*.country", "", "number normalisation"},
 		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
-		{"trunks.*.headers", "", "header rules"},
-		{"trunks.*.trust", "", "caller identity"},
-		{"carriers.*.limits", "", "limits"},
-		{"carriers.*.health", "", "health checks"},
-		{"carriers.*.identity", "", "caller identity"},
-		{"carriers.*.headers", "", "header rules"},
 		{"media", "", "anchoring of media; it flows directly"},
 		{"cdr.stream", "", "stream of call records"},
 	}

@@ -34,6 +34,9 @@ type process struct {
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
 	figures  figures
+	journal  *b2bua.Journal
+	feed     ops.Feed
+	cards    *ops.Scorecards
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -74,6 +77,8 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.pair = c.State != nil && c.State.Redis != nil
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
+	p.journal = &b2bua.Journal{Keep: c.keep()}
+	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now}
 	p.figures.generation.Set(1)
 	p.figures.loaded.SetToCurrentTime()
 	return p
@@ -256,6 +261,26 @@ func (p *process) Engine() *b2bua.Engine {
 	}
 	return p.border.engine
 }
+
+// Journal is ops.Node. It outlives the borders: who has handed its calls over still tells of
+// those that ended here.
+func (p *process) Journal() *b2bua.Journal { return p.journal }
+
+// Feed is ops.Node.
+func (p *process) Feed() *ops.Feed { return &p.feed }
+
+// Scorecards is ops.Node.
+func (p *process) Scorecards() *ops.Scorecards { return p.cards }
+
+// Carriers is ops.Node.
+func (p *process) Carriers() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.config.Carriers))
+}
+
+// watch are those who see what crosses the wire, whichever border it is.
+func (p *process) watch() b2bua.Observers { return b2bua.Observers{p.journal, &p.feed, p.cards} }
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {

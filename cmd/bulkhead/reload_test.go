@@ -85,7 +85,7 @@ func (r *reloading) raised(c *Config) {
 	}
 	r.t.Cleanup(func() { s.edge.Close() })
 	if _, err := r.raise(s, func(c *Config) (*border, error) {
-		return newBorder(c, s, [32]byte{}, discard{}, nil, nil, nil, r.log, r.metrics, nil)
+		return newBorder(c, s, [32]byte{}, discard{}, nil, nil, nil, r.log, r.metrics, r.watch(), nil)
 	}); err != nil {
 		r.t.Fatal(err)
 	}
@@ -395,5 +395,28 @@ media: {relay: {ports: 30000-39999}}
 	}, "\n")
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}
+
+// TestReloadSharesTables: one that has not changed is not in memory a second time.
+func TestReloadSharesTables(t *testing.T) {
+	name := withTables(t, map[string]string{"tc1.csv": "33,0.1\n", "tc2.csv": "33,0.2\n34,0.3\n"})
+	before, err := load(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(filepath.Dir(name), "rates", "tc2.csv"), []byte("33,0.2\n34,0.4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after, err := load(name, before.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, same := range map[string]bool{"tc1.csv": true, "tc2.csv": false} {
+		for path, rates := range after.config.Tables {
+			if filepath.Base(string(path)) == file && (rates == before.config.Tables[path]) != same {
+				t.Errorf("%s: shared %v", file, !same)
+			}
+		}
 	}
 }

@@ -70,30 +70,39 @@ func (r *remoteFlags) find(cmd *cobra.Command, args []string) (node *remote, res
 // ask sends a request and reads the answer into a value. What the node refuses is a
 // *ops.Problem.
 func (r *remote) ask(ctx context.Context, method, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, nil)
+	text, err := r.said(ctx, method, path)
 	if err != nil {
 		return err
-	}
-	response, err := r.client.Do(request)
-	if err != nil {
-		return fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
-	}
-	if response.StatusCode >= 400 {
-		p := &ops.Problem{}
-		if json.Unmarshal(text, p) != nil || p.Status == 0 {
-			return fmt.Errorf("the node at %s says %s: %s", r.socket, response.Status, bytes.TrimSpace(text))
-		}
-		return p
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
 	}
 	return nil
+}
+
+// said is the answer to a request as it came.
+func (r *remote) said(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
+	}
+	if response.StatusCode >= 400 {
+		p := &ops.Problem{}
+		if json.Unmarshal(text, p) != nil || p.Status == 0 {
+			return nil, fmt.Errorf("the node at %s says %s: %s", r.socket, response.Status, bytes.TrimSpace(text))
+		}
+		return nil, p
+	}
+	return text, nil
 }
 
 // told prints the parts of a problem, a line each, and leaves the problem as a whole as

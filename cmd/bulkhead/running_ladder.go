@@ -37,6 +37,9 @@ func (l *runningLadder) Saw(s b2bua.Sight) {
 	l.print(r)
 }
 
+// Hunted is b2bua.Observer.
+func (l *runningLadder) Hunted(dialog.CallID, b2bua.Failover) {}
+
 // Ended is b2bua.Observer.
 func (l *runningLadder) Ended(dialog.CallID, b2bua.Record) {}
 

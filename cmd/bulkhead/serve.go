@@ -105,7 +105,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	}
 	defer s.edge.Close()
 	b, err := p.raise(s, func(c *Config) (*border, error) {
-		return newBorder(c, s, key, records, nil, nil, nil, log, p.metrics, nil)
+		return newBorder(c, s, key, records, nil, nil, nil, log, p.metrics, p.watch(), nil)
 	})
 	if err != nil {
 		return err

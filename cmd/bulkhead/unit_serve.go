@@ -41,7 +41,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
 	b, err = u.process.raise(s, func(c *Config) (*border, error) {
-		return newBorder(c, s, u.key, discard{}, keeper, hold.speaks, u.claim.present, log, u.process.metrics, observer)
+		return newBorder(c, s, u.key, discard{}, keeper, hold.speaks, u.claim.present, log, u.process.metrics, u.process.watch(), observer)
 	})
 	if err != nil {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)

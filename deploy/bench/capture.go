@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// delays captures a load and measures what the system adds: INVITE in to INVITE
+// delay captures a load and measures what the system adds: INVITE in to INVITE
 // out, 200 in to 200 out, in µs.
-func (b *bench) delays(ctx context.Context, name string) ([]row, error) {
+func (b *bench) delay(ctx context.Context, name string) ([]row, error) {
 	const rate, calls = 500, 5000
 	s, err := b.start(ctx, name)
 	if err != nil {

@@ -29,6 +29,7 @@ type bench struct {
 	calls   int    // at each rate
 	held    int    // calls held at once for the memory figure
 	rounds  int    // of which the median counts
+	delays  bool   // capture, and measure what is added to each call's setup
 }
 
 // row is one figure.
@@ -56,6 +57,7 @@ func run() error {
 	flag.IntVar(&b.calls, "calls", 20000, "calls at each rate")
 	flag.IntVar(&b.held, "held", 10000, "calls held at once for the memory figure; 0: skip it")
 	flag.IntVar(&b.rounds, "rounds", 1, "rounds of which the median counts")
+	flag.BoolVar(&b.delays, "delays", true, "measure the delays too")
 	flag.Parse()
 	for text := range strings.SplitSeq(rates, ",") {
 		n, err := strconv.Atoi(text)
@@ -101,7 +103,10 @@ func (b *bench) measure(ctx context.Context, name string) ([]row, error) {
 		}
 		rows = append(rows, row{name, "memory a held call", "KiB", kib})
 	}
-	delays, err := b.delays(ctx, name)
+	if !b.delays {
+		return rows, nil
+	}
+	delays, err := b.delay(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("capturing: %w", err)
 	}

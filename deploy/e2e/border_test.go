@@ -23,6 +23,7 @@ type plan struct {
 	tc2     string
 	timers  string // in flow style; empty: a tenth of RFC 3261's
 	more    string // further sections
+	drain   string // how long calls may go on at the end; empty: 1s
 	env     []string
 	ipv6    bool   // everybody is ::1, told apart by ports
 	prefix  string // of the addresses: 127.0 (empty), or one of other machines
@@ -65,7 +66,7 @@ func open(t *testing.T, network int, p plan) *border {
 	if p.build != "" {
 		program = p.build
 	}
-	b.process = startWith(t, p.env, b.dir, "bulkhead", built(program), "serve", "--drain", "1s", file)
+	b.process = startWith(t, p.env, b.dir, "bulkhead", built(program), "serve", "--drain", or(p.drain, "1s"), file)
 	t.Cleanup(func() { b.terminate(20 * time.Second) })
 	b.ready()
 	return b

@@ -20,6 +20,11 @@ type load struct {
 	call, carrier *sipp
 }
 
+// longest is how long a SIPp may run.
+func (l *load) longest() time.Duration {
+	return 2*patience + time.Duration(l.calls/l.rate)*time.Second
+}
+
 // 1,000 calls at 100 a second are what a load is where a test says nothing else.
 const (
 	loadRate  = 100
@@ -63,10 +68,10 @@ func (b *pair) load(rate, calls int) *load {
 	ring := []string{`<pause milliseconds="50"/>`, `<pause milliseconds="1000"/>`}
 	// On a machine that is busy an INVITE may be repeated although it has been
 	// answered; SIPp, which knows only repeats of what it answered last, gives up.
-	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-pause_msg_ign", "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
+	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-pause_msg_ign", "-m", fmt.Sprint(calls), "-timeout", seconds(l.longest()))
 	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return l.carrier.bound("udp", b.at(tc1)) })
 	l.call = b.sippAt(caller, "caller", "uac.xml", nil, b.at(coreSide), "-s", number, "-d", "1000",
-		"-r", fmt.Sprint(rate), "-m", fmt.Sprint(calls), "-timeout", seconds(2*patience))
+		"-r", fmt.Sprint(rate), "-m", fmt.Sprint(calls), "-timeout", seconds(l.longest()), "-trace_rtt", "-rtt_freq", "1")
 	l.nodes[0].until("the first calls", patience, func() bool { return len(b.cdrs()) >= 100 })
 	return l
 }
@@ -87,8 +92,8 @@ func (l *load) all(runs *member) {
 // from the nodes together, of which one runs still.
 func (l *load) ended(runs *member, by string) {
 	l.t.Helper()
-	l.call.finish(2 * patience)
-	l.carrier.finish(2 * patience)
+	l.call.finish(l.longest())
+	l.carrier.finish(l.longest())
 	if n, m := l.call.failed(), l.carrier.failed(); n+m != 0 {
 		l.t.Errorf("failed: %d calls of the caller, %d of the carrier", n, m)
 	}

@@ -27,6 +27,7 @@ type pair struct {
 	servers   []*storagetest.Server
 	sentinels []*storagetest.Server // nil: there are none
 	spaces    map[string]string     // the nodes' network namespaces; nil: they have none
+	wait      string                // for the store; empty: 1s
 }
 
 // member is one node; it may be started again.
@@ -66,7 +67,7 @@ func (b *pair) node(t *testing.T, name string, environment ...string) *member {
 	}
 	text := strings.NewReplacer("node: e2e\n", strings.Join([]string{
 		"node: " + name,
-		"state: {redis: " + b.store() + ", wait: 1s}",
+		"state: {redis: " + b.store() + ", wait: " + or(b.wait, "1s") + "}",
 		fmt.Sprintf("unit: {name: %s}", b.unit()),
 		"key_file: ../key", "",
 	}, "\n")).Replace(b.config())

@@ -196,3 +196,42 @@ func TestReloadByAnOperator(t *testing.T) {
 		t.Errorf("%v %s", err, text)
 	}
 }
+
+// TestR28_ADrainIsSeen: whoever balances sends no more calls to a node that drains, whoever
+// supervises lets it live, and the call that is up stays up until the time is over.
+func TestR28_ADrainIsSeen(t *testing.T) {
+	t.Parallel()
+	o := operate(t, 218, plan{drain: "5s"})
+	carrier := o.carrierAt(tc1, "uas.xml", nil)
+	call := o.callerTo(number, "uac_hungup.xml", nil)
+	var list struct {
+		Matched int
+		Calls   []struct{ ID, Carrier string }
+	}
+	o.until("the call to be up", patience, func() bool {
+		_, text := o.asks(http.MethodGet, "/v1/calls?state=up")
+		return json.Unmarshal(text, &list) == nil && list.Matched == 1
+	})
+	if len(list.Calls) != 1 || list.Calls[0].Carrier != "tc1" {
+		t.Errorf("%+v", list)
+	}
+	if code, text := o.asks(http.MethodGet, "/readyz"); code != http.StatusOK || string(text) != "serving\n" {
+		t.Errorf("before: %d %s", code, text)
+	}
+	if err := o.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	o.until("readyz to say so", 4*time.Second, func() bool {
+		code, text := o.asks(http.MethodGet, "/readyz")
+		return code == http.StatusServiceUnavailable && string(text) == "draining\n"
+	})
+	if code, _ := o.asks(http.MethodGet, "/healthz"); code != http.StatusOK {
+		t.Errorf("it does not live: %d", code)
+	}
+	if _, text := o.asks(http.MethodGet, "/v1/calls?state=up"); json.Unmarshal(text, &list) != nil || list.Matched != 1 {
+		t.Errorf("the call is not up any more: %s", text)
+	}
+	call.finish(patience)
+	carrier.finish(patience)
+	o.finish(patience)
+}

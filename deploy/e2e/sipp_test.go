@@ -23,6 +23,7 @@ type sipp struct {
 	*process
 	messages string // file of all messages, sent and received
 	stats    string
+	began    time.Time
 }
 
 // sippAt starts SIPp at a host of the network. The scenario is a file of
@@ -43,6 +44,7 @@ func (b *border) sippAt(host int, name, scenario string, swap []string, args ...
 		"-trace_err", "-error_file", filepath.Join(b.dir, name+".errors"),
 		"-trace_stat", "-stf", s.stats, "-fd", "1",
 		"-timeout_error")
+	s.began = time.Now()
 	s.process = start(b.t, b.dir, name, line[0], append(line[1:], args...)...)
 	return s
 }
@@ -102,6 +104,39 @@ func (s *sipp) figure(column string) int {
 	}
 	s.t.Fatalf("statistics of %s have no %s", s.name, column)
 	return 0
+}
+
+// took is how long a scenario took from start_rtd to rtd, and when that was, since SIPp
+// was started.
+type took struct{ at, took time.Duration }
+
+// times reads what -trace_rtt has written.
+func (s *sipp) times() (all []took) {
+	s.t.Helper()
+	files, err := filepath.Glob(strings.TrimSuffix(s.stats, ".csv") + "_*_rtt.csv")
+	if err != nil || len(files) != 1 {
+		s.t.Fatalf("times of %s: %q, %v", s.name, files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		at, rest, _ := strings.Cut(line, ";")
+		spent, _, _ := strings.Cut(rest, ";")
+		a, err1 := strconv.ParseFloat(at, 64)
+		b, err2 := strconv.ParseFloat(spent, 64)
+		if err1 == nil && err2 == nil { // else it is the heading
+			all = append(all, took{time.Duration(a * 1e6), time.Duration(b * 1e6)})
+		}
+	}
+	return all
+}
+
+// percentile sorts.
+func percentile(all []time.Duration, n int) time.Duration {
+	slices.Sort(all)
+	return all[(len(all)-1)*n/100]
 }
 
 // seen is one message of SIPp's own trace.

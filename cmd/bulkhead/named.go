@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,6 +27,30 @@ func (d *decoder) tables(c *Config) {
 		}
 		if rates == nil {
 			d.broken[path.String()] = true // told where it was read
+		}
+	}
+}
+
+// authorities reads the certificates that routes name, each file once.
+func (d *decoder) authorities(c *Config) {
+	c.Authorities = map[carriers.File]*x509.CertPool{}
+	for i, r := range c.Routes {
+		if r.Ask == nil || r.Ask.CA == "" {
+			continue
+		}
+		path := keyPath{"routes"}.item(i).with("ask").with("ca")
+		if !d.decoded(path.String()) || c.Authorities[r.Ask.CA] != nil {
+			continue
+		}
+		pem, err := os.ReadFile(string(r.Ask.CA))
+		pool := x509.NewCertPool()
+		switch {
+		case err != nil:
+			d.fault(d.find(path.String()), path, "%s", err)
+		case !pool.AppendCertsFromPEM(pem):
+			d.fault(d.find(path.String()), path, "there is no certificate in %s", r.Ask.CA)
+		default:
+			c.Authorities[r.Ask.CA] = pool
 		}
 	}
 }

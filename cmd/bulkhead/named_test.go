@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/pem"
 	"errors"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -68,4 +70,44 @@ func TestFaultsOfTablesComeWithThoseOfTheConfiguration(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", faults[i], want)
 		}
 	}
+}
+
+// TestAuthoritiesAreReadWithTheConfiguration: a file that is not there, or has no
+// certificate in it, is told where it is named.
+func TestAuthoritiesAreReadWithTheConfiguration(t *testing.T) {
+	file := withTables(t, map[string]string{"tc1.csv": "33,0.1\n", "tc2.csv": "33,0.2\n34,0.3\n"})
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(file)
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pem := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	for name, data := range map[string][]byte{
+		"ca.pem": pem, "empty.pem": nil,
+		"config.yaml": append(text, "  - ask: {url: \"https://h/\", ca: ca.pem}\n  - ask: {url: \"https://h/\", ca: empty.pem}\n  - ask: {url: \"https://h/\", ca: none.pem}\n"...),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err = Load(file)
+	want := file + ":9:34: routes[2].ask.ca: there is no certificate in " + dir + "/empty.pem\n" +
+		file + ":10:34: routes[3].ask.ca: open " + dir + "/none.pem: no such file or directory"
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	if err := os.WriteFile(file, append(text, "  - ask: {url: \"https://h/\", ca: ca.pem}\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := c.Book()
+	if err != nil || len(book.Asks()) != 1 || book.Asks()[0].CA == nil {
+		t.Errorf("%v %+v", err, book.Asks())
+	}
+	printedAsRead(t, c)
 }

@@ -1,0 +1,110 @@
+package b2bua
+
+import (
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"bulkhead/carriers"
+	"bulkhead/dialog"
+)
+
+// unsureFor is how long a node that has taken a unit over waits to know all of its calls
+// before it lets new ones in with what it knows: its limits would be exceeded by those
+// that come to light afterwards.
+const unsureFor = 5 * time.Second
+
+// maxParked is how many new calls wait for that.
+const maxParked = 10_000
+
+// intake keeps new calls until those of a unit that has just been taken over are known.
+type intake struct {
+	mu     sync.Mutex
+	once   sync.Once // an engine takes over once
+	unsure bool
+	parked []func()
+}
+
+// shut begins to keep new calls.
+func (i *intake) shut() {
+	i.once.Do(func() {
+		i.mu.Lock()
+		i.unsure = true
+		i.mu.Unlock()
+		time.AfterFunc(unsureFor, i.open)
+	})
+}
+
+// open lets in what is kept: all calls are known, or it has taken too long.
+func (i *intake) open() {
+	i.mu.Lock()
+	parked := i.parked
+	i.unsure, i.parked = false, nil
+	i.mu.Unlock()
+	for _, then := range parked {
+		then()
+	}
+}
+
+// shuts says whether new calls are kept.
+func (i *intake) shuts() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.unsure
+}
+
+// park keeps a new call; neither: there is no need, or no room.
+func (i *intake) park(then func()) (waits, full bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.unsure || len(i.parked) >= maxParked {
+		return false, i.unsure
+	}
+	i.parked = append(i.parked, then)
+	return true, false
+}
+
+// bounded gives a new call its places, or refuses it; false: it is refused, or waits.
+func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, number string, it item) ([]carriers.Place, bool) {
+	now, life := time.Now(), 64*e.config.Timers.T1
+	if t, again := e.refusals.repeated(now, id, life); again {
+		e.refuse(it.message, it.path, t.Refusal, t.name)
+		return nil, false
+	}
+	deny := func(r dialog.Refusal, name string) ([]carriers.Place, bool) {
+		e.refusals.remember(now, id, told{r, name}, life)
+		e.refuse(it.message, it.path, r, name)
+		return nil, false
+	}
+	if p.bounded {
+		again := func() { e.deliver(id, it, func() { e.admit(id, p, trunk, it) }) }
+		switch waits, full := e.intake.park(again); {
+		case waits:
+			return nil, false
+		case full:
+			return deny(retryAfter(503, time.Second), carriers.SkipRestoring)
+		}
+	}
+	want := append(p.Ranges(number), trunk.Bound())
+	full, ok := e.places.take(now, id, want...)
+	if !ok {
+		e.metrics.Limited.WithLabelValues(full.Kind.String(), full.Name, full.Why).Inc()
+		r := retryAfter(503, max(full.Wait, time.Second))
+		if full.Why == carriers.SkipCalls {
+			r = retryAfter(full.Code, 2*time.Second)
+		}
+		return deny(r, full.Kind.String()+"_"+full.Why)
+	}
+	places := make([]carriers.Place, 0, len(want)+1) // and the carrier's
+	for _, b := range want {
+		places = append(places, b.Place)
+	}
+	return places, true
+}
+
+// retryAfter is a refusal that says when to come again (RFC 3261 §20.33).
+func retryAfter(code int, wait time.Duration) dialog.Refusal {
+	seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
+	return dialog.Refusal{Code: code, Extra: []dialog.Header{{Name: "Retry-After", Value: seconds}}}
+}

@@ -1,0 +1,70 @@
+package b2bua
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bulkhead/carriers"
+)
+
+// gauges shows how things stand when they are asked for (prometheus.Collector).
+type gauges struct {
+	engine atomic.Pointer[Engine]
+}
+
+var (
+	usedGauge  = prometheus.NewDesc("bulkhead_limit_used_calls", "Calls that take up a place of a trunk, carrier or range of numbers.", []string{"on", "name"}, nil)
+	limitGauge = prometheus.NewDesc("bulkhead_limit_calls", "How many calls a trunk, carrier or range of numbers may have at once.", []string{"on", "name"}, nil)
+)
+
+var (
+	gatewayGauge = prometheus.NewDesc("bulkhead_gateway_state", "1 for the state that a gateway is in: unknown, up, down, resting, probing.", []string{"carrier", "gateway", "address", "state"}, nil)
+	cappedGauge  = prometheus.NewDesc("bulkhead_carrier_capped", "1 for a carrier that is tried last, since too few of its calls come to something.", []string{"carrier"}, nil)
+)
+
+// Describe is prometheus.Collector.
+func (g *gauges) Describe(d chan<- *prometheus.Desc) {
+	d <- usedGauge
+	d <- limitGauge
+	d <- gatewayGauge
+	d <- cappedGauge
+}
+
+// Collect is prometheus.Collector.
+func (g *gauges) Collect(m chan<- prometheus.Metric) {
+	show := func(d *prometheus.Desc, n int, labels ...string) {
+		m <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	e := g.engine.Load()
+	if e == nil {
+		return
+	}
+	for _, b := range e.profiles().Bounds() {
+		show(usedGauge, e.Used(b.Place), b.Kind.String(), b.Name)
+		if b.Calls > 0 {
+			show(limitGauge, b.Calls, b.Kind.String(), b.Name)
+		}
+	}
+	p, now := &e.probes, time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.gates {
+		state := w.health.State(now)
+		for i, name := range carriers.GatewayStates {
+			is := 0
+			if carriers.GatewayState(i) == state {
+				is = 1
+			}
+			show(gatewayGauge, is, w.carrier, w.target.Gateway, w.path.Remote.String(), name)
+		}
+	}
+	for name, q := range p.quality {
+		is := 0
+		if q.Capped() {
+			is = 1
+		}
+		show(cappedGauge, is, name)
+	}
+}

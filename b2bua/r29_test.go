@@ -1,0 +1,208 @@
+package b2bua_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bulkhead/carriers"
+)
+
+// tenGateways is a node whose carrier has ten gateways, 127.0.21.1 to .10.
+func tenGateways(t *testing.T, change func(*carriers.CarrierConfig)) *node {
+	return limitedNode(t, func(c *carriers.Config) {
+		c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+		k := carriers.CarrierConfig{Realm: "peering", Health: &carriers.HealthConfig{}}
+		k.Health.Default()
+		k.Timers.NoResponse = 2 * time.Second
+		for i := range 10 {
+			k.Gateways = append(k.Gateways, carriers.GatewayConfig{Address: fmt.Sprintf("127.0.21.%d:5060", i+1), Weight: 1})
+		}
+		if change != nil {
+			change(&k)
+		}
+		c.Carriers["tc1"] = k
+		c.Routes = []carriers.RouteConfig{{Targets: []carriers.TargetConfig{{Carrier: "tc1"}}}}
+	})
+}
+
+var hole = netip.MustParseAddrPort("127.0.21.7:5060")
+
+// passes lets time pass, in which every gateway but the hole answers OPTIONS; it returns
+// what else was sent, and how often the hole was asked.
+func (n *node) passes(d time.Duration, status string) (rest []sunk, asked int) {
+	n.t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		<-time.After(100 * time.Millisecond)
+		synctest.Wait()
+		for _, out := range n.net.take() {
+			switch {
+			case !bytes.HasPrefix(out.data, []byte("OPTIONS ")):
+				rest = append(rest, out)
+			case out.to.Remote == hole:
+				asked++
+			default:
+				if err := feed(n.engine, "peering", out.to.Remote, respond(out.data, status, "x")); err != nil {
+					n.t.Fatal(err)
+				}
+			}
+		}
+	}
+	return rest, asked
+}
+
+// batch is how long the store of the tests takes a new call in.
+const batch = time.Millisecond
+
+// first is where the first INVITE of a new call goes.
+func (n *node) first(call int) netip.AddrPort {
+	n.t.Helper()
+	for _, out := range n.invites(call) {
+		if bytes.HasPrefix(out.data, []byte("INVITE ")) {
+			if err := feed(n.engine, "peering", out.to.Remote, respond(out.data, "486 Busy Here", "x")); err != nil {
+				n.t.Fatal(err)
+			}
+			synctest.Wait()
+			n.net.take()
+			return out.to.Remote
+		}
+	}
+	n.t.Fatal("no INVITE")
+	return netip.AddrPort{}
+}
+
+// TestR29_ADeadGatewayDoesNotSlowTheOthers: once its silence is known no call waits for
+// it, the others' calls leave in the same instant as ever, and it comes back.
+func TestR29_ADeadGatewayDoesNotSlowTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := tenGateways(t, nil)
+		_, asked := n.passes(45*time.Second, "404 Not Found") // whatever is said, somebody is there
+		if asked < 3 {
+			t.Fatalf("asked %d times", asked)
+		}
+		went := map[netip.AddrPort]int{}
+		for call := range 200 {
+			began := time.Now()
+			went[n.first(call)]++
+			if d := time.Since(began); d > batch {
+				t.Fatalf("call %d leaves after %s", call, d)
+			}
+		}
+		if went[hole] > 0 || len(went) != 9 {
+			t.Errorf("calls went to %v", went)
+		}
+		was := hole
+		hole = netip.AddrPort{} // it answers again
+		defer func() { hole = was }()
+		n.passes(30*time.Second, "200 OK")
+		for call := range 200 {
+			went[n.first(1000+call)]++
+		}
+		if went[was] == 0 {
+			t.Error("it does not come back")
+		}
+	})
+}
+
+// TestR29_PingsAreSpread: ten gateways are not asked in one instant.
+func TestR29_PingsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := tenGateways(t, nil)
+		at := map[time.Duration]int{}
+		began, asked := time.Now(), 0
+		for time.Since(began) < 10*time.Second {
+			<-time.After(100 * time.Millisecond)
+			synctest.Wait()
+			for _, out := range n.net.take() {
+				if bytes.HasPrefix(out.data, []byte("OPTIONS ")) {
+					at[time.Since(began)]++
+					asked++
+					if err := feed(n.engine, "peering", out.to.Remote, respond(out.data, "200 OK", "x")); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		if len(at) < 7 || asked != 10 {
+			t.Errorf("%d OPTIONS in 10 s, at %v", asked, at)
+		}
+	})
+}
+
+// TestR29_AllDownAreTriedAnyway: what is known of health is a guess.
+func TestR29_AllDownAreTriedAnyway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := tenGateways(t, func(k *carriers.CarrierConfig) { k.Gateways = k.Gateways[:2] })
+		n.passes(60*time.Second, "503 Service Unavailable")
+		n.first(1)
+	})
+}
+
+// TestR29_RefusedINVITEs: three in a row open the circuit of a gateway that answers OPTIONS.
+func TestR29_RefusedINVITEs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := tenGateways(t, nil)
+		n.passes(15*time.Second, "200 OK")
+		failed, last := map[netip.AddrPort]int{}, netip.AddrPort{}
+		for call := 0; call < 400; call++ {
+			for _, out := range n.invites(call) {
+				if !bytes.HasPrefix(out.data, []byte("INVITE ")) {
+					continue
+				}
+				status := "486 Busy Here"
+				if out.to.Remote.Addr() == netip.MustParseAddr("127.0.21.2") {
+					failed[out.to.Remote]++
+					status, last = "503 Full", out.to.Remote
+				}
+				for _, out := range n.fed("peering", out.to.Remote, respond(out.data, status, "x")) {
+					if bytes.HasPrefix(out.data, []byte("INVITE ")) { // the next target
+						n.fed("peering", out.to.Remote, respond(out.data, "486 Busy Here", "x"))
+					}
+				}
+			}
+		}
+		if failed[last] != 3 {
+			t.Errorf("%d calls at a gateway that refuses three in a row", failed[last])
+		}
+	})
+}
+
+// TestR30_AFewCallsStillGoToWhoIsCapped, and none is refused for it.
+func TestR30_AFewCallsStillGoToWhoIsCapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quality := &carriers.QualityConfig{ASR: 0.5}
+		quality.Default()
+		n := limitedNode(t, func(c *carriers.Config) {
+			c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+			tc1, tc2 := c.Carriers["tc1"], c.Carriers["tc2"]
+			tc1.Quality, tc1.Limits, tc2.Limits = quality, carriers.LimitsConfig{}, carriers.LimitsConfig{}
+			c.Carriers["tc1"], c.Carriers["tc2"] = tc1, tc2
+		})
+		went := map[string]int{}
+		for call := range 1000 {
+			went[n.first(call).Addr().String()]++
+		}
+		if tc1 := went["127.0.21.1"]; tc1 < 50+20 || tc1 > 50+90 || tc1+went["127.0.22.1"] != 1000 {
+			t.Errorf("%v", went)
+		}
+	})
+}
+
+// TestR29_WhoTakesOverKnowsNothing: gateways begin as unknown, and calls go to them.
+func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := tenGateways(t, nil)
+		n.passes(45*time.Second, "200 OK")
+		m := tenGateways(t, nil)
+		went := map[netip.AddrPort]int{}
+		for call := range 200 {
+			went[m.first(call)]++
+		}
+		if went[hole] == 0 {
+			t.Error("the new owner knows what nobody has told it")
+		}
+	})
+}
