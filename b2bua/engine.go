@@ -45,11 +45,15 @@ type Engine struct {
 	registrar *registrar
 	places    places
 	intake    intake
-	probes    probes
-	nonce     string   // in the names of pings
-	refusals  refusals // of the latest new calls
-	observer  Observer
-	between   func(*Call) *Call // tests: what becomes of a call between two events
+	overload  struct {
+		sync.Mutex
+		shedding
+	}
+	probes   probes
+	nonce    string   // in the names of pings
+	refusals refusals // of the latest new calls
+	observer Observer
+	between  func(*Call) *Call // tests: what becomes of a call between two events
 }
 
 // Config is what an Engine needs to know of its node.
@@ -64,6 +68,8 @@ type Config struct {
 	// carriers still send; default 100,000. Beyond it that is answered from
 	// what the messages themselves say (Afterwards).
 	Absorbing int
+
+	Overload Overload // beyond which new calls are shed
 
 	// Keeper is where calls are kept for another node; nil: they end with this
 	// one.
@@ -157,6 +163,7 @@ func (e *Engine) Run(ctx context.Context) {
 	}
 	workers.Go(func() { e.register(ctx) })
 	workers.Go(func() { e.probe(ctx) })
+	workers.Go(func() { e.relieve(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }

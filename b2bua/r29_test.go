@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bulkhead/b2bua"
 	"bulkhead/carriers"
 )
 
@@ -203,6 +204,51 @@ func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
 		}
 		if went[hole] == 0 {
 			t.Error("the new owner knows what nobody has told it")
+		}
+	})
+}
+
+// TestOverloadShedsNewCalls: with so many calls not answered yet, others are refused with
+// 503 and Retry-After, their repeats as well; calls that are there and emergency calls
+// are not touched, and new ones are let in again afterwards.
+func TestOverloadShedsNewCalls(t *testing.T) {
+	config := b2bua.Config{Overload: b2bua.Overload{Setups: 10, Emergency: []string{"112"}}}
+	running(t, config, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		up := talking(t, e, s, 1000)
+		var invites [][]byte
+		for n := range 20 {
+			say(t, e, "core", trunkSays("INVITE", n, 1, "<sip:123@127.0.10.1>"))
+			invites = append(invites, sentFirst(s.take(), "INVITE"))
+		}
+		<-time.After(5 * time.Second)
+		synctest.Wait()
+		s.take()
+		say(t, e, "core", trunkSays("INVITE", 100, 1, "<sip:123@127.0.10.1>"))
+		no := sentFirst(s.take(), "SIP/2.0 503")
+		if no == nil || field(no, "Retry-After") == "" {
+			t.Fatalf("overloaded, and an INVITE hears\n%s", no)
+		}
+		say(t, e, "core", bytes.Replace(trunkSays("INVITE", 101, 1, "<sip:112@127.0.10.1>"), []byte("sip:123@"), []byte("sip:112@"), 1))
+		if sentFirst(s.take(), "INVITE sip:112@") == nil {
+			t.Error("an emergency call is shed")
+		}
+		say(t, e, "core", trunkSays("BYE", 1000, 2, up))
+		if sentFirst(s.take(), "SIP/2.0 200") == nil {
+			t.Error("a BYE is shed")
+		}
+		for _, invite := range invites {
+			say(t, e, "peering", respond(invite, "486 Busy Here", "carrier"))
+		}
+		<-time.After(5 * time.Second)
+		synctest.Wait()
+		s.take()
+		say(t, e, "core", trunkSays("INVITE", 100, 1, "<sip:123@127.0.10.1>"))
+		if again := sentFirst(s.take(), "SIP/2.0 503"); !bytes.Equal(no, again) {
+			t.Errorf("a repeat hears\n%s", again)
+		}
+		say(t, e, "core", trunkSays("INVITE", 102, 1, "<sip:123@127.0.10.1>"))
+		if sentFirst(s.take(), "INVITE") == nil {
+			t.Error("still shedding")
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"bulkhead/b2bua/wire"
 )
@@ -105,4 +106,27 @@ func TestTCP_ClosedByWhoHasOpenedIt(t *testing.T) {
 	gets(t, nc, string(bye))
 	nc.Close()
 	gets(t, far.accept(), string(bye))
+}
+
+// Many share a connection that is closed after the first of them: none is lost.
+func TestTCP_ManyToAPeerThatClosesAfterEachTransaction(t *testing.T) {
+	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
+	p := closing(t)
+	to := wire.Hop{Realm: "core", Transport: wire.TCP, Remote: p.addr()}
+	const most, all = 4, 400
+	missing := map[string]bool{}
+	for sent := 0; sent < all || len(missing) > 0; {
+		for ; sent < all && len(missing) < most; sent++ {
+			id := fmt.Sprintf("many-%d", sent)
+			missing[id] = true
+			e.Send(to, wire.Hop{}, message("OPTIONS", id, 0), func(err error) { t.Errorf("%s: %v", id, err) })
+		}
+		select {
+		case id := <-p.came:
+			delete(missing, id)
+		case <-r.packets:
+		case <-time.After(patience):
+			t.Fatalf("lost: %v", missing)
+		}
+	}
 }

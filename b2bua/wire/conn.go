@@ -24,6 +24,7 @@ type conn struct {
 	realm   *realm
 	hop     Hop  // of what arrives on it; Remote is the peer
 	inbound bool // the peer opened it
+	apart   bool // for one message alone
 	used    atomic.Int64
 
 	mu    sync.Mutex
@@ -109,7 +110,7 @@ func (c *conn) undo(o outgoing, why error) {
 		return
 	case closed && !o.again:
 		o.again = true
-		c.edge.sendStream(c.realm, c.anew(), Hop{}, o)
+		c.edge.sendApart(c.realm, c.anew(), o)
 		return
 	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
@@ -198,6 +199,10 @@ func (c *conn) anew() Hop {
 	return Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}
 }
 
+// maxApart is for how many messages of one connection others are made. Where more are without
+// an answer, it was not the habit of a peer that closed it.
+const maxApart = 32
+
 // repeat sends by a new connection what the peer has closed this one upon: to where it
 // listens, if we have connected to it, else to the fallback.
 func (c *conn) repeat() {
@@ -214,8 +219,10 @@ func (c *conn) repeat() {
 		case !to.Remote.IsValid() || c.edge.ctx.Err() != nil:
 		case to.Transport == UDP:
 			c.edge.Send(to, Hop{}, o.data, o.unsent)
-		default:
+		case len(list) > maxApart:
 			c.edge.sendStream(c.realm, to, Hop{}, o)
+		default:
+			c.edge.sendApart(c.realm, to, o)
 		}
 	}
 }

@@ -134,7 +134,7 @@ func (e *Edge) begin(c *conn) {
 	// Requests of ours may use what a peer opened over TCP, from the port that it
 	// listens on. On TLS whoever opened it showed who he is to the one side only
 	// (RFC 5923 §8).
-	if !c.inbound || c.hop.Transport == TCP {
+	if !c.apart && (!c.inbound || c.hop.Transport == TCP) {
 		if key := c.peer(); e.byPeer[key] == nil {
 			e.byPeer[key] = c
 		}
@@ -207,6 +207,32 @@ func (e *Edge) reach(r *realm, h, fallback Hop) (*conn, error) {
 	c := newConn(e, r, Hop{Realm: h.Realm, Transport: h.Transport, Local: l.addr, Remote: h.Remote})
 	e.begin(c)
 	return c, nil
+}
+
+// sendApart writes to h.Remote by a connection of its own, on which nothing else is sent: a
+// peer that closes each after one request reads this one.
+func (e *Edge) sendApart(r *realm, h Hop, o outgoing) {
+	e.streams.mu.Lock()
+	l := r.listener(h)
+	var err error
+	switch {
+	case e.ctx.Err() != nil:
+		err = ErrClosed
+	case l == nil:
+		err = ErrNoSocket
+	case len(e.conns)-e.inbound >= e.config.MaxConnections:
+		err = ErrTooMany
+	}
+	if err != nil {
+		e.streams.mu.Unlock()
+		fail(o.unsent, fmt.Errorf("send by %s of realm %s to %s: %w", h.Transport, h.Realm, h.Remote, err))
+		return
+	}
+	c := newConn(e, r, Hop{Realm: h.Realm, Transport: h.Transport, Local: l.addr, Remote: h.Remote})
+	c.apart = true
+	c.enqueue(o)
+	e.begin(c)
+	e.streams.mu.Unlock()
 }
 
 // listener is whose address a connection to h.Remote is made from.

@@ -79,6 +79,9 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		Own:    map[string][]netip.Addr{},
 		Keeper: keeper, Speaks: speaks, Present: present,
 	}
+	if o := c.Overload; o != nil {
+		config.Overload = b2bua.Overload{Delay: o.Delay, Backlog: float64(o.Backlog), Setups: o.Setups, Memory: uint64(o.Memory), Emergency: c.Emergency}
+	}
 	for realm, all := range c.Sockets() {
 		for _, one := range all {
 			own := one.Address.Addr()

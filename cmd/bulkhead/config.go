@@ -14,16 +14,18 @@ type Config struct {
 	Node            string                 `yaml:"node"` // default: the host's name
 	Realms          map[string]RealmConfig `yaml:"realms,omitempty"`
 	carriers.Config `yaml:",inline"`
-	State           *StateConfig   `yaml:"state,omitempty"` // nil: in memory
-	Unit            *UnitConfig    `yaml:"unit,omitempty"`
-	KeyFile         carriers.File  `yaml:"key_file,omitempty"` // empty: a key that dies with the process
-	Media           *MediaConfig   `yaml:"media,omitempty"`
-	Timers          TimersConfig   `yaml:"timers"`
-	API             *APIConfig     `yaml:"api,omitempty"`
-	CDR             *CDRConfig     `yaml:"cdr,omitempty"`
-	Trace           *TraceConfig   `yaml:"trace,omitempty"`
-	Security        SecurityConfig `yaml:"security"`
-	Log             LogConfig      `yaml:"log"`
+	State           *StateConfig    `yaml:"state,omitempty"` // nil: in memory
+	Unit            *UnitConfig     `yaml:"unit,omitempty"`
+	KeyFile         carriers.File   `yaml:"key_file,omitempty"` // empty: a key that dies with the process
+	Media           *MediaConfig    `yaml:"media,omitempty"`
+	Timers          TimersConfig    `yaml:"timers"`
+	API             *APIConfig      `yaml:"api,omitempty"`
+	CDR             *CDRConfig      `yaml:"cdr,omitempty"`
+	Trace           *TraceConfig    `yaml:"trace,omitempty"`
+	Security        SecurityConfig  `yaml:"security"`
+	Log             LogConfig       `yaml:"log"`
+	Overload        *OverloadConfig `yaml:"overload,omitempty"`  // nil: nothing is shed
+	Emergency       []string        `yaml:"emergency,omitempty"` // numbers that are shed last
 }
 
 // RealmConfig is one side of the border.
@@ -116,6 +118,14 @@ type SecurityConfig struct {
 	MaxRatePerSource int    `yaml:"max_rate_per_source"` // a second, of requests other than ACK, BYE, CANCEL, PRACK, UPDATE, INFO; zero: no bound
 }
 
+// OverloadConfig is how much the node takes on before it sheds new calls. Zero: no bound.
+type OverloadConfig struct {
+	Delay   time.Duration  `yaml:"delay"`            // by which the engine's clock runs late
+	Backlog carriers.Ratio `yaml:"backlog"`          // part of a UDP socket's receive buffer that waits to be read
+	Setups  int            `yaml:"setups,omitempty"` // calls that are not answered yet
+	Memory  Size           `yaml:"memory,omitempty"` // of the process's objects
+}
+
 // LogConfig is how much is logged and in which form.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -135,6 +145,9 @@ func defaults(node string) Config {
 
 // Default sets what holds where the section says nothing.
 func (s *StateConfig) Default() { s.Wait = 50 * time.Millisecond }
+
+// Default sets what holds where the section says nothing.
+func (o *OverloadConfig) Default() { o.Delay, o.Backlog = 100*time.Millisecond, 0.25 }
 
 // Default sets what holds where the section says nothing.
 func (u *UnitConfig) Default() { u.Mode = "lease" }

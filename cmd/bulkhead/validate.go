@@ -60,6 +60,11 @@ func (v *validator) validate() {
 	if m := c.Security.MaxMessage; m < leastMessage || m > mostMessage {
 		v.fault("security.max_message", "must be 4KiB to 1MiB")
 	}
+	for i, n := range c.Emergency {
+		if digits := strings.TrimPrefix(n, "+"); digits == "" || strings.Trim(digits, "0123456789") != "" {
+			v.fault(fmt.Sprintf("emergency[%d]", i), "%q is not a number", n)
+		}
+	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "json", "console")
 	if err := carriers.CheckName(c.Node); err != nil {
