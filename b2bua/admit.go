@@ -11,7 +11,13 @@ import (
 // admit takes an INVITE that begins a call, or refuses it without keeping
 // anything. The profiles are those that know the trunk.
 func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it item) {
-	if r, name := e.objection(it.message, p.trunks[trunk.Name]); name != "" {
+	r, name := e.objection(it.message, p.trunks[trunk.Name])
+	if name != "draining" { // who proves nothing learns nothing else (RFC 3261 §8.2)
+		if asked, why := e.authenticate(it.at, id, trunk, p.trunks[trunk.Name], it); why != "" {
+			r, name = asked, why
+		}
+	}
+	if name != "" {
 		e.refuse(it.message, it.path, r, name)
 		return
 	}
@@ -20,7 +26,7 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	}
 	asked := trunk.Setup(it.message)
 	if !asked.Privacy.Provided() { // RFC 3323 §5
-		e.refuse(it.message, it.path, dialog.Refusal{Code: 500, Phrase: "Privacy Not Provided"}, "privacy")
+		e.refuse(it.message, it.path, dialog.Refusal{Code: 500, Phrase: privacyNotProvided}, "privacy")
 		return
 	}
 	asked.Call, asked.Body = id, it.message.Body
@@ -31,12 +37,9 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 	it.admit = func(s *strand, now time.Time) []Action {
 		e.metrics.Calls.WithLabelValues(trunk.Name).Inc()
 		e.saw(it.sight(s))
-		a := Admission{
-			Trunk: trunk.Name, Invite: it.message, From: it.path, Asked: &asked,
-			Policy: s.profiles.trunks[trunk.Name], Redirects: s.profiles, Judge: s, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
-		}
-		choice := s.profiles.choose(now, asked)
-		a.Targets, a.Skipped, a.Refusal, a.Choosing = s.profiles.list(choice), choice.Skipped, choice.Refusal, choice.Ask != nil
+		choice := s.profiles.choose(now, asked, chooser{e, id})
+		a := s.profiles.admission(trunk, it.message, it.path, &asked, choice)
+		a.Judge, a.Choosing = s, choice.Ask != nil
 		call, actions := NewCall(id, now, a)
 		s.call = call
 		if a.Choosing {
@@ -45,6 +48,17 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		return actions
 	}
 	e.open(id, p, trunk.Name, places, it)
+}
+
+const privacyNotProvided = "Privacy Not Provided"
+
+// admission is what a call begins with.
+func (p *profiles) admission(trunk *carriers.Trunk, m *dialog.Message, from dialog.Path, asked *dialog.Setup, c carriers.Choice) Admission {
+	return Admission{
+		Trunk: trunk.Name, Invite: m, From: from, Asked: asked,
+		Policy: p.trunks[trunk.Name], Redirects: p, Setup: trunk.MaxSetup, Limit: trunk.MaxDuration,
+		Targets: p.list(c), Skipped: c.Skipped, Refusal: c.Refusal,
+	}
 }
 
 // objection is why an INVITE cannot begin a call (RFC 3261 §8.2, §16.3).

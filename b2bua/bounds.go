@@ -77,6 +77,9 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 		e.refuse(it.message, it.path, r, name)
 		return nil, false
 	}
+	if wait, no := e.shed(id, it.message.Dialled()); no {
+		return deny(retryAfter(503, wait), "overload")
+	}
 	if p.bounded {
 		again := func() { e.deliver(id, it, func() { e.admit(id, p, trunk, it) }) }
 		switch waits, full := e.intake.park(again); {

@@ -57,6 +57,7 @@ type TransferRecord struct {
 type Attempt struct {
 	Carrier  string    `json:"carrier"`
 	Gateway  string    `json:"gateway"`
+	Address  string    `json:"address,omitempty"` // where it was tried, if the gateway is a name
 	Number   string    `json:"number"`
 	Dialled  string    `json:"dialled,omitempty"` // how the carrier was asked for it, where that is another
 	CallID   string    `json:"call_id"`
@@ -126,6 +127,9 @@ func (c *Call) Record(now time.Time) Record {
 			Cause: leg.Cause.Why.String(), NotSent: leg.Cause.Why == dialog.NotSent, Text: leg.Cause.Text,
 			Absorbed: m.Absorbed, Late: m.Late, EarlyMedia: m.Media, RedirectedBy: int(c.by(i + 1)),
 		})
+		if at := leg.Target.Path.Remote; at.IsValid() && at.String() != leg.Target.Gateway {
+			r.Attempts[i].Address = at.String()
+		}
 	}
 	for _, s := range c.Skips {
 		if n := s.Attempt - 1; n >= 0 && n < len(r.Attempts) {

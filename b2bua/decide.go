@@ -11,10 +11,10 @@ import (
 	"bulkhead/dialog"
 )
 
-// choose asks the routes. Of a choice with an Ask nothing is known yet: who decides has
-// to be asked.
-func (p *profiles) choose(now time.Time, setup dialog.Setup) carriers.Choice {
-	c := p.Select(now, setup, chooser{p.engine, setup.Call})
+// choose asks the routes and the judge. Of a choice with an Ask nothing is
+// known yet: who decides has to be asked.
+func (p *profiles) choose(now time.Time, setup dialog.Setup, j carriers.Judge) carriers.Choice {
+	c := p.Select(now, setup, j)
 	if c.Ask == nil {
 		return c
 	}
@@ -23,7 +23,7 @@ func (p *profiles) choose(now time.Time, setup dialog.Setup) carriers.Choice {
 		return c
 	}
 	p.engine.metrics.Decisions.WithLabelValues("known").Inc()
-	return p.Decide(now, setup, c.Ask, a, nil, chooser{p.engine, setup.Call})
+	return p.Decide(now, setup, c.Ask, a, nil, j)
 }
 
 // decide has somebody else decide about a call of this strand. What follows from the
@@ -55,7 +55,7 @@ func (p *profiles) list(c carriers.Choice) []Target {
 // choosing goes on with a call that has been taken over before its targets were known. The
 // clock may wake the call meanwhile, so nothing of it is touched.
 func (s *strand) choosing(now time.Time, setup dialog.Setup) {
-	c := s.profiles.choose(now, setup)
+	c := s.profiles.choose(now, setup, chooser{s.engine, setup.Call})
 	if c.Ask == nil { // it is known here, or the routes are others
 		s.put(s.profiles.chosen(c))
 		return

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 	"bulkhead/storage"
@@ -170,6 +171,37 @@ func TestADecisionBlocksNobody(t *testing.T) {
 		}
 		if refused < 200 || o.most.Load() != carriers.DefaultConcurrent {
 			t.Errorf("%d refusals, %d asked at once", refused, o.most.Load())
+		}
+	})
+}
+
+// TestTryAsksWhoDecides: what a call would do with the answer, and without one.
+func TestTryAsksWhoDecides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, o := range []*oracle{{after: time.Second}, {}} {
+			n := takes(t, storage.NewMemory(time.Now), "a", nil, by(o))
+			defer n.serves()()
+			n.engine.Adopt(asks(nil))
+			book := asks(nil)
+			parsed, _, err := wire.Parse([]byte(strings.Join(append(slices.Clone(invited), "Content-Length: 0", "", ""), "\r\n")), wire.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := dialog.Read(parsed)
+			begin := time.Now()
+			got := n.engine.Try(begin, dialog.CallID{1}, book.TrunkNamed("pbx"), m, dialog.Path{Realm: "core", Remote: trunkSource}, nil)
+			if got.Question == nil || got.Question.Trunk != "pbx" || got.Question.Number != got.Setup.Number {
+				t.Errorf("asked %+v", got.Question)
+			}
+			if o.after > 0 && (got.Unanswered != nil || len(got.Attempts) != 1 || got.Attempts[0].Carrier != "tc1" || time.Since(begin) != o.after) {
+				t.Errorf("answered: %+v", got)
+			}
+			if o.after == 0 && (got.Unanswered == nil || len(got.Attempts) != 0 || got.Refusal.Code != 503) {
+				t.Errorf("not answered: %+v", got)
+			}
+			if len(n.net.take()) > 0 {
+				t.Error("something was sent")
+			}
 		}
 	})
 }

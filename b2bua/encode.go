@@ -127,6 +127,10 @@ func (c *Call) fields(r *dialog.Coder) {
 		r.Time(&c.Choosing)
 		dialog.List(r, &c.Untried, func(u *Untried) { u.fields(r) })
 		c.Setup.MoreFields(r)
+		for i := range c.Targets {
+			r.String(&c.Targets[i].Dead)
+			r.String(&c.Targets[i].Route)
+		}
 	})
 }
 

@@ -31,18 +31,24 @@ type Engine struct {
 	seal    *dialog.Seal
 
 	snapshots
-	shards   [64]shard
-	clock    clock
-	idle     chan *strand // workers that have nothing to do receive from it
-	active   atomic.Int64 // calls whose record is not written
-	absorbed atomic.Int64 // calls whose record is written and that are still kept
-	draining atomic.Bool
-	muted    atomic.Bool
-	loading  atomic.Pointer[loads] // while calls are being restored
-	settled  chan struct{}         // capacity 1: a record has been written
-	notices  notices
-	places   places
-	intake   intake
+	shards    [64]shard
+	clock     clock
+	idle      chan *strand // workers that have nothing to do receive from it
+	active    atomic.Int64 // calls whose record is not written
+	absorbed  atomic.Int64 // calls whose record is written and that are still kept
+	draining  atomic.Bool
+	muted     atomic.Bool
+	loading   atomic.Pointer[loads] // while calls are being restored
+	settled   chan struct{}         // capacity 1: a record has been written
+	notices   notices
+	nonces    *nonces
+	registrar *registrar
+	places    places
+	intake    intake
+	overload  struct {
+		sync.Mutex
+		shedding
+	}
 	probes   probes
 	nonce    string   // in the names of pings
 	refusals refusals // of the latest new calls
@@ -62,6 +68,8 @@ type Config struct {
 	// carriers still send; default 100,000. Beyond it that is answered from
 	// what the messages themselves say (Afterwards).
 	Absorbing int
+
+	Overload Overload // beyond which new calls are shed
 
 	// Keeper is where calls are kept for another node; nil: they end with this
 	// one.
@@ -101,6 +109,8 @@ type Book interface {
 	Known(realm string, source netip.Addr) bool
 	Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice
 	Contact(carrier, uri, number string) (dialog.Target, bool)
+	Gateways(carrier string) []dialog.Target
+	PeerAt(realm string, t dialog.Transport, at netip.AddrPort) (carriers.Peer, bool)
 	Ranges(number string) []carriers.Bound
 	Bounds() []carriers.Bound
 	Asks() []*carriers.Ask
@@ -125,7 +135,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	}
 	e := &Engine{
 		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
-		seal:    dialog.NewSeal(c.Key, c.Unit),
+		seal: dialog.NewSeal(c.Key, c.Unit), nonces: newNonces(c.Key, c.Unit), registrar: newRegistrar(),
 		settled: make(chan struct{}, 1), idle: make(chan *strand),
 	}
 	for i := range e.shards {
@@ -140,6 +150,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.snapshots.kept = m.Snapshots
 	e.snapshots.write(nil)
 	e.Adopt(book)
+	e.Adopted(e.registrar.adopted)
 	e.Adopted(e.adoptGateways)
 	m.gauges.engine.Store(e)
 	return e
@@ -152,7 +163,9 @@ func (e *Engine) Run(ctx context.Context) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		workers.Go(func() { e.work(ctx) })
 	}
+	workers.Go(func() { e.register(ctx) })
 	workers.Go(func() { e.probe(ctx) })
+	workers.Go(func() { e.relieve(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
@@ -160,6 +173,22 @@ func (e *Engine) Run(ctx context.Context) {
 // Known says whose messages are read at all (wire.Receiver).
 func (e *Engine) Known(realm string, source netip.Addr) bool {
 	return e.heard(realm, source) || slices.Contains(e.config.Own[realm], source)
+}
+
+// KeysOf is the name of a carrier's own certificates among those of the realms.
+func KeysOf(carrier string) string { return "carriers/" + carrier }
+
+// Peer says what connections with who is at an address go by (wire.Config).
+func (e *Engine) Peer(realm string, t wire.Transport, at netip.AddrPort) wire.Peer {
+	p, ok := e.profiles().PeerAt(realm, dialog.Transport(t), at)
+	if !ok {
+		return wire.Peer{}
+	}
+	peer := wire.Peer{Host: p.Host, Name: p.Name, Keepalive: p.Keepalive}
+	if p.OwnKeys {
+		peer.Keys = KeysOf(p.Carrier)
+	}
+	return peer
 }
 
 // Dropped counts what the wire did not let in (wire.Receiver).
@@ -190,6 +219,12 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	a, ok := e.seal.OpenBranch(m.Branch)
 	if !ok {
 		e.stray(m, "foreign_response")
+		return
+	}
+	if a.Leg == dialog.Registering {
+		if !e.registrar.give(registerEvent{call: a.ID.Call, from: from, ev: dialog.Received{Message: m, Path: from}}) {
+			e.metrics.Dropped.WithLabelValues("registration", "queue_full").Inc()
+		}
 		return
 	}
 	if a.Leg == dialog.Outside {
@@ -289,6 +324,9 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(left, cancel)()
 	if e.wait(ctx) || left.Err() != nil {
+		if left.Err() == nil {
+			e.unregister(context.WithoutCancel(ctx))
+		}
 		return nil
 	}
 	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
@@ -297,6 +335,9 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	defer context.AfterFunc(left, cancel)()
 	if !e.wait(last) && left.Err() == nil {
 		return fmt.Errorf("drain: %d calls did not end", e.Active())
+	}
+	if left.Err() == nil {
+		e.unregister(context.WithoutCancel(ctx))
 	}
 	return nil
 }

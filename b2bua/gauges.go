@@ -24,12 +24,15 @@ var (
 	cappedGauge  = prometheus.NewDesc("bulkhead_carrier_capped", "1 for a carrier that is tried last, since too few of its calls come to something.", []string{"carrier"}, nil)
 )
 
+var sheddingGauge = prometheus.NewDesc("bulkhead_shed_ratio", "Share of new calls that are refused because the node has too much to do: 0 to 1.", nil, nil)
+
 // Describe is prometheus.Collector.
 func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- usedGauge
 	d <- limitGauge
 	d <- gatewayGauge
 	d <- cappedGauge
+	d <- sheddingGauge
 }
 
 // Collect is prometheus.Collector.
@@ -47,6 +50,9 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 			show(limitGauge, b.Calls, b.Kind.String(), b.Name)
 		}
 	}
+	e.overload.Lock()
+	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, e.overload.share)
+	e.overload.Unlock()
 	p, now := &e.probes, time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -411,6 +411,21 @@ var mutants = []mutant{
 		"RFC 6432: 2 causes of Q.850", "redirections",
 	},
 	{
+		"an attempt is made without asking for its place", "b2bua/untried.go",
+		"reason = c.judge.Begin(now, next.Target, false)", "reason = \"\"",
+		"R16: not as many attempts as places", "targets that are skipped",
+	},
+	{
+		"who is not well is tried after a carrier that failed", "b2bua/untried.go",
+		"if !tried && !carriers.Firm(reason) {", "if !carriers.Firm(reason) {",
+		"R29: who is not well is tried after another", "targets that are skipped",
+	},
+	{
+		"the record forgets who was skipped", "b2bua/encode.go",
+		"\t\tdialog.List(r, &c.Untried, func(u *Untried) { u.fields(r) })\n", "",
+		"P9", "targets that are skipped",
+	},
+	{
 		"a carrier that is to be stayed with is left", "b2bua/hunt.go",
 		"tried > 0 && c.Moving.By == 0 && c.Out[len(c.Out)-1].Stays() || ", "",
 		"R21: a carrier is left after its early media", "early media and a takeover",

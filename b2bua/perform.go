@@ -52,11 +52,11 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			e.log.Info("contact skipped", zap.Stringer("call", s.id), zap.Int("attempt", a.Attempt),
 				zap.String("contact", a.Contact), zap.String("reason", a.Why))
 		case Untried:
-			name := a.Carrier
-			if s.profiles.Carrier(name) == nil {
-				name = "" // somebody else's word, of which there may be any number
+			carrier := a.Carrier
+			if s.profiles.Carrier(carrier) == nil {
+				carrier = "" // who decides may name whom it likes
 			}
-			e.metrics.Skipped.WithLabelValues(name, a.Why).Inc()
+			e.metrics.Skipped.WithLabelValues(carrier, a.Why).Inc()
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {

@@ -102,10 +102,13 @@ func (s *strand) recount() {
 	case s.call != nil:
 		if !s.call.In.Over() {
 			for _, p := range s.places {
-				if p.Kind != carriers.OfCarrier {
+				if p.Kind != carriers.OfCarrier && p != inSetup {
 					has = append(has, p)
 				}
 			}
+		}
+		if s.call.Winner < 0 && !s.call.In.Over() && s.engine.config.Overload.Setups > 0 {
+			has = append(has, inSetup)
 		}
 		for _, leg := range s.call.Out {
 			p := carriers.Place{Kind: carriers.OfCarrier, Name: leg.Target.Carrier}

@@ -19,7 +19,8 @@ type probes struct {
 	gates   map[gate]*watched
 	pinged  map[dialog.CallID]*watched // by the name of the ping that has no answer yet
 	quality map[string]*carriers.Quality
-	number  uint32 // of the next ping
+	number  uint32    // of the next ping
+	looked  time.Time // where names lead, last
 	wake    chan struct{}
 }
 
@@ -58,7 +59,7 @@ func (p *probes) watch(now time.Time, c *carriers.Carrier, t dialog.Target) *wat
 		w.used = now
 		return w
 	}
-	if c == nil || c.Health == nil {
+	if c == nil || c.Health == nil || t.Dead != "" {
 		return nil
 	}
 	// Spread over the interval by what they are: no two nodes ask all at once.
@@ -100,11 +101,37 @@ func (e *Engine) adoptGateways(b Book) {
 			p.quality[name] = &carriers.Quality{Rules: c.Quality}
 		}
 		if c.Health != nil {
-			for _, t := range c.Targets() {
+			for _, t := range b.Gateways(name) {
 				p.watch(now, c, t)
 			}
 		}
 	}
+	p.looked = now
+}
+
+// lookEach is how often it is looked where the names of gateways lead.
+const lookEach = 5 * time.Second
+
+// look watches what the names of gateways lead to now; false: there are none. The lock is
+// held.
+func (p *probes) look(now time.Time, b Book) bool {
+	names := false
+	for _, name := range b.Carriers() {
+		c := b.Carrier(name)
+		if c.Health == nil || !c.Named() {
+			continue
+		}
+		names = true
+		if now.Sub(p.looked) >= lookEach {
+			for _, t := range b.Gateways(name) {
+				p.watch(now, c, t)
+			}
+		}
+	}
+	if now.Sub(p.looked) >= lookEach {
+		p.looked = now
+	}
+	return names
 }
 
 func (p *probes) forget(w *watched) {
@@ -133,6 +160,9 @@ func (e *Engine) ask(now time.Time) time.Duration {
 	var out []query
 	p.mu.Lock()
 	next := now.Add(time.Hour)
+	if p.look(now, e.profiles()) {
+		next = p.looked.Add(lookEach)
+	}
 	for _, w := range p.gates {
 		out = append(out, e.due(now, w)...)
 		if w.next.Before(next) {

@@ -73,6 +73,7 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 	d.NoResponse, d.NoRinging, d.NoAnswer = c.Timers.NoResponse, c.Timers.NoRinging, c.Timers.NoAnswer
 	d.Linger, d.Relay, d.SessionTimer, d.Transfers = c.Linger, c.Relay, c.SessionTimer, c.Transfers
 	d.EarlyMedia, d.Stay, d.Audit, d.Codecs = c.EarlyMedia, c.Stay, c.Audit, c.Codecs
+	d.LargeByTCP = c.LargeByTCP
 	d.Login, d.Profile, d.Form = c.Login, c, c.Form
 	return d
 }
@@ -131,5 +132,6 @@ func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
 
 // target is a target with how to behave there.
 func (p *profiles) target(t dialog.Target) Target {
+	t.Route = p.engine.registrar.route(t.Carrier)
 	return Target{Target: t, Policy: p.carriers[t.Carrier], Profile: p.Carrier(t.Carrier)}
 }

@@ -8,7 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bulkhead/b2bua"
 	"bulkhead/carriers"
+	"bulkhead/storage"
 )
 
 // tenGateways is a node whose carrier has ten gateways, 127.0.21.1 to .10.
@@ -238,6 +240,99 @@ func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
 		}
 		if went[hole] == 0 {
 			t.Error("the new owner knows what nobody has told it")
+		}
+	})
+}
+
+// leading is a DNS that knows one name.
+type leading struct{ to netip.AddrPort }
+
+func (l *leading) Lead(carriers.Name) carriers.Lead {
+	return carriers.Lead{Addresses: []carriers.Address{{Remote: l.to}}}
+}
+
+func (l *leading) At(netip.Addr) []carriers.Name { return nil }
+
+// TestR29_GatewaysOfANameAreWatchedWhereItLeads: also before a call has gone there.
+func TestR29_GatewaysOfANameAreWatchedWhereItLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &leading{netip.MustParseAddrPort("127.0.21.1:5060")}
+		n := takes(t, storage.NewMemory(time.Now), "n", func(b2bua.Book) b2bua.Book {
+			book := limited(t, func(c *carriers.Config) {
+				c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+				k := carriers.CarrierConfig{Realm: "peering", Health: &carriers.HealthConfig{}, Gateways: []carriers.GatewayConfig{{Address: "sip.tc1.example:5060"}}}
+				k.Health.Default()
+				c.Carriers["tc1"] = k
+				c.Routes = []carriers.RouteConfig{{Targets: []carriers.TargetConfig{{Carrier: "tc1"}}}}
+			})
+			book.Resolve(dns)
+			return book
+		})
+		t.Cleanup(n.serves())
+		asked := func() map[netip.AddrPort]int {
+			to := map[netip.AddrPort]int{}
+			for range 30 {
+				<-time.After(time.Second)
+				synctest.Wait()
+				for _, out := range n.net.take() {
+					if bytes.HasPrefix(out.data, []byte("OPTIONS ")) {
+						to[out.to.Remote]++
+					}
+				}
+			}
+			return to
+		}
+		if got := asked(); len(got) != 1 || got[dns.to] == 0 {
+			t.Errorf("asked %v", got)
+		}
+		dns.to = netip.MustParseAddrPort("127.0.21.2:5060")
+		if got := asked(); got[dns.to] == 0 {
+			t.Errorf("after the name leads elsewhere asked %v", got)
+		}
+	})
+}
+
+// TestOverloadShedsNewCalls: with so many calls not answered yet, others are refused with
+// 503 and Retry-After, their repeats as well; calls that are there and emergency calls
+// are not touched, and new ones are let in again afterwards.
+func TestOverloadShedsNewCalls(t *testing.T) {
+	config := b2bua.Config{Overload: b2bua.Overload{Setups: 10, Emergency: []string{"112"}}}
+	running(t, config, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		up := talking(t, e, s, 1000)
+		var invites [][]byte
+		for n := range 20 {
+			say(t, e, "core", trunkSays("INVITE", n, 1, "<sip:123@127.0.10.1>"))
+			invites = append(invites, sentFirst(s.take(), "INVITE"))
+		}
+		<-time.After(5 * time.Second)
+		synctest.Wait()
+		s.take()
+		say(t, e, "core", trunkSays("INVITE", 100, 1, "<sip:123@127.0.10.1>"))
+		no := sentFirst(s.take(), "SIP/2.0 503")
+		if no == nil || field(no, "Retry-After") == "" {
+			t.Fatalf("overloaded, and an INVITE hears\n%s", no)
+		}
+		say(t, e, "core", bytes.Replace(trunkSays("INVITE", 101, 1, "<sip:112@127.0.10.1>"), []byte("sip:123@"), []byte("sip:112@"), 1))
+		if sentFirst(s.take(), "INVITE sip:112@") == nil {
+			t.Error("an emergency call is shed")
+		}
+		say(t, e, "core", trunkSays("BYE", 1000, 2, up))
+		if sentFirst(s.take(), "SIP/2.0 200") == nil {
+			t.Error("a BYE is shed")
+		}
+		for _, invite := range invites {
+			say(t, e, "peering", respond(invite, "486 Busy Here", "carrier"))
+		}
+		<-time.After(5 * time.Second)
+		synctest.Wait()
+		s.take()
+		say(t, e, "core", trunkSays("INVITE", 100, 1, "<sip:123@127.0.10.1>"))
+		if again := sentFirst(s.take(), "SIP/2.0 503"); !bytes.Equal(no, again) {
+			t.Errorf("a repeat hears\n%s", again)
+		}
+		say(t, e, "core", trunkSays("INVITE", 102, 1, "<sip:123@127.0.10.1>"))
+		if sentFirst(s.take(), "INVITE") == nil {
+			t.Error("still shedding")
 		}
 	})
 }

@@ -112,7 +112,7 @@ func (s *strand) referral(now time.Time, it *item) bool {
 	if c := s.profiles.Carrier(leg.Target.Carrier); c != nil {
 		setup.Number = c.Undialled(r.User)
 	}
-	choice := s.profiles.choose(now, setup)
+	choice := s.profiles.choose(now, setup, chooser{s.engine, setup.Call})
 	if choice.Ask == nil {
 		it.targets = s.profiles.list(choice)
 		return true

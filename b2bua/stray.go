@@ -129,5 +129,10 @@ func (e *Engine) belongs(s *strand, it *item) bool {
 		return t != nil && t.Name == s.trunk
 	}
 	leg := s.call.leg(it.leg)
-	return leg != nil && s.profiles.CarrierAt(it.path.Realm, ip, leg.Target.Carrier)
+	if leg == nil {
+		return false
+	}
+	// Its own address stays the peer's, wherever the carrier's name leads by now.
+	at := leg.Target.Path
+	return at.Realm == it.path.Realm && at.Remote.Addr() == ip || s.profiles.CarrierAt(it.path.Realm, ip, leg.Target.Carrier)
 }

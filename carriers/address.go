@@ -54,7 +54,7 @@ func parseTransport(s string) (dialog.Transport, error) {
 	return 0, fmt.Errorf("unknown transport %q: udp, tcp or tls", s)
 }
 
-var errName = errors.New("is not an IP address; names in the DNS come with a later version")
+var errName = errors.New("is not an IP address, and only a gateway's may be a name")
 
 // parseAddress reads "192.0.2.1:5060" or "[2001:db8::1]:5060".
 func parseAddress(s string) (netip.AddrPort, error) {

@@ -132,8 +132,12 @@ func (b *Book) Decide(now time.Time, s dialog.Setup, ask *Ask, a Answer, err err
 		b.answered(&c, s, a.Targets)
 	}
 	if len(c.Targets) == 0 {
+		room := MaxTargets
 		for _, h := range ask.fallback {
-			c.Targets = h.carrier.append(c.Targets, s.Call, cmp.Or(h.number, s.Number))
+			room -= len(h.carrier.Gateways)
+		}
+		for _, h := range ask.fallback {
+			c.Targets = h.carrier.append(c.Targets, s.Call, cmp.Or(h.number, s.Number), b.names, &room)
 		}
 	}
 	c.judge(now, j)
@@ -142,6 +146,13 @@ func (b *Book) Decide(now time.Time, s dialog.Setup, ask *Ask, a Answer, err err
 
 // answered takes the targets of an answer that can be tried.
 func (b *Book) answered(c *Choice, s dialog.Setup, targets []AnsweredTarget) {
+	room := MaxTargets
+	for _, t := range targets {
+		if carrier := b.carriers[t.Carrier]; carrier != nil {
+			room -= len(carrier.Gateways)
+		}
+	}
+	room = max(room, 0)
 	for _, t := range targets {
 		carrier, number := b.carriers[t.Carrier], cmp.Or(t.Number, s.Number)
 		why := ""
@@ -154,7 +165,7 @@ func (b *Book) answered(c *Choice, s dialog.Setup, targets []AnsweredTarget) {
 			why = SkipBeyond
 		}
 		if why == "" {
-			c.Targets = carrier.append(c.Targets, s.Call, number)
+			c.Targets = carrier.append(c.Targets, s.Call, number, b.names, &room)
 		} else if len(c.Skipped) < MaxTargets {
 			name := t.Carrier
 			if CheckName(name) != nil {

@@ -15,10 +15,12 @@ import (
 type Book struct {
 	trunks   map[string]*Trunk
 	carriers map[string]*Carrier
-	sources  map[string]*sources     // by realm
-	gateways map[gatewayAddress]bool // whichever carrier's
+	sources  map[string]*sources // by realm
+	gateways map[gatewayAddress][]*Carrier
 	routes   []route
 	index    index
+	names    Names // never nil
+	asked    map[named][]*Carrier
 	ranges   []numberRange
 }
 
@@ -41,8 +43,10 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		trunks:   make(map[string]*Trunk, len(c.Trunks)),
 		carriers: make(map[string]*Carrier, len(c.Carriers)),
 		sources:  map[string]*sources{},
-		gateways: map[gatewayAddress]bool{},
+		gateways: map[gatewayAddress][]*Carrier{},
 		routes:   make([]route, 0, len(c.Routes)),
+		names:    noNames{},
+		asked:    map[named][]*Carrier{},
 	}
 	for name, t := range c.Trunks {
 		b.trunks[name] = newTrunk(name, t)
@@ -50,12 +54,19 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 	for realm, list := range claims(c.Trunks) {
 		b.sources[realm] = newSources(list, b.trunks)
 	}
-	for name, k := range c.Carriers {
-		carrier := newCarrier(name, k)
+	for _, name := range sortedKeys(c.Carriers) {
+		k := c.Carriers[name]
+		carrier := newCarrier(name, k, realms[k.Realm])
 		carrier.Rates = c.Tables[k.Rates]
 		b.carriers[name] = carrier
 		for _, g := range carrier.Gateways {
-			b.gateways[gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}] = true
+			if g.Ask != (Name{}) {
+				key := named{carrier.Realm, g.Ask}
+				b.asked[key] = append(b.asked[key], carrier)
+				continue
+			}
+			key := gatewayAddress{carrier.Realm, g.Path.Remote.Addr()}
+			b.gateways[key] = append(b.gateways[key], carrier)
 		}
 	}
 	zones := zonesOf(c.Routes)
@@ -92,16 +103,17 @@ func (b *Book) Carrier(name string) *Carrier { return b.carriers[name] }
 func (b *Book) Carriers() []string { return slices.Sorted(maps.Keys(b.carriers)) }
 
 // Known says that a trunk calls from this address of this realm, or that a
-// carrier has a gateway there.
+// carrier has a gateway there, or had one not long ago by a name.
 func (b *Book) Known(realm string, source netip.Addr) bool {
-	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, plain(source)}]
+	source = plain(source)
+	return b.Trunk(realm, source) != nil || b.gateways[gatewayAddress{realm, source}] != nil || b.asks(realm, source)
 }
 
 // CarrierAt says that the named carrier has a gateway at this address of this
 // realm, whatever the port.
 func (b *Book) CarrierAt(realm string, source netip.Addr, name string) bool {
 	c := b.carriers[name]
-	return c != nil && c.Realm == realm && c.at(plain(source))
+	return c != nil && c.Realm == realm && c.at(plain(source), b.names)
 }
 
 // Select says where a call may go: to the targets of the first route that matches it,
@@ -119,7 +131,7 @@ func (b *Book) Select(now time.Time, s dialog.Setup, j Judge) Choice {
 	if r.ask != nil {
 		return Choice{Route: i, Ask: r.ask}
 	}
-	c := r.choose(now, s)
+	c := r.choose(now, s, b.names)
 	c.Route = i
 	c.judge(now, j)
 	return c

@@ -28,7 +28,12 @@ type Carrier struct {
 	Limit        Limit
 	Health       *HealthRules // nil: its gateways are not watched
 	Quality      QualityRules
-	Login        *dialog.Login // for its challenges; nil: none is met
+	Keepalive    time.Duration            // between two pings on a connection to it; zero: the realm's
+	TLSName      string                   // that its certificate must have; empty: the gateway's own
+	OwnKeys      bool                     // certificates are configured for it
+	LargeByTCP   bool                     // an INVITE that is too large for UDP goes by TCP
+	Login        *dialog.Login            // for its challenges; nil: none is met
+	Register     *dialog.RegistrationWish // of ours there; nil: none
 
 	Rates *Rates // nil: it has none
 
@@ -42,13 +47,14 @@ type Carrier struct {
 
 // Gateway is an address of a carrier.
 type Gateway struct {
-	Name     string // the address as configured
-	Path     dialog.Path
-	Priority int // the lowest is tried first
-	Weight   int // share among those of one priority, above zero
+	Name     string      // the address as configured
+	Path     dialog.Path // of a name: its realm alone
+	Ask      Name        // whose addresses are the gateway's; zero: Path has it
+	Priority int         // the lowest is tried first
+	Weight   int         // share among those of one priority, above zero
 }
 
-func newCarrier(name string, c CarrierConfig) *Carrier {
+func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	k := &Carrier{
 		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
 		Transfers: transfers(c.Refer), Limit: c.Limits.limit(),
@@ -59,6 +65,10 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Timers.NoAnswer = DefaultNoAnswer
 	}
 	k.EarlyMedia, k.Stay, k.Audit = c.EarlyMedia, c.AfterMedia == "stop", c.Audit
+	k.Keepalive, k.LargeByTCP = c.Keepalive, c.Large == "tcp"
+	if t := c.TLS; t != nil {
+		k.TLSName, k.OwnKeys = t.Name, t.Certificate != "" || t.CA != ""
+	}
 	k.border = border{newHeaders(c.Headers), newNumbers(c.Numbers, c.Numbers.Country), c.Trust, c.Diversion == diversionHistory, toNobody}
 	if c.Identity == identityPAI {
 		k.shows = toTrusted
@@ -76,14 +86,16 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}
 	for _, g := range c.Gateways {
-		socket, _ := g.socket() // Validate has read it
+		socket, ask, _ := g.where(listening) // Validate has read it
 		k.Gateways = append(k.Gateways, Gateway{
 			Name:     g.Address,
 			Path:     dialog.Path{Realm: c.Realm, Transport: socket.Transport, Remote: socket.Address},
+			Ask:      ask,
 			Priority: g.Priority,
 			Weight:   cmp.Or(g.Weight, DefaultWeight),
 		})
 	}
+	k.Register = c.Register.wish(k.Gateways)
 	for _, s := range c.Reroute.Stop {
 		stop, _ := parseCode(s)
 		k.reroute[stop] = false
@@ -95,30 +107,25 @@ func newCarrier(name string, c CarrierConfig) *Carrier {
 	return k
 }
 
-func (g GatewayConfig) socket() (Socket, error) {
-	transport, err := parseTransport(g.Transport)
-	if err != nil {
-		return Socket{}, err
-	}
-	at, err := parseAddress(g.Address)
-	return Socket{Transport: transport, Address: at}, err
-}
-
 // at says that the carrier has a gateway at this address, whatever the port: a
 // carrier may answer from another port than it listens on.
-func (c *Carrier) at(source netip.Addr) bool {
-	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Path.Remote.Addr() == source })
+func (c *Carrier) at(source netip.Addr, names Names) bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool {
+		return g.Path.Remote.Addr() == source || g.Ask != (Name{}) && names.Lead(g.Ask).holds(source)
+	})
 }
 
 // append adds the carrier's gateways to the targets in the order in which this
-// call tries them: by priority, and by weight among those of one priority.
-func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number string) []dialog.Target {
+// call tries them: by priority, and by weight among those of one priority. A name's
+// addresses stand where it stands; all names together have no more than room beyond
+// one each.
+func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number string, names Names, room *int) []dialog.Target {
 	type candidate struct {
 		*Gateway
 		draw float64
 	}
-	var room [8]candidate // few carriers have more
-	order := room[:0]
+	var few [8]candidate // few carriers have more
+	order := few[:0]
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		order = append(order, candidate{g, draw(call, g.Weight, c.Name, g.Name)})
@@ -127,7 +134,13 @@ func (c *Carrier) append(targets []dialog.Target, call dialog.CallID, number str
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.draw, b.draw))
 	})
 	for _, g := range order {
-		targets = append(targets, c.target(g.Gateway, number))
+		if g.Ask == (Name{}) {
+			targets = append(targets, c.target(g.Gateway, number))
+			continue
+		}
+		more := c.resolved(g.Gateway, call, number, names, min(maxAddresses, 1+*room))
+		*room -= len(more) - 1
+		targets = append(targets, more...)
 	}
 	return targets
 }
@@ -137,16 +150,41 @@ func (c *Carrier) target(g *Gateway, number string) dialog.Target {
 	return dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Path.Remote.String(), Path: g.Path}
 }
 
-// Targets are the carrier's gateways, with no number to dial there.
+// resolved are the addresses of a gateway with a name, at most most. Where there are
+// none it is still a target, which says why nothing can be sent there: the attempt
+// stands in the record. The Request-URI has the name (RFC 3263 §4).
+func (c *Carrier) resolved(g *Gateway, call dialog.CallID, number string, names Names, most int) []dialog.Target {
+	answer := names.Lead(g.Ask)
+	target := dialog.Target{Carrier: c.Name, Gateway: g.Name, Number: number, Host: g.Ask.String(), Path: g.Path}
+	if len(answer.Addresses) == 0 {
+		target.Dead = g.Ask.String() + ": " + cmp.Or(answer.Fault, unresolved)
+		return []dialog.Target{target}
+	}
+	var targets []dialog.Target
+	for _, at := range answer.order(call, c.Name, g.Name, most) {
+		target.Path.Transport, target.Path.Remote = at.Transport, at.Remote
+		targets = append(targets, target)
+	}
+	return targets
+}
+
+// Targets are the carrier's gateways that are addresses, with no number to dial there.
 func (c *Carrier) Targets() []dialog.Target {
 	list := make([]dialog.Target, 0, len(c.Gateways))
 	for i := range c.Gateways {
-		list = append(list, c.target(&c.Gateways[i], ""))
+		if g := &c.Gateways[i]; g.Ask == (Name{}) {
+			list = append(list, c.target(g, ""))
+		}
 	}
 	return list
 }
 
-// Has says that a path leads to a gateway of the carrier's.
+// Named says that a gateway of the carrier's is a name.
+func (c *Carrier) Named() bool {
+	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Ask != (Name{}) })
+}
+
+// Has says that a path leads to a gateway of the carrier's that is an address.
 func (c *Carrier) Has(p dialog.Path) bool {
 	return slices.ContainsFunc(c.Gateways, func(g Gateway) bool { return g.Path.Remote == p.Remote && g.Path.Transport == p.Transport })
 }

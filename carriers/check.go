@@ -3,9 +3,12 @@ package carriers
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"bulkhead/dialog"
 )
 
 const nameLength = 64
@@ -132,6 +135,78 @@ func (v *validator) audit(path string, every time.Duration) {
 	if every != 0 && every < leastAudit {
 		v.fault(path, "%s is less than %s", every, leastAudit)
 	}
+}
+
+// tls checks what is configured of TLS with a carrier.
+func (v *validator) tls(path string, c CarrierConfig) {
+	t := c.TLS
+	if t == nil {
+		return
+	}
+	if t.Certificate == "" && t.Key != "" {
+		v.fault(path+".certificate", "is needed: there is a key")
+	}
+	if t.Key == "" && t.Certificate != "" {
+		v.fault(path+".key", "is needed: there is a certificate")
+	}
+	if _, err := netip.ParseAddr(t.Name); t.Name != "" && err != nil {
+		v.check(path+".name", checkHost(strings.TrimPrefix(strings.ToLower(t.Name), "*.")))
+	}
+	listening, ok := v.realms[c.Realm]
+	if ok && !slices.ContainsFunc(listening, func(s Socket) bool { return s.Transport == dialog.TLS }) {
+		v.fault(path, "realm %s has no tls listener", c.Realm)
+	}
+}
+
+// large checks how large requests go: by TCP there has to be a socket to connect from.
+func (v *validator) large(path string, c CarrierConfig) {
+	v.oneOf(path, c.Large, "udp", "tcp")
+	listening, ok := v.realms[c.Realm]
+	if ok && c.Large == "tcp" && !slices.ContainsFunc(listening, func(s Socket) bool { return s.Transport == dialog.TCP }) {
+		v.fault(path, "realm %s has no tcp listener", c.Realm)
+	}
+}
+
+// sameTLS wants one address to be one peer: a connection has one certificate.
+func (v *validator) sameTLS() {
+	type place struct {
+		realm string
+		at    Socket
+	}
+	first := map[place]string{}
+	for _, name := range sortedKeys(v.config.Carriers) {
+		c := v.config.Carriers[name]
+		for i, g := range c.Gateways {
+			socket, _, err := g.where(v.realms[c.Realm])
+			if err != nil || socket.Transport != dialog.TLS {
+				continue
+			}
+			other, taken := first[place{c.Realm, socket}]
+			if !taken {
+				first[place{c.Realm, socket}] = name
+			} else if !sameKeys(v.config.Carriers[other].TLS, c.TLS) {
+				v.fault(fmt.Sprintf("carriers.%s.gateways[%d].address", name, i), "is carrier %s's as well, with another tls section", other)
+			}
+		}
+	}
+}
+
+func sameKeys(a, b *PeerTLSConfig) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// leastKeepalive is more often than any flow needs (RFC 5626 §4.4.1: every 95 to 120 s
+// over TCP), and no flood.
+const leastKeepalive = 5 * time.Second
+
+func (v *validator) keepalive(path string, every time.Duration) {
+	v.check(path, CheckKeepalive(every))
+}
+
+// CheckKeepalive says what is wrong with the time between two pings.
+func CheckKeepalive(every time.Duration) error {
+	if every != 0 && every < leastKeepalive {
+		return fmt.Errorf("%s is less than %s", every, leastKeepalive)
+	}
+	return nil
 }
 
 // passable are the methods that can pass within a dialog. The others are ours to

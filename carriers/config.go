@@ -76,12 +76,23 @@ type CarrierConfig struct {
 	EarlyMedia   bool                `yaml:"p_early_media,omitempty"`     // as of a trunk
 	AfterMedia   string              `yaml:"after_early_media,omitempty"` // hunt (zero), stop: what a failure after early media means
 	Refer        string              `yaml:"refer,omitempty"`             // refuse (zero), relay, follow
+	TLS          *PeerTLSConfig      `yaml:"tls,omitempty"`               // nil: as the realm's
+	Large        string              `yaml:"large,omitempty"`             // udp (zero), tcp: how an INVITE above 1300 bytes goes where the gateway's transport is udp
+	Keepalive    time.Duration       `yaml:"keepalive,omitempty"`         // between two pings on its connections (RFC 5626); zero: the realm's
 }
 
-// GatewayConfig is one address of a carrier.
+// PeerTLSConfig is TLS with one carrier, where it is not as with everybody of the realm.
+type PeerTLSConfig struct {
+	Certificate File   `yaml:"certificate,omitempty"` // ours; empty: the realm's
+	Key         File   `yaml:"key,omitempty"`
+	CA          File   `yaml:"ca,omitempty"`   // vouches for the carrier; empty: the realm's client_ca, or else the system's
+	Name        string `yaml:"name,omitempty"` // that its certificate must have (RFC 5922 §7); empty: the gateway's host name or address
+}
+
+// GatewayConfig is one address of a carrier, or a name that leads to several (RFC 3263).
 type GatewayConfig struct {
-	Address   string `yaml:"address"`                   // ip:port
-	Transport string `yaml:"transport,omitempty"`       // udp (zero), tcp, tls
+	Address   string `yaml:"address"`                   // ip:port, name:port, name
+	Transport string `yaml:"transport,omitempty"`       // udp, tcp, tls; zero: what the DNS says of a name alone, else udp
 	Priority  int    `yaml:"priority"`                  // the lowest is tried first
 	Weight    int    `yaml:"weight,positive,max=65535"` // share among gateways of one priority; zero: 1
 }

@@ -25,8 +25,17 @@ func (b *Book) Contact(carrier, uri, number string) (dialog.Target, bool) {
 			continue
 		}
 		for i := range c.Gateways {
-			if g := &c.Gateways[i]; address.is(g.Path) {
-				return c.target(g, cmp.Or(c.Undialled(address.user), number)), true
+			g, dial := &c.Gateways[i], cmp.Or(c.Undialled(address.user), number)
+			if g.Ask == (Name{}) && address.is(g.Path) {
+				return c.target(g, dial), true
+			}
+			if g.Ask == (Name{}) {
+				continue
+			}
+			for _, t := range c.resolved(g, dialog.CallID{}, dial, b.names, maxAddresses) {
+				if address.isName(g.Ask) || address.is(t.Path) {
+					return t, true
+				}
 			}
 		}
 	}
@@ -37,6 +46,7 @@ func (b *Book) Contact(carrier, uri, number string) (dialog.Target, bool) {
 type contactAddress struct {
 	user      string
 	host      netip.Addr
+	name      string // instead of host, lower case
 	port      int    // 0: it does not say
 	transport string // empty: it does not say
 	secure    bool   // sips
@@ -49,10 +59,13 @@ func contactOf(uri string) (contactAddress, bool) {
 	}
 	scheme := strings.ToLower(u.Scheme)
 	host, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
-	if err != nil || scheme != "sip" && scheme != "sips" || u.Port < 0 || u.Port > 65535 {
+	if err != nil && !isName(u.Host) || scheme != "sip" && scheme != "sips" || u.Port < 0 || u.Port > 65535 {
 		return contactAddress{}, false
 	}
 	a := contactAddress{user: strings.Clone(u.User), host: plain(host), port: u.Port, secure: scheme == "sips"}
+	if err != nil {
+		a.name = strings.ToLower(strings.TrimSuffix(strings.Clone(u.Host), "."))
+	}
 	for _, p := range u.UriParams {
 		if strings.EqualFold(p.K, "transport") {
 			a.transport = p.V
@@ -61,9 +74,22 @@ func contactOf(uri string) (contactAddress, bool) {
 	return a, true
 }
 
+// isName says that it has the gateway's own name, and asks for nothing else than that.
+func (a contactAddress) isName(n Name) bool {
+	if a.name != n.Host || a.port != 0 && a.port != int(n.Port) || a.secure && n.Ways.By(dialog.TLS) == 0 {
+		return false
+	}
+	for _, t := range [...]dialog.Transport{dialog.UDP, dialog.TCP, dialog.TLS} {
+		if strings.EqualFold(a.transport, t.String()) && n.Ways.By(t) != 0 {
+			return true
+		}
+	}
+	return a.transport == ""
+}
+
 // is says that a path leads there; what the URI leaves open, the path may settle.
 func (a contactAddress) is(p dialog.Path) bool {
-	return a.host == p.Remote.Addr() && (a.port == 0 || a.port == int(p.Remote.Port())) &&
+	return a.name == "" && a.host == p.Remote.Addr() && (a.port == 0 || a.port == int(p.Remote.Port())) &&
 		(a.transport == "" || strings.EqualFold(a.transport, p.Transport.String()) || a.secure) &&
 		(!a.secure || p.Transport == dialog.TLS)
 }

@@ -1,6 +1,9 @@
 package carriers
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/dialog"
@@ -74,6 +77,21 @@ func (a *AuthConfig) login() *dialog.Login {
 	return &dialog.Login{Username: a.Username, Password: a.Password}
 }
 
+// wish is what the core makes of a section; nil: there is none. Gateways are asked in the
+// order of their priorities, as configured among those of one.
+func (r *RegisterConfig) wish(gateways []Gateway) *dialog.RegistrationWish {
+	if r == nil {
+		return nil
+	}
+	order := slices.Clone(gateways)
+	slices.SortStableFunc(order, func(a, b Gateway) int { return cmp.Compare(a.Priority, b.Priority) })
+	w := &dialog.RegistrationWish{AOR: r.AOR, Expires: r.Expires}
+	for _, g := range order {
+		w.Gateways = append(w.Gateways, g.Path)
+	}
+	return w
+}
+
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.
 func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 	if s == nil {
@@ -105,7 +123,19 @@ func (c *CarrierConfig) Default() {
 
 // Default sets what holds where the gateway says nothing.
 func (g *GatewayConfig) Default() {
-	g.Transport, g.Priority, g.Weight = "udp", 1, DefaultWeight
+	g.Priority, g.Weight = 1, DefaultWeight
+}
+
+// Complete fills in what follows from other keys: a gateway's transport is the DNS'
+// to say where its address is a name alone.
+func (c *Config) Complete() {
+	for _, k := range c.Carriers {
+		for i := range k.Gateways {
+			if g := &k.Gateways[i]; g.Transport == "" && strings.Contains(g.Address, ":") {
+				g.Transport = "udp"
+			}
+		}
+	}
 }
 
 // Default sets what holds where the section says nothing.

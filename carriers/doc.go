@@ -6,7 +6,8 @@
 // changed afterwards, and may be used by any number of goroutines; its owner
 // replaces it whole when the configuration is loaded again.
 //
-// What a Book answers is a function of its Config, of the time and of the call alone: the
+// What a Book answers is a function of its Config, of the time, of what the DNS says at
+// that time (Names) and of the call alone: the
 // weighted choices are drawn from the call's own id, so that the same call gets
 // the same targets on every node, and that a route can be tried beforehand.
 package carriers

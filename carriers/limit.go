@@ -31,10 +31,11 @@ const (
 	OfTrunk Kind = iota
 	OfCarrier
 	OfNumbers
+	OfNode // all calls of some kind
 )
 
 // String is the word for it in metrics and reasons.
-func (k Kind) String() string { return [...]string{"trunk", "carrier", "numbers"}[k] }
+func (k Kind) String() string { return [...]string{"trunk", "carrier", "numbers", "node"}[k] }
 
 // Place is whom a call takes up: a trunk, a carrier, a range of numbers by its pattern.
 type Place struct {

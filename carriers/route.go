@@ -22,6 +22,7 @@ type route struct {
 	onFailure []*Carrier
 	ask       *Ask
 	reject    *RejectConfig
+	gateways  int // that it leads to, MaxTargets at most
 }
 
 type hop struct {
@@ -38,6 +39,7 @@ func newRoute(number int, c RouteConfig, carriers map[string]*Carrier, zones map
 	r := route{match: newMatch(number, c.Match, zones), reject: c.Reject}
 	for _, t := range c.Targets {
 		r.targets = append(r.targets, hop{carriers[t.Carrier], t.Number})
+		r.gateways += len(carriers[t.Carrier].Gateways)
 	}
 	shares := c.Spread
 	if l := c.LeastCost; l != nil {
@@ -45,22 +47,25 @@ func newRoute(number int, c RouteConfig, carriers map[string]*Carrier, zones map
 	}
 	for _, s := range shares {
 		r.spread = append(r.spread, share{carriers[s.Carrier], cmp.Or(s.Weight, DefaultWeight)})
+		r.gateways += len(carriers[s.Carrier].Gateways)
 	}
 	for _, name := range c.OnFailure {
 		r.onFailure = append(r.onFailure, carriers[name])
+		r.gateways += len(carriers[name].Gateways)
 	}
 	return r
 }
 
 // choose lists the targets of a call that took this route, and who else is in it.
-func (r *route) choose(now time.Time, s dialog.Setup) (c Choice) {
+func (r *route) choose(now time.Time, s dialog.Setup, names Names) (c Choice) {
+	room := MaxTargets - r.gateways
 	for _, h := range r.targets {
-		c.Targets = h.carrier.append(c.Targets, s.Call, cmp.Or(h.number, s.Number))
+		c.Targets = h.carrier.append(c.Targets, s.Call, cmp.Or(h.number, s.Number), names, &room)
 	}
 	fit, skipped := r.shuffle(now, s)
 	c.Skipped = skipped
 	for _, carrier := range fit {
-		c.Targets = carrier.append(c.Targets, s.Call, s.Number)
+		c.Targets = carrier.append(c.Targets, s.Call, s.Number, names, &room)
 	}
 	return c
 }

@@ -29,6 +29,7 @@ func (c Config) Validate(realms Realms) []Fault {
 	for name, k := range c.Carriers {
 		v.carrier("carriers."+name, name, k)
 	}
+	v.sameTLS()
 	for i, r := range c.Routes {
 		v.route(fmt.Sprintf("routes[%d]", i), r)
 	}
@@ -105,15 +106,19 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	if len(c.Gateways) == 0 {
 		v.fault(path+".gateways", "a carrier needs a gateway")
 	}
-	first := map[Socket]int{}
+	type where struct {
+		Socket
+		Name
+	}
+	first := map[where]int{}
 	for i, g := range c.Gateways {
 		at := fmt.Sprintf("%s.gateways[%d]", path, i)
 		v.gateway(at, c.Realm, g)
-		if socket, err := g.socket(); err == nil {
-			if j, again := first[socket]; again {
+		if socket, name, err := g.where(v.realms[c.Realm]); err == nil {
+			if j, again := first[where{socket, name}]; again {
 				v.fault(at+".address", "the same as gateways[%d]", j)
 			} else {
-				first[socket] = i
+				first[where{socket, name}] = i
 			}
 		}
 	}
@@ -140,6 +145,9 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.methods(path+".methods", c.Methods)
 	v.codecs(path+".codecs", c.Codecs)
 	v.oneOf(path+".refer", c.Refer, "refuse", "relay", "follow")
+	v.tls(path+".tls", c)
+	v.keepalive(path+".keepalive", c.Keepalive)
+	v.large(path+".large", c)
 	v.auth(path+".auth", c.Auth)
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
 	v.oneOf(path+".identity", c.Identity, identityPAI, identityRPID, identityFrom, identityNone)
@@ -148,6 +156,12 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.numbers(path+".numbers", c.Numbers, true)
 	if c.Rates != "" && v.config.Tables[c.Rates] == nil {
 		v.fault(path+".rates", "the table has not been read")
+	}
+	if c.Register != nil {
+		v.text(path+".register.aor", c.Register.AOR)
+	}
+	if c.Register != nil && strings.ContainsAny(c.Register.AOR, "<>\" \\?") {
+		v.fault(path+".register.aor", "%q: a SIP URI without spaces, quotes, brackets and headers", c.Register.AOR)
 	}
 	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {
 		v.fault(path+".register.aor", "%q is not a SIP URI, such as sip:us@carrier.example", c.Register.AOR)
@@ -158,11 +172,12 @@ func (v *validator) gateway(path, realm string, g GatewayConfig) {
 	if _, err := parseTransport(g.Transport); err != nil {
 		v.fault(path+".transport", "%s", err)
 		g.Transport = ""
-		_, err = g.socket()
+		_, _, err = g.where(v.realms[realm])
 		v.check(path+".address", err)
-	} else {
-		socket, err := g.socket()
+	} else if socket, name, err := g.where(v.realms[realm]); name == (Name{}) {
 		v.peer(path+".address", realm, socket, err)
+	} else if _, ok := v.realms[realm]; ok && name.Ways == 0 {
+		v.fault(path+".address", "realm %s has no %s listener", realm, cmp.Or(g.Transport, "udp"))
 	}
 	if g.Priority < 0 {
 		v.fault(path+".priority", "must not be negative")

@@ -45,6 +45,9 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 	gateway := func(g carriers.GatewayConfig) func(*carriers.Config) {
 		return carrier(func(x *carriers.CarrierConfig) { x.Gateways = []carriers.GatewayConfig{g} })
 	}
+	gateways := func(g ...carriers.GatewayConfig) func(*carriers.Config) {
+		return carrier(func(x *carriers.CarrierConfig) { x.Gateways = g })
+	}
 	route := func(r carriers.RouteConfig) func(*carriers.Config) {
 		return func(c *carriers.Config) { c.Routes = []carriers.RouteConfig{r} }
 	}
@@ -56,7 +59,7 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"trunk without realm":      {trunk(func(x *carriers.TrunkConfig) { x.Realm = "" }), "trunks.pbx.realm: is needed"},
 		"trunk in no realm":        {trunk(func(x *carriers.TrunkConfig) { x.Realm = "void" }), `trunks.pbx.realm: no realm "void"`},
 		"trunk from nowhere":       {trunk(func(x *carriers.TrunkConfig) { x.From = nil }), "trunks.pbx.from: needs an address"},
-		"from a name":              {from("pbx.example"), "trunks.pbx.from[0]: later version"},
+		"from a name":              {from("pbx.example"), "trunks.pbx.from[0]: only a gateway's may be a name"},
 		"from rubbish":             {from("10.0.0"), "trunks.pbx.from[0]: not an address"},
 		"from odd prefix":          {from("127.0.13.1/24"), "trunks.pbx.from[0]: write 127.0.13.0/24 or 127.0.13.1"},
 		"from IPv4 in IPv6":        {from("::ffff:127.0.0.1"), "trunks.pbx.from[0]: plain"},
@@ -98,8 +101,13 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		}, "trunks.a b: cannot stand in a name"},
 		"carrier in no realm":       {carrier(func(x *carriers.CarrierConfig) { x.Realm = "void" }), `carriers.tc1.realm: no realm "void"`},
 		"carrier without gateways":  {carrier(func(x *carriers.CarrierConfig) { x.Gateways = nil }), "carriers.tc1.gateways: needs a gateway"},
-		"gateway is a name":         {gateway(carriers.GatewayConfig{Address: "sip.tc1.example:5060"}), "carriers.tc1.gateways[0].address: later version"},
-		"gateway is a bare name":    {gateway(carriers.GatewayConfig{Address: "sip.tc1.example"}), "carriers.tc1.gateways[0].address: later version"},
+		"gateway is a bad name":     {gateway(carriers.GatewayConfig{Address: "sip..example:5060"}), "carriers.tc1.gateways[0].address: not a host name"},
+		"gateway is no address":     {gateway(carriers.GatewayConfig{Address: "sip.tc1.23"}), "carriers.tc1.gateways[0].address: neither an IP address nor"},
+		"gateway has a long label":  {gateway(carriers.GatewayConfig{Address: strings.Repeat("a", 64) + ".example"}), "carriers.tc1.gateways[0].address: not a host name"},
+		"gateway's name by no way":  {gateway(carriers.GatewayConfig{Address: "sip.tc1.example", Transport: "tcp"}), "carriers.tc1.gateways[0].address: realm peering has no tcp listener"},
+		"gateway's name of no kind": {gateway(carriers.GatewayConfig{Address: "sip.tc1.example:0", Transport: "sctp"}), "carriers.tc1.gateways[0].address: port\ncarriers.tc1.gateways[0].transport: sctp"},
+		"gateway's name twice": {gateways(carriers.GatewayConfig{Address: "sip.tc1.example:5060"}, carriers.GatewayConfig{Address: "SIP.tc1.example.:5060", Transport: "udp"},
+			carriers.GatewayConfig{Address: "sip.tc1.example"}), "carriers.tc1.gateways[1].address: the same as gateways[0]"},
 		"gateway without port":      {gateway(carriers.GatewayConfig{Address: "2001:db8::7"}), "carriers.tc1.gateways[0].address: such as [2001:db8::7]:5060"},
 		"gateway at port 0":         {gateway(carriers.GatewayConfig{Address: "127.0.21.1:0"}), "carriers.tc1.gateways[0].address: nowhere to send"},
 		"gateway at a bad port":     {gateway(carriers.GatewayConfig{Address: "127.0.21.1:70000"}), "carriers.tc1.gateways[0].address: is not an address and a port"},
@@ -125,6 +133,21 @@ func TestEveryFaultIsNamedAtItsPlace(t *testing.T) {
 		"early media of a kind":  {carrier(func(x *carriers.CarrierConfig) { x.AfterMedia = "wait" }), "carriers.tc1.after_early_media: not one of: hunt, stop"},
 		"audits without a pause": {carrier(func(x *carriers.CarrierConfig) { x.Audit = time.Second }), "carriers.tc1.audit: 1s is less than 5s"},
 		"audits backwards":       {trunk(func(x *carriers.TrunkConfig) { x.Audit = -time.Minute }), "trunks.pbx.audit: is less than 5s"},
+		"large by pigeon":        {carrier(func(x *carriers.CarrierConfig) { x.Large = "tls" }), `carriers.tc1.large: "tls" is not one of: udp, tcp`},
+		"large by no way":        {carrier(func(x *carriers.CarrierConfig) { x.Large = "tcp" }), "carriers.tc1.large: realm peering has no tcp listener"},
+		"TLS by halves": {carrier(func(x *carriers.CarrierConfig) { x.TLS = &carriers.PeerTLSConfig{Key: "k", Name: "a b"} }),
+			"carriers.tc1.tls.certificate: there is a key\ncarriers.tc1.tls.name: not a host name"},
+		"TLS by the other half": {carrier(func(x *carriers.CarrierConfig) {
+			x.TLS = &carriers.PeerTLSConfig{Certificate: "c", Name: "*.tc1.example"}
+		}), "carriers.tc1.tls.key: there is a certificate"},
+		"TLS without a listener": {carrier(func(x *carriers.CarrierConfig) {
+			x.Realm, x.TLS = "core", &carriers.PeerTLSConfig{Name: "192.0.2.1"}
+		}), "carriers.tc1.tls: realm core has no tls listener"},
+		"one place, two certificates": {carrier(func(x *carriers.CarrierConfig) {
+			x.Gateways = []carriers.GatewayConfig{{Address: "127.0.22.1:5061", Transport: "tls"}}
+			x.TLS = &carriers.PeerTLSConfig{Name: "tc1.example"}
+		}), "carriers.tc2.gateways[0].address: carrier tc1's as well"},
+		"keepalive that floods": {carrier(func(x *carriers.CarrierConfig) { x.Keepalive = time.Second }), "carriers.tc1.keepalive: 1s is less than 5s"},
 		"codecs that are none": {carrier(func(x *carriers.CarrierConfig) {
 			x.Codecs.Allow = []string{"PCMA", "G 729", "pcma", "/8000", "opus/", "opus/48k", ""}
 		}), "carriers.tc1.codecs.allow[1]: not a codec's name\ncarriers.tc1.codecs.allow[2]: the same as allow[0]\ncarriers.tc1.codecs.allow[3]: not a\ncarriers.tc1.codecs.allow[4]: not a\ncarriers.tc1.codecs.allow[5]: not a\ncarriers.tc1.codecs.allow[6]: not a"},

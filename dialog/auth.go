@@ -91,6 +91,7 @@ func (s *step) resubmit(t *Tx, request []byte) {
 	switch {
 	case makes:
 		s.Auth.Invite, fallback = n.Seq, Path{}
+		s.byTCP(n)
 		// The early dialogs have ended with it; without a reliable provisional nothing is under way in them.
 		s.Dialogs = slices.DeleteFunc(slices.Clone(s.Dialogs), func(d *Dialog) bool { return d.Early })
 	case s.Change.Ours && s.Change.Seq == t.Seq:
@@ -133,9 +134,9 @@ func (s *step) rewritten(request []byte, t *Tx) []byte {
 }
 
 // authorized writes the credentials of a request.
-func (b text) authorized(s *step, method, uri string, seq uint16) text {
+func (t text) authorized(s *step, method, uri string, seq uint16) text {
 	if s.Policy.Login == nil || len(s.Auth.Challenges) == 0 || method == "CANCEL" || seq >= afterwards {
-		return b // what is made anew for every copy must come out the same
+		return t // what is made anew for every copy must come out the same
 	}
 	shown := s.Auth.Shown
 	if method != "ACK" { // which says what its INVITE has said
@@ -151,7 +152,7 @@ func (b text) authorized(s *step, method, uri string, seq uint16) text {
 		s.Auth.Shown = shown
 	}
 	for _, h := range shown {
-		b = b.line(h.Name, h.Value)
+		t = t.line(h.Name, h.Value)
 	}
-	return b
+	return t
 }

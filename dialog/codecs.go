@@ -45,7 +45,9 @@ func (s *step) answers(m *Message) {
 	if !ok {
 		s.drop(DropCodec, m)
 	}
-	m.Body = body
+	if !bytes.Equal(body.Data, m.Body.Data) { // else the message stays as it came: others may read it
+		m.Body = body
+	}
 }
 
 // late is what the carrier describes as the caller is to be shown it: to an INVITE that has

@@ -219,6 +219,8 @@ type step struct {
 	replaced *Replaced // of Received
 
 	deaf bool // a reliable provisional had no PRACK
+
+	registration *Registration // whose the leg is; nil: it is a call's
 }
 
 // tell is the only way by which anything leaves for the other legs.
@@ -244,16 +246,7 @@ func (s *step) finish(c Cause, tell bool) {
 
 // due fires the timers that have passed, each once.
 func (s *step) due() {
-	for _, t := range append([]*Tx(nil), s.Tx...) {
-		// The end of a state comes first: at 64·T1 nothing is sent again.
-		if due(s.now, t.End) {
-			t.End = never
-			s.move(t, timerEnd, nil)
-		} else if due(s.now, t.Repeat) {
-			t.Repeat = never
-			s.move(t, timerRepeat, nil)
-		}
-	}
+	s.fire()
 	if due(s.now, s.Refresh) {
 		s.repeatProvisional()
 	}
@@ -265,12 +258,28 @@ func (s *step) due() {
 	s.loosePatience()
 }
 
+// fire does so for the transactions.
+func (s *step) fire() {
+	for _, t := range append([]*Tx(nil), s.Tx...) {
+		// The end of a state comes first: at 64·T1 nothing is sent again.
+		if due(s.now, t.End) {
+			t.End = never
+			s.move(t, timerEnd, nil)
+		} else if due(s.now, t.Repeat) {
+			t.Repeat = never
+			s.move(t, timerRepeat, nil)
+		}
+	}
+}
+
 // unsent tells a transaction that the transport failed.
 func (s *step) unsent(ev Unsent) {
 	for _, t := range s.Tx {
 		if t.ours() && t.Seq == ev.Tx && t.Method != "CANCEL" {
 			s.why = ev.Why
-			s.move(t, unsent, nil)
+			if !s.backToUDP(t) {
+				s.move(t, unsent, nil)
+			}
 			return
 		}
 	}

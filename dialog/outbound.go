@@ -8,7 +8,7 @@ import (
 )
 
 // Outbound begins an attempt: the INVITE of our own making (RFC 3261 §8.1.1), of a setup as
-// the carrier is to see it.
+// the carrier is to see it. One to where nothing can be sent ends at once.
 func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []Action) {
 	setup.Body, _ = p.Codecs.offer(setup.Body)
 	l := &Leg{
@@ -24,8 +24,13 @@ func Outbound(id ID, now time.Time, setup Setup, to Target, p *Policy) (*Leg, []
 	l.Peer = "<" + l.URI + ">"
 	setup.Headers = l.identified(setup.Headers)
 	s := step{Leg: l, now: now}
+	if to.Dead != "" {
+		s.finish(Cause{Why: NotSent, Code: 503, Text: to.Dead, Q850: 38}, true)
+		return l, s.out
+	}
 	t := s.begin("INVITE", inviteClient, to.Path)
 	t.Last = s.inviteRequest(t, setup)
+	s.byTCP(t)
 	s.said(setup.Body)
 	s.send(t, "INVITE", 0, t.Path, Path{}, t.Last, false)
 	for i, wait := range [...]time.Duration{p.NoResponse, p.NoRinging, p.NoAnswer} {
@@ -363,10 +368,11 @@ func (s *step) finished(t *Tx, m *Message) {
 	t.Code = m.Code
 	request := t.Last
 	s.quiet(t, m)
-	if met, _ := s.challenged(t, m, request); met {
-		return
-	}
+	met, unmet := s.challenged(t, m, request)
 	switch {
+	case met:
+	case s.registration != nil:
+		s.registered(m, unmet)
 	case t.Method == "UPDATE":
 		s.changed(t, m)
 	case t.Method == "PRACK":
@@ -395,6 +401,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.linger(t, m)
 	}
 	switch {
+	case s.registration != nil:
+		s.unregistered(408, "", 0)
 	case s.makes(t):
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
@@ -413,6 +421,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 // notSent is a client transaction whose request could not be sent.
 func (s *step) notSent(t *Tx, _ *Message) {
 	switch {
+	case s.registration != nil:
+		s.unregistered(0, s.why, 0)
 	case s.makes(t):
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":

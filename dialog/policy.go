@@ -67,6 +67,7 @@ type Policy struct {
 	Form         Form          // outbound: how who is called is written
 	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
 	Login        *Login        // outbound: for its challenges; nil: none is met
+	LargeByTCP   bool          // outbound: an INVITE that is too large for UDP goes by TCP (RFC 3261 §18.1.1)
 }
 
 // Host is what our side calls itself over a transport.
@@ -79,4 +80,6 @@ type Target struct {
 	Number  string // user part of the Request-URI and of To
 	Host    string // host and port of the Request-URI, as to be written
 	Path    Path
+	Dead    string // why nothing can be sent there, where its name leads nowhere; empty: Path leads there
+	Route   string // Service-Route of our registration there (RFC 3608), in the form of Route; empty: none
 }

@@ -72,6 +72,8 @@ func (s *Stage) trunk(o options) error {
 			t.EarlyMedia, err = strconv.ParseBool(value)
 		case "max_setup":
 			t.MaxSetup, err = time.ParseDuration(value)
+		case "auth":
+			t.Auth, err = credential(value)
 		case "contact":
 			t.Contact = value
 		case "audit":
@@ -114,7 +116,7 @@ func (s *Stage) carrier(o options) error {
 	}
 	c := carriers.CarrierConfig{Realm: "core"}
 	c.Default()
-	gateways, kind := 1, "udp"
+	gateways, kind, name := 1, "udp", ""
 	for key, value := range o.values {
 		var err error
 		switch key {
@@ -130,6 +132,8 @@ func (s *Stage) carrier(o options) error {
 			gateways, err = strconv.Atoi(value)
 		case "transport":
 			kind = value
+		case "name":
+			name = value
 		case "audit":
 			c.Audit, err = time.ParseDuration(value)
 		case "session_timer":
@@ -142,6 +146,8 @@ func (s *Stage) carrier(o options) error {
 			c.AfterMedia = value
 		case "auth":
 			c.Auth, err = credential(value)
+		case "register":
+			c.Register, err = registration(value)
 		case "redirect":
 			c.Redirect = &carriers.RedirectConfig{}
 			c.Redirect.Contacts, err = strconv.Atoi(value)
@@ -177,7 +183,16 @@ func (s *Stage) carrier(o options) error {
 	for i := range gateways {
 		a := fmt.Sprintf("198.51.100.%d:5060", 10*(i+1)+len(s.config.Carriers)+1)
 		at = append(at, a)
-		c.Gateways = append(c.Gateways, carriers.GatewayConfig{Address: a, Transport: kind, Priority: i + 1})
+		if name == "" {
+			c.Gateways = append(c.Gateways, carriers.GatewayConfig{Address: a, Transport: kind, Priority: i + 1})
+		}
+	}
+	if name != "" {
+		c.Gateways = []carriers.GatewayConfig{{Address: name, Transport: kind, Priority: 1}}
+		s.names.lead(name, dialog.Transport(tr), at...)
+	}
+	if tr == wire.TLS {
+		s.secure()
 	}
 	s.config.Carriers[o.bare[0]] = c
 	s.peer(o.bare[0], "core", tr, at...)
@@ -212,14 +227,23 @@ func credential(s string) (*carriers.AuthConfig, error) {
 	return &carriers.AuthConfig{Username: username, PasswordFile: "a-file", Password: dialog.Password(password)}, nil
 }
 
+// registration reads "AOR,10m".
+func registration(s string) (*carriers.RegisterConfig, error) {
+	aor, expires, _ := strings.Cut(s, ",")
+	d, err := time.ParseDuration(expires)
+	return &carriers.RegisterConfig{AOR: aor, Expires: d}, err
+}
+
 func transport(s string) (wire.Transport, error) {
 	switch s {
 	case "udp":
 		return wire.UDP, nil
 	case "tcp":
 		return wire.TCP, nil
+	case "tls":
+		return wire.TLS, nil
 	}
-	return 0, fmt.Errorf("%q is neither udp nor tcp", s)
+	return 0, fmt.Errorf("%q is neither udp, tcp nor tls", s)
 }
 
 // rule reads "to tc1 loss=20% delay=10ms..80ms".
@@ -249,8 +273,17 @@ func (s *Stage) rule(words []string) error {
 			return err
 		}
 	}
-	if o.has("refuse") {
+	switch {
+	case o.has("refuse"):
 		r.unsendable = errRefused
+	case o.has("unsendable"):
+		r.unsendable = errUnsendable
+	}
+	if p := s.peers[words[1]]; o.has("refuse") && p.transport != wire.UDP {
+		r.unsendable = errReset
+	}
+	if o.has("alert") {
+		r.unsendable = errAlert
 	}
 	s.Net.mu.Lock()
 	s.Net.rules[direction{words[1], words[0] == "from"}] = r

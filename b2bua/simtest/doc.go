@@ -16,7 +16,7 @@
 // First, who there is:
 //
 //	carrier NAME [no_response=4s] [no_ringing=0] [no_answer=3m] [linger=3m]
-//	             [transport=tcp] [gateways=2] [stop=486,503] [continue=486,q850:34]
+//	             [transport=tcp] [gateways=2] [name=sip.tc1.example:5060] [stop=486,503] [continue=486,q850:34]
 //	             [audit=5m] [redirect=3] [p_early_media=true] [after_early_media=stop]
 //	             [relay=INFO,MESSAGE] [session_timer=30m,90s,them] [refer=relay]
 //	             [identity=pai] [trust=true] [diversion=history] [format=national] [plan=FR] [uri=tel]
@@ -51,7 +51,11 @@
 //	                                of the dialog, {branch} a new one, {length} the body's
 //	PEER close                      its stream connection breaks
 //	wait 10s
-//	net to|from PEER [loss=20%] [dup=10%] [delay=10ms..80ms] [lose=2] [refuse]
+//	net to|from PEER [loss=20%] [dup=10%] [delay=10ms..80ms] [lose=2]
+//	net to PEER refuse|alert|unsendable  what is sent there comes back: by ICMP or a reset,
+//	                                by an alert of TLS, or it never leaves
+//	dns NAME none|IP:PORT...        where a name leads from now on; a carrier with a name
+//	                                has its gateways' addresses there at first
 //	seed 7                          of the network's dice
 //	decider TARGET... [after=300ms] what is decided from now on; TARGET as of a
 //	                                route, {number} is that of the question

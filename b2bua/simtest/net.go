@@ -3,6 +3,7 @@ package simtest
 import (
 	"bytes"
 	"container/heap"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"iter"
@@ -37,6 +38,7 @@ type Net struct {
 	faults  []string                  // what Bulkhead sent and no peer would understand
 	begin   time.Time
 	counts  map[tally]int
+	secure  bool // the realms have TLS
 
 	// Forget is for so many calls that what crossed cannot be kept: it is only
 	// counted, and there are neither ladders nor promises.
@@ -108,7 +110,11 @@ func (h *events) Pop() any {
 // Local is how Bulkhead writes itself (b2bua.Wire).
 func (n *Net) Local(realm string, t wire.Transport) (string, bool) {
 	a, ok := n.local[realm]
-	if !ok || t == wire.TLS {
+	if t == wire.TLS {
+		a = netip.AddrPortFrom(a.Addr(), 5061)
+		ok = ok && n.secure
+	}
+	if !ok {
 		return "", false
 	}
 	return a.String(), true
@@ -341,8 +347,14 @@ func (n *Net) Ended(dialog.CallID, b2bua.Record) {}
 // Left is b2bua.Observer.
 func (n *Net) Left(dialog.CallID) {}
 
-// errRefused is what a dead host's ICMP says.
-var errRefused = fmt.Errorf("write udp: %w", syscall.ECONNREFUSED)
+// What the network says of a dead route: by ICMP, by a reset of the connection that is
+// being made, by an alert of the peer's TLS, by the system that cannot send at all.
+var (
+	errRefused    = fmt.Errorf("write udp: %w", syscall.ECONNREFUSED)
+	errReset      = fmt.Errorf("connect: %w", syscall.ECONNREFUSED)
+	errAlert      = fmt.Errorf("agree on TLS: remote error: %w", tls.AlertError(42))
+	errUnsendable = fmt.Errorf("sendto: %w", syscall.EPERM)
+)
 
 var (
 	_ b2bua.Wire     = (*Net)(nil)

@@ -44,6 +44,7 @@ type Stage struct {
 	raw      map[string]string
 	config   carriers.Config
 	realms   carriers.Realms
+	names    *names
 	registry *prometheus.Registry
 	detail   []string
 	unfold   bool
@@ -64,7 +65,7 @@ func Open(t testing.TB, raw map[string]string) *Stage {
 	s := &Stage{
 		t: t, raw: raw, registry: prometheus.NewRegistry(), peers: map[string]*Peer{},
 		config: carriers.Config{Trunks: map[string]carriers.TrunkConfig{}, Carriers: map[string]carriers.CarrierConfig{}},
-		realms: carriers.Realms{},
+		realms: carriers.Realms{}, names: &names{answers: map[string]carriers.Lead{}},
 	}
 	s.Net = &Net{
 		wake: make(chan struct{}, 1), rules: map[direction]*rule{}, counts: map[tally]int{}, broken: map[uint64]bool{},
@@ -146,6 +147,8 @@ func (s *Stage) set(words []string) (bool, error) {
 	switch words[0] {
 	case "net":
 		return true, s.rule(rest)
+	case "dns":
+		return true, s.change(rest)
 	case "seed":
 		n, err := strconv.ParseUint(strings.Join(rest, ""), 10, 64)
 		s.Net.dice = rand.New(rand.NewPCG(n, n))
@@ -171,6 +174,8 @@ func (s *Stage) raise() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.names.asked = book.Names()
+	book.Resolve(s.names)
 	var b b2bua.Book = book
 	if s.Wrap != nil {
 		b = s.Wrap(book)

@@ -2,11 +2,13 @@ package wire_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"bulkhead/b2bua/wire"
 )
@@ -66,8 +68,8 @@ func TestTCP_PeerThatClosesAfterEachTransaction(t *testing.T) {
 	}
 }
 
-// Who reads a request and closes without a word gets it once more, and no more often; who has
-// answered does not.
+// Who reads a request and closes without a word gets it once more, and no more often, then
+// its sender is told; who has answered does not.
 func TestTCP_ClosedUponARequest(t *testing.T) {
 	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
 	far := accepting(t, "127.0.0.1")
@@ -79,12 +81,16 @@ func TestTCP_ClosedUponARequest(t *testing.T) {
 	_, text, _ := strings.Cut(string(answered), "\r\n")
 	put(t, nc, []byte("SIP/2.0 486 Busy Here\r\n"+text))
 	take(t, r.packets)
-	e.Send(to, wire.Hop{}, silent, func(err error) { t.Error(err) })
+	unsent := make(chan error, 1)
+	e.Send(to, wire.Hop{}, silent, func(err error) { unsent <- err })
 	gets(t, nc, string(silent))
 	nc.Close()
 	again := far.accept()
 	gets(t, again, string(silent))
 	again.Close()
+	if err := take(t, unsent); !errors.Is(err, wire.ErrGone) {
+		t.Error(err)
+	}
 	next := message("OPTIONS", "next", 0)
 	for e.Connections() > 0 {
 		runtime.Gosched()
@@ -104,5 +110,35 @@ func TestTCP_ClosedByWhoHasOpenedIt(t *testing.T) {
 	e.Send(from, wire.Hop{Realm: "core", Transport: wire.TCP, Remote: far.addr()}, bye, func(err error) { t.Error(err) })
 	gets(t, nc, string(bye))
 	nc.Close()
-	gets(t, far.accept(), string(bye))
+	other := far.accept()
+	gets(t, other, string(bye))
+	put(t, other, response(200, "BYE", "bye"))
+	take(t, r.packets)
+}
+
+// Many share a connection that is closed after the first of them: none is lost.
+func TestTCP_ManyToAPeerThatClosesAfterEachTransaction(t *testing.T) {
+	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
+	p := closing(t)
+	to := wire.Hop{Realm: "core", Transport: wire.TCP, Remote: p.addr()}
+	const most, all = 4, 400
+	missing := map[string]bool{}
+	for sent := 0; sent < all || len(missing) > 0; {
+		for ; sent < all && len(missing) < most; sent++ {
+			id := fmt.Sprintf("many-%d", sent)
+			missing[id] = true
+			e.Send(to, wire.Hop{}, message("OPTIONS", id, 0), func(err error) {
+				if !errors.Is(err, wire.ErrClosed) { // it came, its response has not when the test ends
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+		}
+		select {
+		case id := <-p.came:
+			delete(missing, id)
+		case <-r.packets:
+		case <-time.After(patience):
+			t.Fatalf("lost: %v", missing)
+		}
+	}
 }

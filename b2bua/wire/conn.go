@@ -24,7 +24,9 @@ type conn struct {
 	realm   *realm
 	hop     Hop  // of what arrives on it; Remote is the peer
 	inbound bool // the peer opened it
+	apart   bool // for one message alone
 	used    atomic.Int64
+	alive   keepalive
 
 	mu    sync.Mutex
 	wake  *sync.Cond // out or ended has changed
@@ -32,7 +34,6 @@ type conn struct {
 	out   []outgoing
 	bytes int
 	ended error // nil: alive
-	last  recent
 }
 
 // outgoing is what is to be written.
@@ -40,7 +41,7 @@ type outgoing struct {
 	data     []byte
 	unsent   func(error)
 	fallback Hop  // where to go instead if the connection is found to be gone
-	again    bool // it was written to a connection that the peer closed
+	again    bool // it has been on a connection that is gone
 }
 
 func newConn(e *Edge, r *realm, h Hop) *conn {
@@ -82,37 +83,55 @@ func (c *conn) end(why error) {
 		return
 	}
 	c.ended = why
-	left := c.out
+	left := c.edge.waits.take(c)
+	if c.edge.ctx.Err() != nil {
+		left = nil // they have left, and no peer is at fault
+	}
+	left = append(left, c.out...)
 	c.out = nil
 	nc := c.nc
 	c.wake.Broadcast()
 	c.mu.Unlock()
+	c.alive.stop()
 	if nc != nil {
 		_ = nc.Close()
 	}
 	for _, o := range left {
-		c.undo(o, why)
+		c.undo(o, why, len(left) > maxApart)
 	}
 }
 
-// undo sends elsewhere what could not be written here, or says so. A peer that has closed
-// the connection is connected to once more; one that could not be reached, or does not read,
-// is not.
-func (c *conn) undo(o outgoing, why error) {
-	c.mu.Lock()
-	closed := c.nc != nil && !c.inbound && !errors.Is(why, os.ErrDeadlineExceeded)
-	c.mu.Unlock()
+// maxApart is for how many messages of one connection others are made. Where more are without
+// an answer, it was not the habit of a peer that closed it.
+const maxApart = 32
+
+// undo sends elsewhere what could not be written here, or had no answer, or says so; one
+// of many by a connection that they share.
+func (c *conn) undo(o outgoing, why error, many bool) {
 	switch {
 	case c.edge.ctx.Err() != nil:
 	case o.fallback.Remote.IsValid():
 		c.edge.Send(o.fallback, Hop{}, o.data, o.unsent)
 		return
-	case closed && !o.again:
+	case c.renews(o, why):
 		o.again = true
-		c.edge.sendStream(c.realm, c.anew(), Hop{}, o)
+		if to := (Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}); many {
+			c.edge.sendStream(c.realm, to, Hop{}, o)
+		} else {
+			c.edge.sendApart(c.realm, to, o)
+		}
 		return
 	}
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
+}
+
+// renews says that a new connection may do what this one has not done: there was one, not
+// the peer's, that did not end because the peer does not react.
+func (c *conn) renews(o outgoing, why error) bool {
+	c.mu.Lock()
+	connected := c.nc != nil
+	c.mu.Unlock()
+	return !o.again && !c.inbound && connected && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
 }
 
 // serve connects or agrees on TLS where needed, then writes; reading is done
@@ -131,6 +150,7 @@ func (c *conn) serve() {
 		c.end(ErrClosed)
 		return
 	}
+	c.keepAlive()
 	c.write(nc)
 }
 
@@ -158,34 +178,37 @@ func (c *conn) open() (nc net.Conn, err error) {
 }
 
 func (c *conn) write(nc net.Conn) {
+	var last outgoing
+	noted := false
 	for {
 		c.mu.Lock()
 		for len(c.out) == 0 && c.ended == nil {
 			c.wake.Wait()
 		}
-		if c.ended != nil {
+		if why := c.ended; why != nil {
 			c.mu.Unlock()
+			if noted && c.edge.waits.remove(c, last) { // it ended between the note and the write
+				c.undo(last, why, false)
+			}
 			return
 		}
 		o := c.out[0]
 		c.out[0] = outgoing{}
 		c.out = c.out[1:]
 		c.bytes -= len(o.data)
-		noted := c.last.writes(time.Now(), o) // before the answer can come
 		c.mu.Unlock()
 
+		last, noted = o, c.edge.waits.add(c, o) // before the answer can come
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
 		if err == nil {
 			_, err = nc.Write(o.data)
 		}
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrGone, err)
-			c.mu.Lock()
-			taken := noted && !c.last.withdraw(o) // by repeat
-			c.mu.Unlock()
+			taken := noted && !c.edge.waits.remove(c, o) // by who has ended it
 			c.end(err)
 			if !taken {
-				c.undo(o, err)
+				c.undo(o, err, false)
 			}
 			return
 		}
@@ -193,40 +216,11 @@ func (c *conn) write(nc net.Conn) {
 	}
 }
 
-// anew is where a new connection in place of this one leads.
-func (c *conn) anew() Hop {
-	return Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}
-}
-
-// repeat sends by a new connection what the peer has closed this one upon: to where it
-// listens, if we have connected to it, else to the fallback.
-func (c *conn) repeat() {
-	c.mu.Lock()
-	list := c.last.unanswered(time.Now())
-	c.mu.Unlock()
-	for _, o := range list {
-		to := c.anew()
-		if c.inbound {
-			to = o.fallback
-		}
-		o.fallback = Hop{}
-		switch {
-		case !to.Remote.IsValid() || c.edge.ctx.Err() != nil:
-		case to.Transport == UDP:
-			c.edge.Send(to, Hop{}, o.data, o.unsent)
-		default:
-			c.edge.sendStream(c.realm, to, Hop{}, o)
-		}
-	}
-}
-
 // read cuts what comes into messages until the stream ends or makes no sense.
 func (c *conn) read() {
-	defer func() {
-		c.end(ErrGone)
-		c.repeat()
-	}()
-	f := framer{limit: c.edge.config.MaxMessage}
+	why := ErrGone
+	defer func() { c.end(why) }()
+	f := framer{limit: c.edge.config.MaxMessage, pong: c.alive.pong}
 	buf := make([]byte, 8<<10)
 	var begun time.Time // when the message at the head of f began
 	for {
@@ -248,6 +242,7 @@ func (c *conn) read() {
 			}
 		}
 		if err != nil && !c.goOn(&f, err) {
+			why = fmt.Errorf("%w: %w", ErrGone, err)
 			return
 		}
 	}
@@ -293,10 +288,8 @@ func (c *conn) cutAll(f *framer, begun *time.Time) bool {
 			// RFC 5626 §4.4.1: one CRLF answers two.
 			c.enqueue(outgoing{data: []byte("\r\n")})
 			c.dropped(dropKeepalive, 4)
+		case cutPong:
 		case cutMessage:
-			c.mu.Lock()
-			c.last.answered(raw)
-			c.mu.Unlock()
 			c.edge.judge(c.hop, now, raw, nil)
 		case cutHuge:
 			c.edge.judge(c.hop, now, raw, huge)

@@ -46,7 +46,9 @@ type Edge struct {
 	to     Receiver
 	log    *zap.Logger
 	rate   limiter
-	realms map[string]*realm // not changed after Listen
+	realms map[string]*realm                // not changed after Listen
+	peers  atomic.Pointer[map[string]*keys] // certificates of Config.Keys
+	waits  waits
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -75,6 +77,7 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 	}
 	c = c.orDefault()
 	e := &Edge{config: c, to: r, log: log, rate: limiter{rate: c.MaxRatePerSource}, realms: map[string]*realm{}}
+	e.peers.Store(&map[string]*keys{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.streams.init()
 	return e, nil
@@ -82,6 +85,15 @@ func New(c Config, r Receiver, log *zap.Logger) (*Edge, error) {
 
 // Listen binds the sockets of all realms, or none.
 func (e *Edge) Listen() error {
+	peers := map[string]*keys{}
+	for name, files := range e.config.Keys {
+		k, err := e.loadKeys(name, files)
+		if err != nil {
+			return fmt.Errorf("certificates of %s: %w", name, err)
+		}
+		peers[name] = k
+	}
+	e.peers.Store(&peers)
 	for name, conf := range e.config.Realms {
 		r := &realm{Realm: conf, name: name}
 		e.realms[name] = r
@@ -181,9 +193,9 @@ func (e *Edge) spawnLocked(f func()) bool {
 // connection (h.Conn is 0) and there is no fallback is h.Remote connected to: a
 // peer that closed its connection does not choose where we connect.
 //
-// A request that has no answer when the peer closes the connection, and was written to it less
-// than a second ago, is sent once more: by a new connection where we had made this one, else
-// to fallback. The peer may see it twice, as it may over UDP.
+// A request with unsent that has gone out on a connection and has no response when the
+// connection ends is sent again, once, by a new one, if we opened that: to the peer it is a
+// repeat at most. Else unsent is called.
 //
 // Send does not wait for connecting nor for slow peers. unsent, if not nil, is
 // called at most once, from any goroutine and perhaps before Send returns, when
@@ -269,6 +281,9 @@ func (e *Edge) judge(h Hop, at time.Time, raw []byte, then func(sip.Message, *Fa
 	if err != nil {
 		e.to.Dropped(h.Realm, dropName(err), h.Remote.Addr(), len(raw))
 		return
+	}
+	if r, ok := m.(*sip.Response); ok && h.Transport != UDP {
+		e.waits.answered(r)
 	}
 	e.to.Receive(Packet{Hop: h, At: at, Message: m, Raw: raw, Fault: fault})
 }

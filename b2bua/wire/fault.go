@@ -36,6 +36,7 @@ const (
 	dropSlow          = "slow"       // a message begun on a stream and not ended in time
 	dropCut           = "cut"        // a stream that ended within a message
 	dropIdle          = "idle"       // a connection closed for want of use
+	dropPong          = "no_pong"    // a ping of ours had no answer (RFC 5626 §4.4.1)
 	dropHandshake     = "handshake"  // TLS could not be agreed on
 	dropUnframed      = "after_flaw" // what follows in a stream whose framing is lost
 )

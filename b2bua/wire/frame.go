@@ -10,11 +10,12 @@ import (
 type framer struct {
 	limit int // bytes of a message
 
-	buf   []byte // read and not yet cut
-	from  int    // where to go on looking for the end of the header part
-	need  int    // bytes of the message at the start of buf; 0: not known yet
-	skip  int    // bytes of a body to be thrown away
-	crlfs int    // line ends since the last message
+	buf   []byte      // read and not yet cut
+	from  int         // where to go on looking for the end of the header part
+	need  int         // bytes of the message at the start of buf; 0: not known yet
+	skip  int         // bytes of a body to be thrown away
+	crlfs int         // line ends since the last message
+	pong  func() bool // takes a line end for the answer to a ping of ours, where one is awaited; nil: never
 }
 
 // cut is what a framer found next.
@@ -24,6 +25,7 @@ const (
 	cutNothing cut = iota // more bytes are needed
 	cutMessage            // a message
 	cutPing               // CRLF CRLF between messages (RFC 5626 §3.5.1)
+	cutPong               // CRLF that answers a ping of ours
 	cutHuge               // a header part with a body beyond the limit: the body is skipped
 	cutFlawed             // a header part that does not say where its message ends
 	cutEndless            // the header part is beyond the limit: nothing can be read of it
@@ -46,6 +48,9 @@ func (f *framer) next() (cut, []byte) {
 	}
 	for f.need == 0 && len(f.buf) >= 2 && f.buf[0] == '\r' && f.buf[1] == '\n' {
 		f.drop(2)
+		if f.crlfs == 0 && f.pong != nil && f.pong() {
+			return cutPong, nil
+		}
 		if f.crlfs++; f.crlfs == 2 {
 			f.crlfs = 0
 			return cutPing, nil

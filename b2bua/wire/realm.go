@@ -56,9 +56,19 @@ type Realm struct {
 	Advertise string // host, or host:port, that Via and Contact say; empty: the listening address
 	Media     string // not looked at here
 	TLS       Certificates
+	Keepalive time.Duration // as of a Peer that has none of its own
 }
 
-// Certificates are PEM files of a realm. They are read again when they change.
+// Peer is what is known of whom we have stream connections with.
+type Peer struct {
+	Host      string        // its host name, told to it over TLS (SNI, RFC 6066 §3); empty: none is known
+	Name      string        // that its certificate must have (RFC 5922 §7); empty: Host, or else its address
+	Keys      string        // which of Config.Keys we show and believe; empty: the realm's
+	Keepalive time.Duration // between two pings on a connection that we opened (RFC 5626 §3.5.1); zero: the realm's
+}
+
+// Certificates are PEM files. They are read again when they change; connections that
+// there are go on.
 type Certificates struct {
 	Certificate string // ours, with its chain
 	Key         string
@@ -77,16 +87,22 @@ type Config struct {
 	MaxConnections          int           // that others opened, over all realms; default 4096
 	MaxConnectionsPerSource int           // of one address; default 128
 	IdleTimeout             time.Duration // of a connection without traffic; default 15 minutes
-	WriteTimeout            time.Duration // of one write, and of connecting; default 5 s
+	WriteTimeout            time.Duration // of one write; default 5 s
+	ConnectTimeout          time.Duration // of connecting, TLS included; default 3 s
+	PongTimeout             time.Duration // from a ping to its answer; default 10 s (RFC 5626 §4.4.1)
 	MessageTimeout          time.Duration // from the first byte of a message to its last on a stream; default 10 s
 
 	// FreeBind binds sockets to addresses that are not here yet. What is sent from
 	// such an address is refused by the system, and nothing comes in by it.
 	FreeBind bool
 
-	// PeerName is the name that the certificate of a peer we connect to must
-	// have. Nil or empty: its address.
-	PeerName func(realm string, remote netip.AddrPort) string `yaml:"-"`
+	// Keys are certificates beside those of the realms, by a name that Peer says and that
+	// no realm has.
+	Keys map[string]Certificates `yaml:"-"`
+
+	// Peer says what is known of who is at an address; its port is not known where
+	// the peer has connected to us. Nil: nothing is.
+	Peer func(realm string, transport Transport, remote netip.AddrPort) Peer `yaml:"-"`
 }
 
 func (c Config) orDefault() Config {
@@ -105,6 +121,8 @@ func (c Config) orDefault() Config {
 	set(&c.MaxConnectionsPerSource, 128)
 	last(&c.IdleTimeout, 15*time.Minute)
 	last(&c.WriteTimeout, 5*time.Second)
+	last(&c.ConnectTimeout, 3*time.Second) // before a carrier that says nothing is given up
+	last(&c.PongTimeout, 10*time.Second)
 	last(&c.MessageTimeout, 10*time.Second)
 	return c
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -134,7 +135,7 @@ func (e *Edge) begin(c *conn) {
 	// Requests of ours may use what a peer opened over TCP, from the port that it
 	// listens on. On TLS whoever opened it showed who he is to the one side only
 	// (RFC 5923 §8).
-	if !c.inbound || c.hop.Transport == TCP {
+	if !c.apart && (!c.inbound || c.hop.Transport == TCP) {
 		if key := c.peer(); e.byPeer[key] == nil {
 			e.byPeer[key] = c
 		}
@@ -209,6 +210,32 @@ func (e *Edge) reach(r *realm, h, fallback Hop) (*conn, error) {
 	return c, nil
 }
 
+// sendApart writes to h.Remote by a connection of its own, on which nothing else is sent: a
+// peer that closes each after one request reads this one.
+func (e *Edge) sendApart(r *realm, h Hop, o outgoing) {
+	e.streams.mu.Lock()
+	l := r.listener(h)
+	var err error
+	switch {
+	case e.ctx.Err() != nil:
+		err = ErrClosed
+	case l == nil:
+		err = ErrNoSocket
+	case len(e.conns)-e.inbound >= e.config.MaxConnections:
+		err = ErrTooMany
+	}
+	if err != nil {
+		e.streams.mu.Unlock()
+		fail(o.unsent, fmt.Errorf("send by %s of realm %s to %s: %w", h.Transport, h.Realm, h.Remote, err))
+		return
+	}
+	c := newConn(e, r, Hop{Realm: h.Realm, Transport: h.Transport, Local: l.addr, Remote: h.Remote})
+	c.apart = true
+	c.enqueue(o)
+	e.begin(c)
+	e.streams.mu.Unlock()
+}
+
 // listener is whose address a connection to h.Remote is made from.
 func (r *realm) listener(h Hop) *listener {
 	var found *listener
@@ -225,7 +252,7 @@ func (r *realm) listener(h Hop) *listener {
 
 // connect opens a connection from the realm's own address.
 func (c *conn) connect() (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.WriteTimeout)
+	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.ConnectTimeout)
 	defer cancel()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: c.hop.Local.Addr().AsSlice(), Zone: c.hop.Local.Addr().Zone()}}
 	nc, err := d.DialContext(ctx, network("tcp", c.hop.Remote.Addr()), c.hop.Remote.String())
@@ -235,23 +262,49 @@ func (c *conn) connect() (net.Conn, error) {
 	if c.hop.Transport == TCP {
 		return nc, nil
 	}
-	name := c.hop.Remote.Addr().String()
-	if ask := c.edge.config.PeerName; ask != nil {
-		if n := ask(c.hop.Realm, c.hop.Remote); n != "" {
-			name = n
-		}
+	p := c.about()
+	k, err := c.keysOf(p)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
 	}
-	_, conf := c.realm.keys.Load().current()
-	conf = conf.Clone()
-	conf.ServerName = name
-	return c.handshake(ctx, nc, tls.Client(nc, conf))
+	return c.handshake(ctx, nc, tls.Client(nc, p.client(k, c.hop.Remote.Addr())))
+}
+
+// about is what is known of the peer.
+func (c *conn) about() (p Peer) {
+	remote := c.hop.Remote
+	if c.inbound {
+		remote = netip.AddrPortFrom(remote.Addr(), 0)
+	}
+	if ask := c.edge.config.Peer; ask != nil {
+		p = ask(c.hop.Realm, c.hop.Transport, remote)
+	}
+	p.Keepalive = cmp.Or(p.Keepalive, c.realm.Keepalive)
+	return p
+}
+
+// keysOf are the certificates that go with a peer: others than it should have are none.
+func (c *conn) keysOf(p Peer) (*keys, error) {
+	if p.Keys == "" {
+		return c.realm.keys.Load(), nil
+	}
+	if k := (*c.edge.peers.Load())[p.Keys]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("there are no certificates of %s", p.Keys)
 }
 
 // secure is the other side of connect.
 func (c *conn) secure(nc net.Conn) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.WriteTimeout)
+	ctx, cancel := context.WithTimeout(c.edge.ctx, c.edge.config.ConnectTimeout)
 	defer cancel()
-	conf, _ := c.realm.keys.Load().current()
+	k, err := c.keysOf(c.about())
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	conf, _ := k.current()
 	return c.handshake(ctx, nc, tls.Server(nc, conf))
 }
 

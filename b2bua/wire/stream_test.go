@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -340,7 +341,12 @@ func TestTCP_RefusedIsTold(t *testing.T) {
 // more, from the address of somebody who still listens there.
 func gone(t *testing.T, e *wire.Edge, r *receiver) wire.Hop {
 	t.Helper()
-	nc := dial(t, e)
+	// From an address that nobody else dials from: its port is free once it is closed.
+	at := e.Addrs("core")
+	nc, err := net.DialTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 7)}, net.TCPAddrFromAddrPort(at[len(at)-1].Addr))
+	if err != nil {
+		t.Fatal(err)
+	}
 	put(t, nc, message("INVITE", "left", 0), []byte("INV"))
 	p := take(t, r.packets)
 	_ = nc.SetLinger(0)
@@ -423,9 +429,10 @@ func TestSend_FallbackOfWhatWasQueued(t *testing.T) {
 	nc := dial(t, e)
 	put(t, nc, message("INVITE", "stuck", 0))
 	from := take(t, r.packets).Hop
-	full := make(chan error, 4000)
-	for len(full) == 0 {
+	full := make(chan error, 40_000)
+	for len(full) < 1000 { // the systems' buffers, too, which grow
 		e.Send(from, wire.Hop{}, make([]byte, 60_000), func(err error) { full <- err })
+		runtime.Gosched()
 	}
 	far := accepting(t, "127.0.0.1")
 	e.Send(from, wire.Hop{Realm: "core", Transport: wire.TCP, Remote: far.addr()}, []byte("200"), func(err error) { t.Error(err) })

@@ -145,7 +145,7 @@ func TestTLS_ConnectsToWhomTheAuthorityVouchesFor(t *testing.T) {
 		"another's own": {peer: other},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, _ := listenTLS(t, wire.Config{PeerName: func(string, netip.AddrPort) string { return try.expected }}, a.issue("sbc", 2))
+			e, _ := listenTLS(t, wire.Config{Peer: func(string, wire.Transport, netip.AddrPort) wire.Peer { return wire.Peer{Name: try.expected} }}, a.issue("sbc", 2))
 			far := accepting(t, "127.0.0.1")
 			far.l = tls.NewListener(far.l, &tls.Config{Certificates: []tls.Certificate{try.peer.pair("peer")},
 				ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.pool})

@@ -41,7 +41,9 @@ type sockets struct {
 func (c *Config) bind(log *zap.Logger) (*sockets, error) {
 	s := &sockets{}
 	var err error
-	if s.edge, err = wire.New(c.wire(), s, log); err != nil {
+	w := c.wire()
+	w.Peer = func(realm string, t wire.Transport, at netip.AddrPort) wire.Peer { return s.Peer(realm, t, at) }
+	if s.edge, err = wire.New(w, s, log); err != nil {
 		return nil, err
 	}
 	if err := s.edge.Listen(); err != nil {
@@ -78,6 +80,9 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		Timers: dialog.Timers{T1: c.Timers.T1, T2: c.Timers.T2, T4: c.Timers.T4},
 		Own:    map[string][]netip.Addr{},
 		Keeper: keeper, Speaks: speaks, Present: present,
+	}
+	if o := c.Overload; o != nil {
+		config.Overload = b2bua.Overload{Delay: o.Delay, Backlog: float64(o.Backlog), Setups: o.Setups, Memory: uint64(o.Memory), Emergency: c.Emergency}
 	}
 	for realm, all := range c.Sockets() {
 		for _, one := range all {
@@ -130,17 +135,23 @@ func loopback(any netip.Addr) netip.Addr {
 func (c *Config) wire() wire.Config {
 	w := wire.Config{
 		Realms:           make(map[string]wire.Realm, len(c.Realms)),
+		Keys:             map[string]wire.Certificates{},
 		MaxMessage:       int(c.Security.MaxMessage),
 		MaxRatePerSource: c.Security.MaxRatePerSource,
 		FreeBind:         c.follows(),
 	}
 	certificates := c.certificates()
 	for name, r := range c.Realms {
-		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, TLS: certificates[name]}
+		realm := wire.Realm{Advertise: r.Advertise, Media: r.Media, TLS: certificates[name], Keepalive: r.Keepalive}
 		for _, s := range r.sockets() {
 			realm.Listen = append(realm.Listen, wire.Listener{Transport: wire.Transport(s.Transport), Addr: s.Address})
 		}
 		w.Realms[name] = realm
+	}
+	for name, files := range certificates {
+		if _, realm := c.Realms[name]; !realm {
+			w.Keys[name] = files
+		}
 	}
 	return w
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"path/filepath"
+	"strings"
 	"time"
 
+	"bulkhead/b2bua"
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
+	"bulkhead/carriers/dns"
 )
 
 // Config is the whole configuration file. Names of files are absolute or
@@ -14,16 +17,21 @@ type Config struct {
 	Node            string                 `yaml:"node"` // default: the host's name
 	Realms          map[string]RealmConfig `yaml:"realms,omitempty"`
 	carriers.Config `yaml:",inline"`
-	State           *StateConfig   `yaml:"state,omitempty"` // nil: in memory
-	Unit            *UnitConfig    `yaml:"unit,omitempty"`
-	KeyFile         carriers.File  `yaml:"key_file,omitempty"` // empty: a key that dies with the process
-	Media           *MediaConfig   `yaml:"media,omitempty"`
-	Timers          TimersConfig   `yaml:"timers"`
-	API             *APIConfig     `yaml:"api,omitempty"`
-	CDR             *CDRConfig     `yaml:"cdr,omitempty"`
-	Trace           *TraceConfig   `yaml:"trace,omitempty"`
-	Security        SecurityConfig `yaml:"security"`
-	Log             LogConfig      `yaml:"log"`
+	DNS             *DNSConfig      `yaml:"dns,omitempty"`   // nil: the system's servers
+	State           *StateConfig    `yaml:"state,omitempty"` // nil: in memory
+	Unit            *UnitConfig     `yaml:"unit,omitempty"`
+	KeyFile         carriers.File   `yaml:"key_file,omitempty"` // empty: a key that dies with the process
+	Media           *MediaConfig    `yaml:"media,omitempty"`
+	Timers          TimersConfig    `yaml:"timers"`
+	API             *APIConfig      `yaml:"api,omitempty"`
+	CDR             *CDRConfig      `yaml:"cdr,omitempty"`
+	Trace           *TraceConfig    `yaml:"trace,omitempty"`
+	Security        SecurityConfig  `yaml:"security"`
+	Log             LogConfig       `yaml:"log"`
+	Overload        *OverloadConfig `yaml:"overload,omitempty"`  // nil: nothing is shed
+	Emergency       []string        `yaml:"emergency,omitempty"` // numbers that are shed last
+
+	names carriers.Names // where gateways that are names lead; nil: there are none
 }
 
 // RealmConfig is one side of the border.
@@ -32,6 +40,8 @@ type RealmConfig struct {
 	Advertise string     `yaml:"advertise,omitempty"` // IP address or name; empty: the listening address
 	Media     string     `yaml:"media,omitempty"`     // IP address; empty: Advertise
 	TLS       *TLSConfig `yaml:"tls,omitempty"`
+
+	Keepalive time.Duration `yaml:"keepalive,omitempty"` // between two pings on a connection that we opened (RFC 5626); zero: none
 }
 
 // TLSConfig names the files of a realm's certificate.
@@ -39,6 +49,12 @@ type TLSConfig struct {
 	Certificate carriers.File `yaml:"certificate"`
 	Key         carriers.File `yaml:"key"`
 	ClientCA    carriers.File `yaml:"client_ca,omitempty"` // empty: no certificate is asked of who connects
+}
+
+// DNSConfig is who is asked where the names of gateways lead.
+type DNSConfig struct {
+	Servers []string      `yaml:"servers,omitempty"` // ip or ip:port; empty: those of /etc/resolv.conf
+	Stale   time.Duration `yaml:"stale,positive"`    // how long the last answer serves on while none of them answers
 }
 
 // StateConfig says where calls survive.
@@ -116,6 +132,14 @@ type SecurityConfig struct {
 	MaxRatePerSource int    `yaml:"max_rate_per_source"` // a second, of requests other than ACK, BYE, CANCEL, PRACK, UPDATE, INFO; zero: no bound
 }
 
+// OverloadConfig is how much the node takes on before it sheds new calls. Zero: no bound.
+type OverloadConfig struct {
+	Delay   time.Duration  `yaml:"delay"`            // by which the engine's clock runs late
+	Backlog carriers.Ratio `yaml:"backlog"`          // part of a UDP socket's receive buffer that waits to be read
+	Setups  int            `yaml:"setups,omitempty"` // calls that are not answered yet
+	Memory  Size           `yaml:"memory,omitempty"` // of the process's objects
+}
+
 // LogConfig is how much is logged and in which form.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -133,8 +157,15 @@ func defaults(node string) Config {
 	}
 }
 
+// Default sets what holds where the section says nothing: of one to three days (RFC 8767
+// §5) the shortest, since what is behind an address may change hands.
+func (d *DNSConfig) Default() { d.Stale = dns.DefaultStale }
+
 // Default sets what holds where the section says nothing.
 func (s *StateConfig) Default() { s.Wait = 50 * time.Millisecond }
+
+// Default sets what holds where the section says nothing.
+func (o *OverloadConfig) Default() { o.Delay, o.Backlog = 100*time.Millisecond, 0.25 }
 
 // Default sets what holds where the section says nothing.
 func (u *UnitConfig) Default() { u.Mode = "lease" }
@@ -161,6 +192,7 @@ func (c *Config) keep() time.Duration {
 // share one address advertises it; where they differ, each listener advertises
 // its own.
 func (c *Config) complete() {
+	c.Config.Complete()
 	if c.API != nil && c.API.Socket == "" {
 		c.API.Socket = defaultSocket(c.Node)
 	}
@@ -194,7 +226,27 @@ func (c *Config) certificates() map[string]wire.Certificates {
 			all[name] = wire.Certificates{Certificate: string(r.TLS.Certificate), Key: string(r.TLS.Key), ClientCA: string(r.TLS.ClientCA)}
 		}
 	}
+	for name, k := range c.Carriers {
+		if t := k.TLS; t != nil && (t.Certificate != "" || t.CA != "") {
+			files := all[k.Realm] // hold where the carrier's say nothing
+			if t.Certificate != "" {
+				files.Certificate, files.Key = string(t.Certificate), string(t.Key)
+			}
+			if t.CA != "" {
+				files.ClientCA = string(t.CA)
+			}
+			all[b2bua.KeysOf(name)] = files
+		}
+	}
 	return all
+}
+
+// whose is the key whose certificates have that name among certificates.
+func whose(name string) string {
+	if carrier, ok := strings.CutPrefix(name, b2bua.KeysOf("")); ok {
+		return "carriers." + carrier + ".tls"
+	}
+	return "realms." + name + ".tls"
 }
 
 // Sockets says what each realm listens on.
@@ -218,4 +270,10 @@ func (r RealmConfig) sockets() []carriers.Socket {
 }
 
 // Book makes the book of the trunks, carriers and routes.
-func (c *Config) Book() (*carriers.Book, error) { return carriers.NewBook(c.Config, c.Sockets()) }
+func (c *Config) Book() (*carriers.Book, error) {
+	b, err := carriers.NewBook(c.Config, c.Sockets())
+	if err == nil && c.names != nil {
+		b.Resolve(c.names)
+	}
+	return b, err
+}

@@ -29,6 +29,7 @@ type decoder struct {
 	places []place         // of every key and item, in the order of the file
 	index  map[string]int  // of places, by path
 	broken map[string]bool // paths whose value could not be decoded
+	known  map[reflect.Type][]field
 }
 
 // place is where a key or item of a list stands.
@@ -48,7 +49,7 @@ type field struct {
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, index: map[string]int{}, broken: map[string]bool{}}
+	return &decoder{file: file, index: map[string]int{}, broken: map[string]bool{}, known: map[reflect.Type][]field{}}
 }
 
 // fault names what could not be decoded.
@@ -94,7 +95,7 @@ func (d *decoder) value(n ast.Node, v reflect.Value, path keyPath, at position, 
 
 // key decodes the value of one key of a struct.
 func (d *decoder) key(v reflect.Value, path keyPath, key string, at position, value ast.Node) {
-	known := fields(v.Type())
+	known := d.fields(v.Type())
 	i := slices.IndexFunc(known, func(f field) bool { return f.name == key })
 	if i < 0 {
 		names := make([]string, 0, len(known))
@@ -105,6 +106,16 @@ func (d *decoder) key(v reflect.Value, path keyPath, key string, at position, va
 		return
 	}
 	d.value(value, v.FieldByIndex(known[i].index), path.with(key), at, known[i])
+}
+
+// fields are the keys of a struct; looking them up by reflection is what takes time.
+func (d *decoder) fields(t reflect.Type) []field {
+	list, ok := d.known[t]
+	if !ok {
+		list = fields(t)
+		d.known[t] = list
+	}
+	return list
 }
 
 // fields lists the keys of a struct in the order of its fields.

@@ -17,7 +17,7 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(),
+		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
 		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), cdrCommand(), versionCommand(),
 	)
 	if err := root.Execute(); err != nil {

@@ -22,14 +22,15 @@ func pending() []pendingKey {
 
 // covers says that the key of this path and value does nothing yet.
 func (k pendingKey) covers(p place) bool {
-	names := strings.Split(k.pattern, ".")
-	if len(names) != len(p.path) || k.unless != "" && k.unless == p.text {
-		return false
-	}
-	for i, name := range names {
-		if name != "*" && name != p.path[i] {
+	rest, more := k.pattern, true
+	for _, key := range p.path {
+		var name string
+		if !more {
+			return false
+		}
+		if name, rest, more = strings.Cut(rest, "."); name != "*" && name != key {
 			return false
 		}
 	}
-	return true
+	return !more && (k.unless == "" || k.unless != p.text)
 }

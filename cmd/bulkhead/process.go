@@ -18,6 +18,7 @@ import (
 
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/ops"
+	"bulkhead/carriers/dns"
 )
 
 // process is what is operated: the configuration in force, and the border that it is in
@@ -30,6 +31,8 @@ type process struct {
 	pair    bool        // the node may stand by
 	serving atomic.Bool // there is a border
 	leaving atomic.Bool
+
+	names *dns.Resolver // of the gateways; nil: nobody is asked
 
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
@@ -90,8 +93,8 @@ func (p *process) raise(s *sockets, make func(*Config) (*border, error)) (*borde
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	apply, faults := s.edge.Certify(p.config.certificates())
-	for realm, err := range faults {
-		return nil, fmt.Errorf("realm %s: %w", realm, err)
+	for name, err := range faults {
+		return nil, fmt.Errorf("%s: %w", whose(name), err)
 	}
 	b, err := make(p.config)
 	if err != nil {
@@ -153,14 +156,14 @@ func (p *process) prepare(f *file) (apply []func(), err error) {
 	certificates := f.config.certificates()
 	if p.border != nil {
 		do, unusable := p.border.edge.Certify(certificates)
-		for realm, err := range unusable {
-			faults = append(faults, f.fault("realms."+realm+".tls", err))
+		for name, err := range unusable {
+			faults = append(faults, f.fault(whose(name), err))
 		}
 		apply = append(apply, do)
 	} else {
-		for realm, files := range certificates {
+		for name, files := range certificates {
 			if err := files.Check(); err != nil {
-				faults = append(faults, f.fault("realms."+realm+".tls", err))
+				faults = append(faults, f.fault(whose(name), err))
 			}
 		}
 	}
@@ -171,6 +174,7 @@ func (p *process) prepare(f *file) (apply []func(), err error) {
 		}
 		apply = append(apply, do)
 	}
+	f.config.names = p.config.names
 	book, err := f.config.Book()
 	if err != nil {
 		faults = append(faults, Fault{File: p.name, Line: 1, Column: 1, Message: err.Error()})
@@ -181,6 +185,9 @@ func (p *process) prepare(f *file) (apply []func(), err error) {
 	}
 	if err := faults.sorted().orNil(); err != nil {
 		return nil, err
+	}
+	if p.names != nil {
+		apply = append(apply, func() { p.lead(book) })
 	}
 	if p.border != nil {
 		apply = append(apply, func() { p.border.engine.Adopt(book) })

@@ -84,6 +84,11 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		records = file
 	}
 	p := newProcess(name, c, log, level)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	if err := p.resolve(ctx); err != nil {
+		return err
+	}
 	if err := p.openAPI(); err != nil {
 		return err
 	}
@@ -111,8 +116,6 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		return err
 	}
 
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
 	signals := make(chan os.Signal, 4)

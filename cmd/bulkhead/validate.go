@@ -47,6 +47,7 @@ func (v *validator) validate() {
 	for _, f := range c.Validate(c.Sockets()) {
 		v.fault(f.Path, "%s", f.Message)
 	}
+	v.dns()
 	v.state()
 	v.media()
 	if c.Timers.T2 < c.Timers.T1 {
@@ -59,6 +60,11 @@ func (v *validator) validate() {
 	v.oneOf("security.unknown_sources", c.Security.UnknownSources, "drop")
 	if m := c.Security.MaxMessage; m < leastMessage || m > mostMessage {
 		v.fault("security.max_message", "must be 4KiB to 1MiB")
+	}
+	for i, n := range c.Emergency {
+		if digits := strings.TrimPrefix(n, "+"); digits == "" || strings.Trim(digits, "0123456789") != "" {
+			v.fault(fmt.Sprintf("emergency[%d]", i), "%q is not a number", n)
+		}
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "json", "console")
@@ -108,6 +114,9 @@ func (v *validator) realms() {
 			v.fault(path+".media", "%q is not an IP address", r.Media)
 		}
 		v.tls(path, r.TLS, secure)
+		if err := carriers.CheckKeepalive(r.Keepalive); err != nil {
+			v.fault(path+".keepalive", "%s", err)
+		}
 	}
 }
 
@@ -123,6 +132,17 @@ func (v *validator) tls(path string, files *TLSConfig, listening bool) {
 	}
 	if files.Key == "" {
 		v.fault(path+".tls.key", "is needed")
+	}
+}
+
+func (v *validator) dns() {
+	if v.config.DNS == nil {
+		return
+	}
+	for i, s := range v.config.DNS.Servers {
+		if at, err := netip.ParseAddrPort(s); !isAddress(s) && (err != nil || at.Port() == 0) {
+			v.fault(fmt.Sprintf("dns.servers[%d]", i), "%q is not an IP address, with or without a port", s)
+		}
 	}
 }
 

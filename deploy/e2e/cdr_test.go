@@ -38,6 +38,10 @@ type attempt struct {
 	Cause    string `json:"cause"`
 	Absorbed int    `json:"absorbed"`
 	Late     bool   `json:"answered_after_cancel"`
+	NotSent  bool   `json:"not_sent"`
+	Text     string `json:"text"`
+	Gateway  string `json:"gateway"`
+	Address  string `json:"address"`
 
 	RedirectedBy int   `json:"redirected_by"`
 	Skipped      []any `json:"skipped_contacts"`
