@@ -95,7 +95,7 @@ func (e *Engine) Forget() {
 func (e *Engine) OpensLate(id dialog.CallID, trunk, number string) {
 	p := e.profiles()
 	t := p.TrunkNamed(trunk)
-	places, ok := e.bounded(id, p, t, number, item{})
+	places, ok := e.bounded(id, p, t, number, item{message: &dialog.Message{}})
 	if !ok {
 		panic("a call has no room for itself")
 	}
