@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -100,6 +101,13 @@ func (e *Engine) OpensLate(id dialog.CallID, trunk, number string) {
 		panic("a call has no room for itself")
 	}
 	e.open(id, p, t.Name, places, item{state: func(*strand) {}})
+}
+
+// Taken are the places that some call takes up.
+func (e *Engine) Taken() (list []carriers.Place) {
+	e.places.mu.Lock()
+	defer e.places.mu.Unlock()
+	return e.places.usage.Taken()
 }
 
 // IDs are the calls that there are.
