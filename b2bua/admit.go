@@ -11,7 +11,13 @@ import (
 // admit takes an INVITE that begins a call, or refuses it without keeping
 // anything. The profiles are those that know the trunk.
 func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it item) {
-	if r, name := e.objection(it.message, p.trunks[trunk.Name]); name != "" {
+	r, name := e.objection(it.message, p.trunks[trunk.Name])
+	if name != "draining" { // who proves nothing learns nothing else (RFC 3261 §8.2)
+		if asked, why := e.authenticate(it.at, id, trunk, p.trunks[trunk.Name], it); why != "" {
+			r, name = asked, why
+		}
+	}
+	if name != "" {
 		e.refuse(it.message, it.path, r, name)
 		return
 	}

@@ -129,6 +129,7 @@ func (c *Call) fields(r *dialog.Coder) {
 		c.Setup.MoreFields(r)
 		for i := range c.Targets {
 			r.String(&c.Targets[i].Dead)
+			r.String(&c.Targets[i].Route)
 		}
 	})
 }

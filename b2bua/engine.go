@@ -31,19 +31,21 @@ type Engine struct {
 	seal    *dialog.Seal
 
 	snapshots
-	shards   [64]shard
-	clock    clock
-	idle     chan *strand // workers that have nothing to do receive from it
-	active   atomic.Int64 // calls whose record is not written
-	absorbed atomic.Int64 // calls whose record is written and that are still kept
-	draining atomic.Bool
-	muted    atomic.Bool
-	loading  atomic.Pointer[loads] // while calls are being restored
-	settled  chan struct{}         // capacity 1: a record has been written
-	notices  notices
-	places   places
-	intake   intake
-	overload struct {
+	shards    [64]shard
+	clock     clock
+	idle      chan *strand // workers that have nothing to do receive from it
+	active    atomic.Int64 // calls whose record is not written
+	absorbed  atomic.Int64 // calls whose record is written and that are still kept
+	draining  atomic.Bool
+	muted     atomic.Bool
+	loading   atomic.Pointer[loads] // while calls are being restored
+	settled   chan struct{}         // capacity 1: a record has been written
+	notices   notices
+	nonces    *nonces
+	registrar *registrar
+	places    places
+	intake    intake
+	overload  struct {
 		sync.Mutex
 		shedding
 	}
@@ -133,7 +135,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	}
 	e := &Engine{
 		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
-		seal:    dialog.NewSeal(c.Key, c.Unit),
+		seal: dialog.NewSeal(c.Key, c.Unit), nonces: newNonces(c.Key, c.Unit), registrar: newRegistrar(),
 		settled: make(chan struct{}, 1), idle: make(chan *strand),
 	}
 	for i := range e.shards {
@@ -148,6 +150,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.snapshots.kept = m.Snapshots
 	e.snapshots.write(nil)
 	e.Adopt(book)
+	e.Adopted(e.registrar.adopted)
 	e.Adopted(e.adoptGateways)
 	m.gauges.engine.Store(e)
 	return e
@@ -160,6 +163,7 @@ func (e *Engine) Run(ctx context.Context) {
 	for range 2 * runtime.GOMAXPROCS(0) {
 		workers.Go(func() { e.work(ctx) })
 	}
+	workers.Go(func() { e.register(ctx) })
 	workers.Go(func() { e.probe(ctx) })
 	workers.Go(func() { e.relieve(ctx) })
 	e.clock.run(ctx)
@@ -215,6 +219,12 @@ func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	a, ok := e.seal.OpenBranch(m.Branch)
 	if !ok {
 		e.stray(m, "foreign_response")
+		return
+	}
+	if a.Leg == dialog.Registering {
+		if !e.registrar.give(registerEvent{call: a.ID.Call, from: from, ev: dialog.Received{Message: m, Path: from}}) {
+			e.metrics.Dropped.WithLabelValues("registration", "queue_full").Inc()
+		}
 		return
 	}
 	if a.Leg == dialog.Outside {
@@ -314,6 +324,9 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(left, cancel)()
 	if e.wait(ctx) || left.Err() != nil {
+		if left.Err() == nil {
+			e.unregister(context.WithoutCancel(ctx))
+		}
 		return nil
 	}
 	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
@@ -322,6 +335,9 @@ func (e *Engine) Drain(ctx, left context.Context) error {
 	defer context.AfterFunc(left, cancel)()
 	if !e.wait(last) && left.Err() == nil {
 		return fmt.Errorf("drain: %d calls did not end", e.Active())
+	}
+	if left.Err() == nil {
+		e.unregister(context.WithoutCancel(ctx))
 	}
 	return nil
 }

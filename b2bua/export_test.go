@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -88,6 +89,25 @@ func (e *Engine) Forget() {
 			s.mu.Unlock()
 		}
 	}
+}
+
+// OpensLate is a copy of a call's INVITE that found no call, and comes to open one when another
+// copy has.
+func (e *Engine) OpensLate(id dialog.CallID, trunk, number string) {
+	p := e.profiles()
+	t := p.TrunkNamed(trunk)
+	places, ok := e.bounded(id, p, t, number, item{message: &dialog.Message{}})
+	if !ok {
+		panic("a call has no room for itself")
+	}
+	e.open(id, p, t.Name, places, item{state: func(*strand) {}})
+}
+
+// Taken are the places that some call takes up.
+func (e *Engine) Taken() (list []carriers.Place) {
+	e.places.mu.Lock()
+	defer e.places.mu.Unlock()
+	return e.places.usage.Taken()
 }
 
 // IDs are the calls that there are.

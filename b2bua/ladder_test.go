@@ -75,7 +75,12 @@ func play(t *testing.T, archive *txtar.Archive, raised func(*b2bua.Engine)) map[
 			raw[f.Name] = string(f.Data)
 		}
 		s := simtest.Open(t, raw)
-		s.Raised = raised
+		var engine *b2bua.Engine
+		s.Raised = func(e *b2bua.Engine) {
+			if engine = e; raised != nil {
+				raised(e)
+			}
+		}
 		defer s.Close()
 		defer func() {
 			if t.Failed() {
@@ -85,6 +90,11 @@ func play(t *testing.T, archive *txtar.Archive, raised func(*b2bua.Engine)) map[
 		s.Do(raw["scenario"])
 		for _, fault := range s.Promises() {
 			t.Error(fault)
+		}
+		if engine != nil && engine.Strands() == 0 {
+			for _, p := range engine.Taken() {
+				t.Errorf("P7: no call is left, and one has a place of %s %s", p.Kind, p.Name)
+			}
 		}
 		got["ladder"], got["record"], got["counters"] = s.Ladder(), s.Record(), s.Counters()
 	})

@@ -16,7 +16,8 @@ type Metrics struct {
 	Decisions  *prometheus.CounterVec
 	Panics     prometheus.Counter
 
-	gauges *gauges // of the engine that has them now
+	Registered *prometheus.GaugeVec // 1 or 0, by carrier
+	gauges     *gauges              // of the engine that has them now
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
@@ -55,6 +56,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.Snapshots = prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "bulkhead", Name: "config_snapshots", Help: "Configurations that are in memory: the one in force, and those that calls began with.",
 	})
+	m.Registered = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "registered", Help: "Whether we are registered with a carrier that we are to be.",
+	}, []string{"carrier"})
+	r.MustRegister(m.Registered)
 	r.MustRegister(m.gauges)
 	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {

@@ -108,9 +108,9 @@ func (l *legSeen) proven(a dialog.Send, t *text) string {
 	}
 	var nonce, count uint32
 	_, after, _ := strings.Cut(v, `nonce="n`)
-	fmt.Sscanf(after, "%d", &nonce)
+	_, _ = fmt.Sscanf(after, "%d", &nonce)
 	_, after, _ = strings.Cut(v, "nc=")
-	fmt.Sscanf(after, "%x", &count)
+	_, _ = fmt.Sscanf(after, "%x", &count)
 	if a.Repeat {
 		return ""
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -62,5 +63,35 @@ func TestADecisionIsNotWaitedForForEver(t *testing.T) {
 	}
 	if n.call.Rests() || len(n.call.Out) > 0 {
 		t.Error("it rests, or has tried something")
+	}
+}
+
+// probed is a Judge by which the first target is found out about by another call.
+type probed struct{ unwell string }
+
+func (j probed) Begin(_ time.Time, t dialog.Target, anyway bool) string {
+	if t.Carrier == j.unwell && !anyway {
+		return carriers.SkipProbing
+	}
+	return ""
+}
+
+// TestP11_WhoIsNotWellAnyMoreIsSkippedByName: well when the targets were chosen, and not when
+// it was to be tried.
+func TestP11_WhoIsNotWellAnyMoreIsSkippedByName(t *testing.T) {
+	x := newExplorer(config{chooses: true, targets: 2, offer: true})
+	n, v := x.first()
+	if v != "" {
+		t.Fatal(v)
+	}
+	decision := x.decision(0)
+	first, second := decision.Targets[0], decision.Targets[1]
+	n.call.judge = probed{first.Carrier}
+	n.call.Step(noon, decision)
+	if len(n.call.Out) != 1 || n.call.Out[0].Target.Carrier != second.Carrier {
+		t.Fatalf("%d attempts", len(n.call.Out))
+	}
+	if u := n.call.Untried; len(u) != 1 || u[0].Carrier != first.Carrier || u[0].Why != carriers.SkipProbing {
+		t.Errorf("skipped: %+v", u)
 	}
 }

@@ -132,5 +132,6 @@ func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
 
 // target is a target with how to behave there.
 func (p *profiles) target(t dialog.Target) Target {
+	t.Route = p.engine.registrar.route(t.Carrier)
 	return Target{Target: t, Policy: p.carriers[t.Carrier], Profile: p.Carrier(t.Carrier)}
 }

@@ -249,6 +249,25 @@ func TestR16_ARefusedINVITEStaysRefused(t *testing.T) {
 	})
 }
 
+// TestP7_ACopyOfAnINVITETakesNoPlace that the call has given back already.
+func TestP7_ACopyOfAnINVITETakesNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := limitedNode(t, func(c *carriers.Config) {
+			c.Routes = []carriers.RouteConfig{{Reject: &carriers.RejectConfig{Code: 404}}}
+		})
+		n.invites(1)
+		ids := n.engine.IDs()
+		if len(ids) != 1 {
+			t.Fatalf("%d calls", len(ids))
+		}
+		n.engine.OpensLate(ids[0], "pbx", "123")
+		synctest.Wait()
+		if trunk, numbers := n.engine.Used(ofTrunk), n.engine.Used(ofRange); trunk != 0 || numbers != 0 {
+			t.Errorf("a call that is over has %d places of the trunk, %d of the range", trunk, numbers)
+		}
+	})
+}
+
 // TestR16_RatesAreOfTheTrunkAndTheCarrier: the one is refused with the time until there
 // is a token, the other passed over.
 func TestR16_RatesAreOfTheTrunkAndTheCarrier(t *testing.T) {

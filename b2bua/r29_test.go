@@ -10,6 +10,7 @@ import (
 
 	"bulkhead/b2bua"
 	"bulkhead/carriers"
+	"bulkhead/storage"
 )
 
 // tenGateways is a node whose carrier has ten gateways, 127.0.21.1 to .10.
@@ -192,6 +193,41 @@ func TestR30_AFewCallsStillGoToWhoIsCapped(t *testing.T) {
 	})
 }
 
+// TestR30_CredentialsThatAreRefusedAreFailures of the carrier's (ITU-T E.425): no callee
+// has been reached.
+func TestR30_CredentialsThatAreRefusedAreFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quality := &carriers.QualityConfig{NER: 0.5}
+		quality.Default()
+		n := limitedNode(t, func(c *carriers.Config) {
+			c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+			tc1, tc2 := c.Carriers["tc1"], c.Carriers["tc2"]
+			tc1.Quality, tc1.Limits, tc2.Limits = quality, carriers.LimitsConfig{}, carriers.LimitsConfig{}
+			c.Carriers["tc1"], c.Carriers["tc2"] = tc1, tc2
+		})
+		asked := 0
+		for call := range 400 {
+			for _, out := range n.invites(call) {
+				if !bytes.HasPrefix(out.data, []byte("INVITE ")) {
+					continue
+				}
+				status := "486 Busy Here"
+				if out.to.Remote.Addr().String() == "127.0.21.1" {
+					status, asked = "407 Proxy Authentication Required", asked+1
+				}
+				for _, next := range n.fed("peering", out.to.Remote, respond(out.data, status, "x")) {
+					if bytes.HasPrefix(next.data, []byte("INVITE ")) {
+						n.fed("peering", next.to.Remote, respond(next.data, "486 Busy Here", "x"))
+					}
+				}
+			}
+		}
+		if asked > 200 {
+			t.Errorf("%d of 400 calls tried first at a carrier that takes none", asked)
+		}
+	})
+}
+
 // TestR29_WhoTakesOverKnowsNothing: gateways begin as unknown, and calls go to them.
 func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -204,6 +240,54 @@ func TestR29_WhoTakesOverKnowsNothing(t *testing.T) {
 		}
 		if went[hole] == 0 {
 			t.Error("the new owner knows what nobody has told it")
+		}
+	})
+}
+
+// leading is a DNS that knows one name.
+type leading struct{ to netip.AddrPort }
+
+func (l *leading) Lead(carriers.Name) carriers.Lead {
+	return carriers.Lead{Addresses: []carriers.Address{{Remote: l.to}}}
+}
+
+func (l *leading) At(netip.Addr) []carriers.Name { return nil }
+
+// TestR29_GatewaysOfANameAreWatchedWhereItLeads: also before a call has gone there.
+func TestR29_GatewaysOfANameAreWatchedWhereItLeads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &leading{netip.MustParseAddrPort("127.0.21.1:5060")}
+		n := takes(t, storage.NewMemory(time.Now), "n", func(b2bua.Book) b2bua.Book {
+			book := limited(t, func(c *carriers.Config) {
+				c.Limits, c.Trunks["pbx"] = nil, carriers.TrunkConfig{Realm: "core", From: []string{"127.0.11.0/24"}}
+				k := carriers.CarrierConfig{Realm: "peering", Health: &carriers.HealthConfig{}, Gateways: []carriers.GatewayConfig{{Address: "sip.tc1.example:5060"}}}
+				k.Health.Default()
+				c.Carriers["tc1"] = k
+				c.Routes = []carriers.RouteConfig{{Targets: []carriers.TargetConfig{{Carrier: "tc1"}}}}
+			})
+			book.Resolve(dns)
+			return book
+		})
+		t.Cleanup(n.serves())
+		asked := func() map[netip.AddrPort]int {
+			to := map[netip.AddrPort]int{}
+			for range 30 {
+				<-time.After(time.Second)
+				synctest.Wait()
+				for _, out := range n.net.take() {
+					if bytes.HasPrefix(out.data, []byte("OPTIONS ")) {
+						to[out.to.Remote]++
+					}
+				}
+			}
+			return to
+		}
+		if got := asked(); len(got) != 1 || got[dns.to] == 0 {
+			t.Errorf("asked %v", got)
+		}
+		dns.to = netip.MustParseAddrPort("127.0.21.2:5060")
+		if got := asked(); got[dns.to] == 0 {
+			t.Errorf("after the name leads elsewhere asked %v", got)
 		}
 	})
 }

@@ -79,7 +79,7 @@ func judgement(l *dialog.Leg) (carriers.Sign, carriers.Outcome, bool) {
 		return carriers.CallFailed, carriers.Failure, true
 	case dialog.NoRinging:
 		return carriers.CallAnswered, carriers.Failure, true
-	case dialog.Rejected:
+	case dialog.Rejected, dialog.Unauthorized:
 		sign, outcome := carriers.CallAnswered, carriers.Effective
 		if l.Marks.Code == 503 {
 			sign = carriers.CallFailed

@@ -136,8 +136,17 @@ func (e *Engine) open(id dialog.CallID, p *profiles, trunk string, places []carr
 		}
 		sh.mu.Unlock()
 		if s.put(it) {
+			s.returns(places)
 			return
 		}
+	}
+}
+
+// returns gives back what a copy of the INVITE was given of places, if the call that another
+// copy has opened meanwhile does not take them up, or no longer.
+func (s *strand) returns(places []carriers.Place) {
+	if len(places) > 0 && !s.put(item{state: func(s *strand) { s.engine.places.hold(s.id, places, s.places) }}) {
+		s.engine.places.hold(s.id, places, nil)
 	}
 }
 

@@ -38,6 +38,7 @@ func (u *Untried) fields(r *dialog.Coder) {
 // not matter, has to suit. Without any target it says why.
 func (c *Call) pick(now time.Time, tried bool, offer *dialog.Body) (next Target, ok bool, why dialog.Cause) {
 	var unwell []Target
+	var ails []string // why each is not
 	for {
 		if offer != nil && c.unsuited(*offer) && why.Code == 0 {
 			why = dialog.Cause{Why: dialog.NoCodec, Code: 488, Q850: 65}
@@ -52,11 +53,14 @@ func (c *Call) pick(now time.Time, tried bool, offer *dialog.Body) (next Target,
 		}
 		if reason == "" {
 			c.Targets = c.Targets[1:]
+			for i, t := range unwell {
+				c.untried(t.Target, ails[i])
+			}
 			return next, true, why
 		}
 		c.drop()
 		if !tried && !carriers.Firm(reason) {
-			unwell = append(unwell, next)
+			unwell, ails = append(unwell, next), append(ails, reason)
 		} else {
 			c.untried(next.Target, reason)
 		}

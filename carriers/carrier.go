@@ -28,11 +28,12 @@ type Carrier struct {
 	Limit        Limit
 	Health       *HealthRules // nil: its gateways are not watched
 	Quality      QualityRules
-	Keepalive    time.Duration // between two pings on a connection to it; zero: the realm's
-	TLSName      string        // that its certificate must have; empty: the gateway's own
-	OwnKeys      bool          // certificates are configured for it
-	LargeByTCP   bool          // an INVITE that is too large for UDP goes by TCP
-	Login        *dialog.Login // for its challenges; nil: none is met
+	Keepalive    time.Duration            // between two pings on a connection to it; zero: the realm's
+	TLSName      string                   // that its certificate must have; empty: the gateway's own
+	OwnKeys      bool                     // certificates are configured for it
+	LargeByTCP   bool                     // an INVITE that is too large for UDP goes by TCP
+	Login        *dialog.Login            // for its challenges; nil: none is met
+	Register     *dialog.RegistrationWish // of ours there; nil: none
 
 	Rates *Rates // nil: it has none
 
@@ -94,6 +95,7 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 			Weight:   cmp.Or(g.Weight, DefaultWeight),
 		})
 	}
+	k.Register = c.Register.wish(k.Gateways)
 	for _, s := range c.Reroute.Stop {
 		stop, _ := parseCode(s)
 		k.reroute[stop] = false

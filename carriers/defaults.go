@@ -1,6 +1,8 @@
 package carriers
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,21 @@ func (a *AuthConfig) login() *dialog.Login {
 		return nil
 	}
 	return &dialog.Login{Username: a.Username, Password: a.Password}
+}
+
+// wish is what the core makes of a section; nil: there is none. Gateways are asked in the
+// order of their priorities, as configured among those of one.
+func (r *RegisterConfig) wish(gateways []Gateway) *dialog.RegistrationWish {
+	if r == nil {
+		return nil
+	}
+	order := slices.Clone(gateways)
+	slices.SortStableFunc(order, func(a, b Gateway) int { return cmp.Compare(a.Priority, b.Priority) })
+	w := &dialog.RegistrationWish{AOR: r.AOR, Expires: r.Expires}
+	for _, g := range order {
+		w.Gateways = append(w.Gateways, g.Path)
+	}
+	return w
 }
 
 // timer is what the core makes of a section; nil: a timer where the caller asks for one.

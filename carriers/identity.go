@@ -28,6 +28,11 @@ const (
 // nowhere is the host of an identity that crosses.
 const nowhere = "identity.invalid"
 
+// isIdentity says that a header field is Identity: what its signature is of, the caller's
+// number, stands in it for everybody to read (RFC 8225 §5), so it is no more for everybody
+// than the number is.
+func isIdentity(h dialog.Header) bool { return spelled(h.Name) == "identity" }
+
 // party is who an address names, its number as one of E.164.
 func (n *numbers) party(value string) dialog.Party {
 	p := dialog.PartyOf(value)

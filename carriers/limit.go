@@ -127,6 +127,16 @@ func (u *Usage) Used(p Place) int {
 	return 0
 }
 
+// Taken are the places that some call takes up, in no order.
+func (u *Usage) Taken() (list []Place) {
+	for p, s := range u.seats {
+		if len(s.calls) > 0 {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 func (u *Usage) seat(p Place) *seat {
 	s := u.seats[p]
 	if s == nil {

@@ -1,6 +1,7 @@
 package carriers
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,6 +80,10 @@ func (b *border) address(list []dialog.Header, host string) []dialog.Header {
 				continue
 			}
 			h.Value = strings.ReplaceAll(h.Value, "@"+nowhere, "@"+host)
+		default:
+			if isIdentity(h) && !b.trust && (withheld || b.shows != toEveryone) {
+				continue
+			}
 		}
 		kept = append(kept, h)
 	}
@@ -172,10 +177,14 @@ func (c *Carrier) Dress(s dialog.Setup, a Attempt) dialog.Setup {
 	d.Caller, shown = c.caller(&s)
 	d.Asserted, d.Privacy, d.Diversions = dialog.Party{}, 0, nil // said in header fields from here on
 	list := c.divert(c.identify(nil, &s, shown, a.Host), &s, a, number)
+	passed := s.Headers
+	if s.Privacy.Withheld() && !c.trust && slices.ContainsFunc(passed, isIdentity) {
+		passed = slices.DeleteFunc(slices.Clone(passed), isIdentity)
+	}
 	if len(list) > 0 {
-		list = append(list, s.Headers...)
+		list = append(list, passed...)
 	} else {
-		list = s.Headers
+		list = passed
 	}
 	list = c.removes(list)
 	if len(c.add) > 0 {

@@ -210,6 +210,7 @@ func TestRFC3323_WithheldNumbersAreNotShown(t *testing.T) {
 			"Remote-Party-ID: <sip:0612345678@pbx.invalid>;party=calling;screen=yes",
 			"Diversion: <sip:0612345678@pbx.invalid>;reason=no-answer;privacy=full",
 			"History-Info: <sip:0612345678@pbx.invalid?Privacy=history>;index=1, <sip:1@x;cause=302>;index=1.1",
+			"Identity: 33612345678.e30.c2ln;info=<https://cert.example/1>", "y: 33612345678.e30.c2ln;info=<https://cert.example/2>",
 		} {
 			if draw("with "+f, "yes", "no") == "yes" {
 				fields = append(fields, f)
@@ -225,6 +226,32 @@ func TestRFC3323_WithheldNumbersAreNotShown(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRFC8224_11: who has signed the caller's number has written it into Identity, for everybody
+// to read. It goes with what is withheld, and no farther.
+func TestRFC8224_11_IdentityIsAsWithheldAsTheNumber(t *testing.T) {
+	const signed = "eyJ0.eyJ1.c2ln;info=<https://cert.example/1>"
+	has := func(list []dialog.Header) bool {
+		return slices.ContainsFunc(list, func(h dialog.Header) bool { return h.Value == signed })
+	}
+	for _, c := range []struct {
+		trust, passes bool
+		privacy       string
+	}{{false, true, ""}, {false, true, "Privacy: none"}, {false, false, "Privacy: id"}, {false, true, "Privacy: session"}, {true, true, "Privacy: id"}} {
+		fields := []string{"Identity: " + signed}
+		if c.privacy != "" {
+			fields = append(fields, c.privacy)
+		}
+		pbx, tc1 := profiled(t, nil, func(k *carriers.CarrierConfig) { k.Trust = c.trust })
+		if d := tc1.Dress(pbx.Setup(invite(t, "sip:0123456789@127.0.10.1", fields...)), attempt(1, "+33123456789")); has(d.Headers) != c.passes {
+			t.Errorf("trust %v, %q: %q", c.trust, c.privacy, d.Headers)
+		}
+		pbx, tc1 = profiled(t, func(p *carriers.TrunkConfig) { p.Headers.Pass = []string{"Identity"} }, func(k *carriers.CarrierConfig) { k.Trust = c.trust })
+		if list := tc1.Shown(pbx.Heard(invite(t, "sip:0123456789@127.0.10.1", fields...)), dialog.Shown{Host: "127.0.20.1:5060"}); has(list) != c.trust {
+			t.Errorf("within the dialog, trust %v, %q: %q", c.trust, c.privacy, list)
+		}
+	}
 }
 
 // What passes is bounded, and a compact name is the one that it stands for.

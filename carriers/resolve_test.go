@@ -220,3 +220,24 @@ func TestRFC3261_8_1_3_4_ContactMayBeAGatewaysName(t *testing.T) {
 		}
 	}
 }
+
+func TestGatewaysAreWhereTheNamesLeadAtTheMoment(t *testing.T) {
+	b := book(t, named(carriers.GatewayConfig{Address: "127.0.21.9:5060"}, carriers.GatewayConfig{Address: "sip.tc.example", Transport: "udp"},
+		carriers.GatewayConfig{Address: "gone.tc.example:5060"}))
+	at := func() (list []string) {
+		for _, target := range b.Gateways("tc") {
+			list = append(list, target.Gateway+" "+target.Path.Remote.String())
+		}
+		return list
+	}
+	if got := at(); !slices.Equal(got, []string{"127.0.21.9:5060 127.0.21.9:5060"}) {
+		t.Errorf("before any answer: %q", got)
+	}
+	b.Resolve(zone{"sip.tc.example": {Addresses: []carriers.Address{address(dialog.UDP, "127.0.21.1:5080", "", 0, 0)}}, "gone.tc.example:5060": {Fault: "gone"}})
+	if got := at(); !slices.Equal(got, []string{"127.0.21.9:5060 127.0.21.9:5060", "sip.tc.example 127.0.21.1:5080"}) {
+		t.Errorf("%q", got)
+	}
+	if b.Gateways("nobody") != nil || !b.Carrier("tc").Named() {
+		t.Error("of nobody")
+	}
+}

@@ -23,6 +23,7 @@ type Trunk struct {
 	SessionTimer dialog.SessionTimer
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
+	Login        *dialog.Login // what its calls have to prove; nil: nothing
 	Codecs       dialog.Codecs
 	Limit        Limit
 
@@ -32,6 +33,7 @@ type Trunk struct {
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
 	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
+	t.Login = c.Auth.login()
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)
 	t.Relay, t.Transfers = c.Methods, transfers(c.Refer)

@@ -157,6 +157,12 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	if c.Rates != "" && v.config.Tables[c.Rates] == nil {
 		v.fault(path+".rates", "the table has not been read")
 	}
+	if c.Register != nil {
+		v.text(path+".register.aor", c.Register.AOR)
+	}
+	if c.Register != nil && strings.ContainsAny(c.Register.AOR, "<>\" \\?") {
+		v.fault(path+".register.aor", "%q: a SIP URI without spaces, quotes, brackets and headers", c.Register.AOR)
+	}
 	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {
 		v.fault(path+".register.aor", "%q is not a SIP URI, such as sip:us@carrier.example", c.Register.AOR)
 	}

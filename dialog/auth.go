@@ -134,9 +134,9 @@ func (s *step) rewritten(request []byte, t *Tx) []byte {
 }
 
 // authorized writes the credentials of a request.
-func (b text) authorized(s *step, method, uri string, seq uint16) text {
+func (t text) authorized(s *step, method, uri string, seq uint16) text {
 	if s.Policy.Login == nil || len(s.Auth.Challenges) == 0 || method == "CANCEL" || seq >= afterwards {
-		return b // what is made anew for every copy must come out the same
+		return t // what is made anew for every copy must come out the same
 	}
 	shown := s.Auth.Shown
 	if method != "ACK" { // which says what its INVITE has said
@@ -152,7 +152,7 @@ func (b text) authorized(s *step, method, uri string, seq uint16) text {
 		s.Auth.Shown = shown
 	}
 	for _, h := range shown {
-		b = b.line(h.Name, h.Value)
+		t = t.line(h.Name, h.Value)
 	}
-	return b
+	return t
 }

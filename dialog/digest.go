@@ -3,6 +3,7 @@ package dialog
 import (
 	"crypto/md5" //nolint:gosec // what RFC 3261 has, and most carriers know no other
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -209,4 +210,67 @@ func (c *Challenge) credentials(l Login, method, uri, cnonce string) Header {
 		v += `, opaque="` + c.Opaque + `"`
 	}
 	return Header{name, v}
+}
+
+// Credentials are what a request brings to prove who it is from.
+type Credentials struct {
+	Username  string
+	Nonce     string
+	NC        string // eight hexadecimal digits
+	Algorithm Algorithm
+
+	uri, cnonce, response string
+}
+
+// Credentials are those of a request for a realm of ours, as of a proxy (RFC 3261 §22.3);
+// found says that there are any, sound that they can be read and are of qop=auth.
+func (m *Message) Credentials(realm string) (c Credentials, found, sound bool) {
+	for _, h := range m.headers {
+		if !strings.EqualFold(h.Name(), "Proxy-Authorization") {
+			continue
+		}
+		p, ok := digestParams(h.Value())
+		if !ok {
+			found = true
+			continue
+		}
+		if p["realm"] != realm {
+			continue // for somebody behind us
+		}
+		algorithm, known := algorithmOf(p["algorithm"])
+		c = Credentials{
+			Username: p["username"], Nonce: p["nonce"], NC: strings.ToLower(p["nc"]), Algorithm: algorithm,
+			uri: p["uri"], cnonce: p["cnonce"], response: p["response"],
+		}
+		sound = known && c.Username != "" && c.uri != "" && c.cnonce != "" && strings.EqualFold(p["qop"], "auth") &&
+			len(c.NC) == 8 && strings.Trim(c.NC, "0123456789abcdef") == ""
+		return c, true, sound
+	}
+	return c, found, false
+}
+
+// Prove says that the credentials are those of a login, for a request of this method. How
+// long that takes says nothing about either. Their URI need not be the Request-URI: it may
+// have been rewritten on the way (RFC 3261 §22.4), and who rewrites it could as well
+// rewrite the body, which nothing protects.
+func (c Credentials) Prove(l Login, realm, method string) bool {
+	same := func(a, b string) int {
+		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+		return subtle.ConstantTimeCompare(x[:], y[:])
+	}
+	want := c.Algorithm.Response(c.Algorithm.Secret(l, realm), c.Nonce, c.NC, c.cnonce, method, c.uri)
+	return same(c.Username, l.Username)&same(strings.ToLower(c.response), want) == 1
+}
+
+// Challenges are the header fields that ask for credentials, by the algorithm that we like
+// best first (RFC 8760 §2.4).
+func Challenges(realm, nonce string, stale bool) (list []Header) {
+	for _, a := range [...]Algorithm{SHA256, MD5} {
+		v := `Digest realm="` + realm + `", nonce="` + nonce + `", algorithm=` + a.String() + `, qop="auth"`
+		if stale {
+			v += ", stale=true"
+		}
+		list = append(list, Header{"Proxy-Authenticate", v})
+	}
+	return list
 }

@@ -60,6 +60,7 @@ func (l *Leg) Fields(c *Coder) {
 		l.Auth.fields(c)
 		l.crossing(c)
 		c.String(&l.Target.Dead)
+		c.String(&l.Target.Route)
 	})
 	if c.Reading() && (l.Side > Out || l.State > Leaving) {
 		c.Fail()
@@ -219,7 +220,8 @@ func (p *Path) fields(c *Coder) {
 	}
 }
 
-// Fields writes or reads a target.
+// Fields writes or reads a target; Route, which came later, stands at the end of what the
+// target is part of.
 func (t *Target) Fields(c *Coder) {
 	c.String(&t.Carrier)
 	c.String(&t.Gateway)

@@ -219,6 +219,8 @@ type step struct {
 	replaced *Replaced // of Received
 
 	deaf bool // a reliable provisional had no PRACK
+
+	registration *Registration // whose the leg is; nil: it is a call's
 }
 
 // tell is the only way by which anything leaves for the other legs.
@@ -244,6 +246,20 @@ func (s *step) finish(c Cause, tell bool) {
 
 // due fires the timers that have passed, each once.
 func (s *step) due() {
+	s.fire()
+	if due(s.now, s.Refresh) {
+		s.repeatProvisional()
+	}
+	s.rejectUnpracked()
+	s.tryAgain()
+	s.passIntervals()
+	s.passReferrals()
+	s.passAudit()
+	s.loosePatience()
+}
+
+// fire does so for the transactions.
+func (s *step) fire() {
 	for _, t := range append([]*Tx(nil), s.Tx...) {
 		// The end of a state comes first: at 64·T1 nothing is sent again.
 		if due(s.now, t.End) {
@@ -254,15 +270,6 @@ func (s *step) due() {
 			s.move(t, timerRepeat, nil)
 		}
 	}
-	if due(s.now, s.Refresh) {
-		s.repeatProvisional()
-	}
-	s.rejectUnpracked()
-	s.tryAgain()
-	s.passIntervals()
-	s.passReferrals()
-	s.passAudit()
-	s.loosePatience()
 }
 
 // unsent tells a transaction that the transport failed.

@@ -368,10 +368,11 @@ func (s *step) finished(t *Tx, m *Message) {
 	t.Code = m.Code
 	request := t.Last
 	s.quiet(t, m)
-	if met, _ := s.challenged(t, m, request); met {
-		return
-	}
+	met, unmet := s.challenged(t, m, request)
 	switch {
+	case met:
+	case s.registration != nil:
+		s.registered(m, unmet)
 	case t.Method == "UPDATE":
 		s.changed(t, m)
 	case t.Method == "PRACK":
@@ -400,6 +401,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 		s.linger(t, m)
 	}
 	switch {
+	case s.registration != nil:
+		s.unregistered(408, "", 0)
 	case s.makes(t):
 		s.finish(Cause{Why: NoResponse, Code: 408, Q850: 18}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":
@@ -418,6 +421,8 @@ func (s *step) timedOut(t *Tx, m *Message) {
 // notSent is a client transaction whose request could not be sent.
 func (s *step) notSent(t *Tx, _ *Message) {
 	switch {
+	case s.registration != nil:
+		s.unregistered(0, s.why, 0)
 	case s.makes(t):
 		s.finish(Cause{Why: NotSent, Code: 503, Text: s.why, Q850: 38}, true)
 	case t.Method == "INVITE" || t.Method == "UPDATE":

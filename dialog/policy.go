@@ -81,4 +81,5 @@ type Target struct {
 	Host    string // host and port of the Request-URI, as to be written
 	Path    Path
 	Dead    string // why nothing can be sent there, where its name leads nowhere; empty: Path leads there
+	Route   string // Service-Route of our registration there (RFC 3608), in the form of Route; empty: none
 }

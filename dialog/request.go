@@ -105,7 +105,7 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	b := make(text, 0, room)
 	b = b.start("INVITE " + s.URI + " SIP/2.0")
 	b = b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
-	b = b.line("Max-Forwards", itoa(s.MaxFwd))
+	b = b.line("Max-Forwards", itoa(s.MaxFwd)).preloaded(s)
 	b = b.line("From", tagged(s.Self, s.Tag))
 	b = b.line("To", s.Peer)
 	b = b.line("Call-ID", s.CallID)
@@ -130,6 +130,16 @@ func (s *step) inviteRequest(t *Tx, setup Setup) []byte {
 	return b.body(s.described(setup.Body))
 }
 
+// preloaded writes the route set of a request outside a dialog (RFC 3261 §12.2.1.1, §9.1,
+// §17.1.1.3): what the carrier wants of who is registered with it. The request goes to the
+// gateway nevertheless, which is the outbound proxy.
+func (t text) preloaded(s *step) text {
+	if s.Target.Route == "" {
+		return t
+	}
+	return t.line("Route", s.Target.Route)
+}
+
 func cseq(n uint32, method string) string {
 	return strconv.FormatUint(uint64(n), 10) + " " + method
 }
@@ -140,7 +150,7 @@ func (s *step) cancelRequest(t *Tx) []byte {
 	b := make(text, 0, room)
 	b = b.start("CANCEL " + s.URI + " SIP/2.0")
 	b = b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
-	b = b.line("Max-Forwards", "70")
+	b = b.line("Max-Forwards", "70").preloaded(s)
 	b = b.line("From", tagged(s.Self, s.Tag))
 	b = b.line("To", s.Peer)
 	b = b.line("Call-ID", s.CallID)
@@ -166,6 +176,9 @@ func (s *step) ackRefusal(t *Tx, m *Message) []byte {
 	b = b.start("ACK " + uri + " SIP/2.0")
 	b = b.line("Via", s.via(t.Path.Transport, s.Policy.Seal.Branch(s.ID, t.Seq)))
 	b = b.line("Max-Forwards", "70")
+	if s.makes(t) {
+		b = b.preloaded(s)
+	}
 	for _, r := range routes {
 		b = b.line("Route", r)
 	}

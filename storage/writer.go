@@ -67,7 +67,7 @@ const (
 	lastBack  = 100 * time.Millisecond
 	parkedFor = 250 * time.Millisecond // until a full store is asked again
 	lazily    = 5 * time.Millisecond   // until what nobody waits for is written, where nothing else is before
-	apart     = time.Millisecond       // between the begins of two batches, if the second is small:
+	apart     = 500 * time.Microsecond // between the begins of two batches, if the second is small:
 	small     = 16                     // calls; a batch costs as much as six calls in it, and little waits for it
 )
 

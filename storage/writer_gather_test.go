@@ -36,8 +36,8 @@ func TestWriterGathersWhatIsFew(t *testing.T) {
 		wait  time.Duration
 		want  []string
 	}{
-		{"few", []int{1, 1, 2, 1, 1}, budget, []string{"0s: 1", "1ms: 4", "2ms: 1"}},
-		{"many", []int{1, 15, 2, 16}, budget, []string{"0s: 1", "600µs: 17", "900µs: 16"}},
+		{"few", []int{1, 1, 2, 1, 1}, budget, []string{"0s: 1", "500µs: 1", "1ms: 3", "1.5ms: 1"}},
+		{"many", []int{1, 15, 2, 16}, budget, []string{"0s: 1", "500µs: 15", "900µs: 18"}},
 		{"a small budget", []int{1, 1, 1, 1}, time.Millisecond, []string{"0s: 1", "300µs: 1", "600µs: 1", "900µs: 1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

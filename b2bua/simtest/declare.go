@@ -72,6 +72,8 @@ func (s *Stage) trunk(o options) error {
 			t.EarlyMedia, err = strconv.ParseBool(value)
 		case "max_setup":
 			t.MaxSetup, err = time.ParseDuration(value)
+		case "auth":
+			t.Auth, err = credential(value)
 		case "contact":
 			t.Contact = value
 		case "audit":
@@ -144,6 +146,8 @@ func (s *Stage) carrier(o options) error {
 			c.AfterMedia = value
 		case "auth":
 			c.Auth, err = credential(value)
+		case "register":
+			c.Register, err = registration(value)
 		case "redirect":
 			c.Redirect = &carriers.RedirectConfig{}
 			c.Redirect.Contacts, err = strconv.Atoi(value)
@@ -221,6 +225,13 @@ func credential(s string) (*carriers.AuthConfig, error) {
 		return nil, fmt.Errorf("%q is not a user name and a password", s)
 	}
 	return &carriers.AuthConfig{Username: username, PasswordFile: "a-file", Password: dialog.Password(password)}, nil
+}
+
+// registration reads "AOR,10m".
+func registration(s string) (*carriers.RegisterConfig, error) {
+	aor, expires, _ := strings.Cut(s, ",")
+	d, err := time.ParseDuration(expires)
+	return &carriers.RegisterConfig{AOR: aor, Expires: d}, err
 }
 
 func transport(s string) (wire.Transport, error) {

@@ -138,3 +138,24 @@ func (t *talk) authorize(m *message, secret string) error {
 	}
 	return fmt.Errorf("nobody has asked for credentials")
 }
+
+// registers holds our REGISTERs to RFC 3261 §10.2: one Call-ID, numbers that rise, no user in
+// the Request-URI, and the right proof.
+func (c *court) registers(m *crossing) {
+	t := m.text
+	last, again := c.bound[m.peer.Name]
+	c.bound[m.peer.Name] = t
+	switch {
+	case again && string(last.bytes()) == string(t.bytes()):
+		return
+	case again && (t.callID() != last.callID() || t.cseq() <= last.cseq()):
+		c.fault(m, "RFC 3261 §10.2: another Call-ID, or CSeq %d after %d", t.cseq(), last.cseq())
+	case strings.Contains(t.uri(), "@"), untagged(t.first("From")) != t.first("To"):
+		c.fault(m, "RFC 3261 §10.2: a REGISTER to %s of %s", t.uri(), t.first("To"))
+	}
+	for _, v := range t.all("Authorization") {
+		if p := digest(v); p["uri"] != t.uri() || p["response"] != proof(p, string(c.stage.config.Carriers[m.peer.Name].Auth.Password), "REGISTER") {
+			c.fault(m, "credentials that prove nothing: %s", v)
+		}
+	}
+}

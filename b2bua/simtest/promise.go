@@ -12,7 +12,7 @@ import (
 // fault is a sentence. It looks at nothing but what crossed the wire, the
 // records and the counters of violations and panics.
 func (s *Stage) Promises() []string {
-	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}, asked: map[string]string{}}
+	c := &court{stage: s, trunk: map[string]*inviting{}, out: map[string]*attempt{}, tags: map[string]string{}, origins: map[string]origin{}, given: map[string]*reliably{}, asked: map[string]string{}, bound: map[string]message{}}
 	c.faults = append(c.faults, s.Net.faults...)
 	for _, m := range s.Net.crossed {
 		if m.lost && m.in || m.mark == "unknown_source" {
@@ -40,6 +40,7 @@ type court struct {
 	closed   bool                 // the trunk's CANCEL or BYE has been accepted
 	answered bool                 // the trunk's INVITE has been, so a CANCEL has no effect
 	given    map[string]*reliably // by the trunk's Call-ID
+	bound    map[string]message   // last REGISTER, by carrier
 	calls    int                  // INVITEs outside a dialog that the trunk sent
 }
 
@@ -260,6 +261,9 @@ func (c *court) toCarrier(m *crossing) {
 			invite: t, finals: map[string]int{}, reliable: map[string]bool{}, pracks: map[string]string{}, acks: map[string]int{}, answered: map[string]bool{},
 			byes: map[string]string{}, over: map[string]bool{}, late: map[string]bool{fmt.Sprint(t.cseq()): t.body == ""},
 		}
+		return
+	case t.method() == "REGISTER":
+		c.registers(m)
 		return
 	case a == nil:
 		c.fault(m, "in a call that we did not make")

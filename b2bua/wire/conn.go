@@ -26,8 +26,6 @@ type conn struct {
 	inbound bool // the peer opened it
 	apart   bool // for one message alone
 	used    atomic.Int64
-	heard   atomic.Bool // the peer has said something: the connection was good
-	failed  atomic.Bool // nothing can be written any more
 	alive   keepalive
 
 	mu    sync.Mutex
@@ -85,7 +83,11 @@ func (c *conn) end(why error) {
 		return
 	}
 	c.ended = why
-	left := append(c.edge.waits.take(c), c.out...)
+	left := c.edge.waits.take(c)
+	if c.edge.ctx.Err() != nil {
+		left = nil // they have left, and no peer is at fault
+	}
+	left = append(left, c.out...)
 	c.out = nil
 	nc := c.nc
 	c.wake.Broadcast()
@@ -103,8 +105,8 @@ func (c *conn) end(why error) {
 // an answer, it was not the habit of a peer that closed it.
 const maxApart = 32
 
-// undo sends elsewhere what could not be written here, or had no answer, or says so; many
-// share one new connection.
+// undo sends elsewhere what could not be written here, or had no answer, or says so; one
+// of many by a connection that they share.
 func (c *conn) undo(o outgoing, why error, many bool) {
 	switch {
 	case c.edge.ctx.Err() != nil:
@@ -113,8 +115,7 @@ func (c *conn) undo(o outgoing, why error, many bool) {
 		return
 	case c.renews(o, why):
 		o.again = true
-		to := Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}
-		if many {
+		if to := (Hop{Realm: c.hop.Realm, Transport: c.hop.Transport, Local: c.hop.Local, Remote: c.hop.Remote}); many {
 			c.edge.sendStream(c.realm, to, Hop{}, o)
 		} else {
 			c.edge.sendApart(c.realm, to, o)
@@ -124,10 +125,13 @@ func (c *conn) undo(o outgoing, why error, many bool) {
 	fail(o.unsent, fmt.Errorf("send by %s to %s: %w", c.hop.Transport, c.hop.Remote, why))
 }
 
-// renews says that a new connection may do what this one has not done: it was good, and
-// not the peer's, and did not end because the peer does not react.
+// renews says that a new connection may do what this one has not done: there was one, not
+// the peer's, that did not end because the peer does not react.
 func (c *conn) renews(o outgoing, why error) bool {
-	return !o.again && !c.inbound && c.heard.Load() && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
+	c.mu.Lock()
+	connected := c.nc != nil
+	c.mu.Unlock()
+	return !o.again && !c.inbound && connected && !errors.Is(why, os.ErrDeadlineExceeded) && !errors.Is(why, errNoPong)
 }
 
 // serve connects or agrees on TLS where needed, then writes; reading is done
@@ -174,13 +178,18 @@ func (c *conn) open() (nc net.Conn, err error) {
 }
 
 func (c *conn) write(nc net.Conn) {
+	var last outgoing
+	noted := false
 	for {
 		c.mu.Lock()
 		for len(c.out) == 0 && c.ended == nil {
 			c.wake.Wait()
 		}
-		if c.ended != nil {
+		if why := c.ended; why != nil {
 			c.mu.Unlock()
+			if noted && c.edge.waits.remove(c, last) { // it ended between the note and the write
+				c.undo(last, why, false)
+			}
 			return
 		}
 		o := c.out[0]
@@ -189,40 +198,22 @@ func (c *conn) write(nc net.Conn) {
 		c.bytes -= len(o.data)
 		c.mu.Unlock()
 
-		noted := c.edge.waits.add(c, o) // before the answer can come
+		last, noted = o, c.edge.waits.add(c, o) // before the answer can come
 		err := nc.SetWriteDeadline(time.Now().Add(c.edge.config.WriteTimeout))
 		if err == nil {
 			_, err = nc.Write(o.data)
 		}
 		if err != nil {
-			if noted {
-				c.edge.waits.remove(c, o)
+			err = fmt.Errorf("%w: %w", ErrGone, err)
+			taken := noted && !c.edge.waits.remove(c, o) // by who has ended it
+			c.end(err)
+			if !taken {
+				c.undo(o, err, false)
 			}
-			c.fails(o)
 			return
 		}
 		c.used.Store(time.Now().UnixNano())
 	}
-}
-
-// lastWords is how long a peer that takes nothing any more may still be read.
-const lastWords = 100 * time.Millisecond
-
-// fails lets what the peer has said before it closed be read, which tells whether the
-// connection was good. Whoever reads ends it then, and o has its turn with what waits.
-func (c *conn) fails(o outgoing) {
-	c.mu.Lock()
-	ended := c.ended
-	if ended == nil {
-		c.out = append([]outgoing{o}, c.out...)
-	}
-	c.mu.Unlock()
-	if ended != nil {
-		c.undo(o, ended, false)
-		return
-	}
-	c.failed.Store(true)
-	_ = c.nc.SetReadDeadline(time.Now().Add(lastWords)) // fails where Read will
 }
 
 // read cuts what comes into messages until the stream ends or makes no sense.
@@ -239,16 +230,12 @@ func (c *conn) read() {
 			wait = c.edge.config.MessageTimeout - now.Sub(begun)
 		}
 		_ = c.nc.SetReadDeadline(now.Add(wait)) // fails where Read will
-		if c.failed.Load() {
-			_ = c.nc.SetReadDeadline(now.Add(min(wait, lastWords)))
-		}
 		n, err := c.nc.Read(buf)
 		if n > 0 {
 			if !f.began() {
 				begun = time.Now()
 			}
 			c.used.Store(time.Now().UnixNano())
-			c.heard.Store(true)
 			f.add(buf[:n])
 			if !c.cutAll(&f, &begun) {
 				return
@@ -265,8 +252,6 @@ func (c *conn) read() {
 func (c *conn) goOn(f *framer, err error) bool {
 	name, silent := "", errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
-	case c.failed.Load():
-		return false
 	case f.began() && silent:
 		name = dropSlow
 	case f.began():

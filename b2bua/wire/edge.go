@@ -194,8 +194,7 @@ func (e *Edge) spawnLocked(f func()) bool {
 // peer that closed its connection does not choose where we connect.
 //
 // A request with unsent that has gone out on a connection and has no response when the
-// connection ends is sent again, once, by a new one, if we opened that and the peer has
-// said something on it: it was alive and has been closed meanwhile. To the peer it is a
+// connection ends is sent again, once, by a new one, if we opened that: to the peer it is a
 // repeat at most. Else unsent is called.
 //
 // Send does not wait for connecting nor for slow peers. unsent, if not nil, is
