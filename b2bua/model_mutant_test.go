@@ -3,6 +3,8 @@ package b2bua
 import (
 	"context"
 	"encoding/json"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,7 +58,7 @@ var mutants = []mutant{
 	},
 	{
 		"a 2xx whose transaction is gone is dropped", "dialog/inbound.go",
-		"s.Side == Out && a.Seq == First {", "s.Side == In {",
+		"s.Side == Out && a.Seq >= First && a.Seq <= s.first() {", "s.Side == In && a.Seq >= First && a.Seq <= s.first() {",
 		"P4: 0 ACKs for a copy of a 2xx", "",
 	},
 	{
@@ -81,7 +83,7 @@ var mutants = []mutant{
 	},
 	{
 		"the answer of a loser is told", "dialog/outbound.go",
-		"up := s.State < Answered\n", "up := s.State != Answered && s.State != Confirmed\n",
+		"up := s.State < Answered && t.Seq", "up := s.State != Answered && s.State != Confirmed && t.Seq",
 		"p2_signal_after_end", "",
 	},
 	{
@@ -181,7 +183,7 @@ var mutants = []mutant{
 	},
 	{
 		"Timer M is not set", "dialog/outbound.go",
-		"\tt.End = s.now.Add(s.lifetime())\n\tif t.Seq != First {\n\t\ts.changed(t, m)", "\tt.End = never\n\tif t.Seq != First {\n\t\ts.changed(t, m)",
+		"\tt.End = s.now.Add(s.lifetime())\n\tif !s.makes(t) {\n\t\ts.changed(t, m)", "\tt.End = never\n\tif !s.makes(t) {\n\t\ts.changed(t, m)",
 		"P7: neither done nor a deadline", "",
 	},
 	{
@@ -646,22 +648,30 @@ func TestModelFindsMutants(t *testing.T) {
 	}
 }
 
+// TestModelKnowsItsMutants says at once which fault the code has moved away from: to find
+// all of them takes minutes.
+func TestModelKnowsItsMutants(t *testing.T) {
+	names := map[string]bool{}
+	for _, m := range mutants {
+		if names[m.name] {
+			t.Errorf("two mutants are %q", m.name)
+		}
+		names[m.name] = true
+		t.Run(m.name, func(t *testing.T) {
+			_, patched := m.patch(t)
+			if _, err := parser.ParseFile(token.NewFileSet(), m.file, patched, parser.SkipObjectResolution); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // overlay writes the patched file, and what tells the go tool of it.
 func (m mutant) overlay(t *testing.T) string {
-	path, err := filepath.Abs(filepath.Join("..", filepath.FromSlash(m.file)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("%s holds %q %d times", m.file, m.old, n)
-	}
+	path, source := m.patch(t)
 	dir := t.TempDir()
 	patched := filepath.Join(dir, "patched.go")
-	if err := os.WriteFile(patched, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+	if err := os.WriteFile(patched, source, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(map[string]map[string]string{"Replace": {path: patched}})
@@ -673,4 +683,20 @@ func (m mutant) overlay(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// patch gives the absolute path of the file and its source with the fault.
+func (m mutant) patch(t *testing.T) (path string, patched []byte) {
+	path, err := filepath.Abs(filepath.Join("..", filepath.FromSlash(m.file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Fatalf("%s holds %q %d times", m.file, m.old, n)
+	}
+	return path, []byte(strings.Replace(string(source), m.old, m.new, 1))
 }
