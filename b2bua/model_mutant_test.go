@@ -26,7 +26,7 @@ type mutant struct {
 
 var mutants = []mutant{
 	{
-		"a repeated refusal is told to the other legs", "dialog/outbound.go",
+		"a repeated refusal is told to the other legs", "dialog/refusal.go",
 		"s.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n",
 		"s.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n\ts.tell(End{Cause: s.Cause})\n",
 		"p2_signal_after_end", "",
@@ -42,12 +42,12 @@ var mutants = []mutant{
 		"P3: 0 ACKs for a copy of a refusal", "",
 	},
 	{
-		"nothing lingers after Timer B", "dialog/outbound.go",
+		"nothing lingers after Timer B", "dialog/refusal.go",
 		"\tif t.machine == inviteClient {\n\t\tt.Last = nil\n\t\ts.linger(t, m)\n\t}\n", "\tif t.machine == inviteClient {\n\t\tt.state = terminated\n\t}\n",
 		"P3: 0 ACKs for a copy of a refusal", "",
 	},
 	{
-		"a refusal after a 2xx gets what is kept for others", "dialog/outbound.go",
+		"a refusal after a 2xx gets what is kept for others", "dialog/refusal.go",
 		"\tif t.Code < 300 {\n\t\ts.ackAnew(t, m)\n\t\treturn\n\t}\n", "",
 		"a message does not parse", "",
 	},
@@ -62,12 +62,12 @@ var mutants = []mutant{
 		"P4: 0 ACKs for a copy of a 2xx", "",
 	},
 	{
-		"a late 2xx gets its ACK and no BYE", "dialog/outbound.go",
+		"a late 2xx gets its ACK and no BYE", "dialog/answer.go",
 		"\ts.bye(d, Cause{Why: Elsewhere, Q850: 26,", "\t_ = append([]Cause(nil), Cause{Why: Elsewhere, Q850: 26,",
 		"P4: no BYE in a dialog that is not the call", "",
 	},
 	{
-		"each copy of a 2xx gets an ACK of its own", "dialog/outbound.go",
+		"each copy of a 2xx gets an ACK of its own", "dialog/answer.go",
 		"\t\tif d.Ack != nil {\n\t\t\ts.send(nil, \"ACK\", 0, d.AckTo, s.fallback(d.AckTo), d.Ack, true)\n", "\t\tif d.Ack != nil {\n\t\t\ts.acknowledge(d, Body{})\n",
 		"P4: another ACK than the first", "",
 	},
@@ -77,12 +77,12 @@ var mutants = []mutant{
 		"P4: a", "",
 	},
 	{
-		"BYE takes the route set the wrong way round", "dialog/outbound.go",
+		"BYE takes the route set the wrong way round", "dialog/answer.go",
 		"for i := len(m.Routes) - 1; i >= 0; i-- {", "for i := range m.Routes {",
 		"P4: ACK along", "",
 	},
 	{
-		"the answer of a loser is told", "dialog/outbound.go",
+		"the answer of a loser is told", "dialog/answer.go",
 		"up := s.State < Answered && t.Seq", "up := s.State != Answered && s.State != Confirmed && t.Seq",
 		"p2_signal_after_end", "",
 	},
@@ -127,7 +127,7 @@ var mutants = []mutant{
 		"RFC 3261 §22: credentials that were refused are shown again", "challenges",
 	},
 	{
-		"the answer to an INVITE that was challenged is the call's", "dialog/outbound.go",
+		"the answer to an INVITE that was challenged is the call's", "dialog/answer.go",
 		"up := s.State < Answered && t.Seq == s.first()", "up := s.State < Answered",
 		"P2: leg 1 is lost", "challenges",
 	},
@@ -182,7 +182,7 @@ var mutants = []mutant{
 		"P6: an o= version", "",
 	},
 	{
-		"Timer M is not set", "dialog/outbound.go",
+		"Timer M is not set", "dialog/answer.go",
 		"\tt.End = s.now.Add(s.lifetime())\n\tif !s.makes(t) {\n\t\ts.changed(t, m)", "\tt.End = never\n\tif !s.makes(t) {\n\t\ts.changed(t, m)",
 		"P7: neither done nor a deadline", "",
 	},
@@ -197,7 +197,7 @@ var mutants = []mutant{
 		"P7: neither done nor a deadline", "",
 	},
 	{
-		"patience is still armed after the answer", "dialog/outbound.go",
+		"patience is still armed after the answer", "dialog/answer.go",
 		"\t\ts.Patience = [3]time.Time{}\n", "",
 		"R4: patience is still armed", "",
 	},
@@ -212,7 +212,7 @@ var mutants = []mutant{
 		"P8: a record while the trunk's dialog is up", "",
 	},
 	{
-		"the answer to an INFO is not told", "dialog/outbound.go",
+		"the answer to an INFO is not told", "dialog/refusal.go",
 		"\tcase t.For != 0:\n\t\ts.informedBy(t, m)\n", "",
 		"RFC 6086: a 200 to an INFO makes 0 answers", "infos",
 	},
@@ -312,7 +312,7 @@ var mutants = []mutant{
 		"RFC 3311: an UPDATE of the trunk's waits for nobody", "early updates",
 	},
 	{
-		"an early UPDATE that waits for a fork which has lost is never answered", "dialog/outbound.go",
+		"an early UPDATE that waits for a fork which has lost is never answered", "dialog/answer.go",
 		"\t\ts.leaveForks(d)\n", "",
 		"RFC 3311: an UPDATE of the trunk's waits for nobody", "early updates",
 	},
@@ -342,7 +342,7 @@ var mutants = []mutant{
 		"RFC 6337 §4.3: an UPDATE before the PRACK is answered", "offers in PRACKs",
 	},
 	{
-		"an offer that waits for a PRACK without an answer waits for ever", "dialog/outbound.go",
+		"an offer that waits for a PRACK without an answer waits for ever", "dialog/refusal.go",
 		"\tcase t.Method == \"PRACK\":\n\t\ts.prackAnswered(t, nil)\n\tcase t.Sub:\n\t\ts.notifyAnswered(t, 408, \"\")", "\tcase t.Sub:\n\t\ts.notifyAnswered(t, 408, \"\")",
 		"waits for nobody", "offers in PRACKs",
 	},
@@ -382,7 +382,7 @@ var mutants = []mutant{
 		"is tried twice", "redirections",
 	},
 	{
-		"a redirection is told again with each of its copies", "dialog/outbound.go",
+		"a redirection is told again with each of its copies", "dialog/refusal.go",
 		"\ts.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n",
 		"\ts.send(t, \"ACK\", 0, t.Path, Path{}, withTo(t.Last, m.To), true)\n\tif m.redirects() {\n\t\ts.tell(End{Cause: s.Cause, Contacts: m.contacts()})\n\t}\n",
 		"p2_signal_after_end", "redirections",
@@ -448,7 +448,7 @@ var mutants = []mutant{
 		"P2: leg 1 is lost", "forks that end",
 	},
 	{
-		"a 2xx after a 199 is no dialog", "dialog/outbound.go",
+		"a 2xx after a 199 is no dialog", "dialog/answer.go",
 		"d.Early, d.Left = false, false //", "d.Early = false //",
 		"P8: a record while a dialog is up", "forks that end",
 	},
@@ -478,7 +478,7 @@ var mutants = []mutant{
 		"RFC 3515 §2.4.4: a subscription that ends in silence", "referrals",
 	},
 	{
-		"481 to a NOTIFY ends the call", "dialog/outbound.go",
+		"481 to a NOTIFY ends the call", "dialog/refusal.go",
 		"\tcase t.Sub:\n\t\ts.notifyAnswered(t, m.Code, m.Phrase)\n", "",
 		"a 481 to an NOTIFY makes 1 answers, of 487", "referrals",
 	},
