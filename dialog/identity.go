@@ -81,8 +81,8 @@ func PartyOf(value string) Party {
 	switch {
 	case strings.EqualFold(scheme, "tel"):
 		user, _, _ = strings.Cut(rest, ";")
-	case !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips"), len(host) == len(rest):
-		return Party{}
+	case !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips"), !strings.Contains(rest, "@"):
+		return Party{} // a host alone, perhaps with a port, is nobody
 	default:
 		user = rest[:strings.LastIndexByte(rest, '@')]
 		if i := strings.IndexByte(user, ':'); i >= 0 {
