@@ -1,6 +1,7 @@
 package b2bua_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -13,11 +14,19 @@ import (
 )
 
 // broken is a book that has lost its gateways: asked for one that a redirection names, the
-// core panics. Without its index, every call does.
+// core panics. Without its index every call does, without its sources every message.
 type broken struct {
 	b2bua.Book
-	lost  bool
-	index bool
+	lost    bool
+	index   bool
+	sources bool
+}
+
+func (b *broken) Trunk(realm string, source netip.Addr) *carriers.Trunk {
+	if b.sources {
+		panic("no sources")
+	}
+	return b.Book.Trunk(realm, source)
 }
 
 func (b *broken) Select(now time.Time, s dialog.Setup, j carriers.Judge) carriers.Choice {
@@ -76,6 +85,9 @@ func TestPanicIsContained(t *testing.T) {
 		if _, n := s.Count("trunk", "500"); n != 2 {
 			t.Errorf("the trunk got %d times 500", n)
 		}
+		book.sources = true
+		s.Do("trunk INVITE +33123456789 sdp") // what no call has yet is dropped
+		book.sources = false
 		if s.Engine.Active() != 1 {
 			t.Errorf("%d calls active, want the one that is well", s.Engine.Active())
 		}
@@ -83,8 +95,8 @@ func TestPanicIsContained(t *testing.T) {
 			+10s trunk BYE call=1
 			tc2 200 BYE
 			settle`)
-		if n := s.Counter("panics_total"); n != 2 {
-			t.Errorf("%g panics counted, want 2", n)
+		if n := s.Counter("panics_total"); n != 3 {
+			t.Errorf("%g panics counted, want 3", n)
 		}
 		for _, fault := range s.Promises() {
 			t.Error(fault)

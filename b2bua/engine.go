@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -202,6 +203,7 @@ func (e *Engine) Dropped(realm, name string, source netip.Addr, _ int) {
 
 // Receive takes a message from the wire (wire.Receiver). It never blocks.
 func (e *Engine) Receive(p wire.Packet) {
+	defer e.contain(p)
 	m := dialog.Read(p.Message)
 	from := pathOf(p.Hop)
 	switch {
@@ -211,6 +213,21 @@ func (e *Engine) Receive(p wire.Packet) {
 		e.response(m, from, p)
 	default:
 		e.request(m, from, p)
+	}
+}
+
+// contain drops a message in which a defect shows before it has come to its call, so that no
+// message ends all calls.
+func (e *Engine) contain(p wire.Packet) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	e.metrics.Panics.Inc()
+	e.metrics.Dropped.WithLabelValues("engine", "defect").Inc()
+	if n := e.notices.due("defect", time.Now()); n > 0 {
+		e.log.Error("panic before a call", zap.Any("panic", r), zap.Stringer("from", p.Remote), zap.Int("messages", n),
+			zap.ByteString("stack", debug.Stack()))
 	}
 }
 
