@@ -228,7 +228,9 @@ func (s *streamer) request(method, uri, id, from, to string, cseq int) string {
 }
 
 // within sends a request in the dialog that a message began: the 200 at the caller, the
-// INVITE at the carrier. An INVITE is acknowledged.
+// INVITE at the carrier. An INVITE is acknowledged; one that is answered 491, as where the ACK
+// before it was seen by a node that has died since, is sent again a little later (RFC 3261
+// §14.1).
 func (s *streamer) within(m message, method string, cseq int) {
 	s.t.Helper()
 	from, to := m.header("From"), m.header("To")
@@ -236,8 +238,25 @@ func (s *streamer) within(m message, method string, cseq int) {
 		from, to = to+";tag=tag", from
 	}
 	id := m.header("Call-ID")
-	answer, ok := s.ask(method, target(m), id, from, to, cseq)
-	if ok && method == "INVITE" {
-		s.out(s.request("ACK", target(answer), id, from, to, cseq))
+	for tries := 0; ; tries++ {
+		wait := s.begin(method, target(m), id, from, to, cseq+tries)
+		if method == "INVITE" && tries < 20 {
+			select {
+			case answer := <-wait:
+				if answer.code() == 491 {
+					ack := s.request("ACK", target(m), id, from, to, cseq+tries)
+					s.out(strings.Replace(ack, "z9hG4bKACK", "z9hG4bKINVITE", 1))
+					<-time.After(100 * time.Millisecond)
+					continue
+				}
+				wait <- answer
+			case <-time.After(10 * time.Second): // await says so
+			}
+		}
+		answer, ok := s.await(wait, id, method)
+		if ok && method == "INVITE" {
+			s.out(s.request("ACK", target(answer), id, from, to, cseq+tries))
+		}
+		return
 	}
 }
