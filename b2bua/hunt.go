@@ -29,7 +29,7 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	if c.Moving.By == 0 {
 		offer = &setup.Body
 	}
-	next, found, why := c.pick(now, tried > 0, offer)
+	next, found, why := c.pick(now, c.reached(), offer)
 	if tried == 0 && why.Code != 0 {
 		last.Cause = why // otherwise what the last one tried has said
 	}
@@ -64,6 +64,12 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 	c.Out = append(c.Out, leg)
 	c.profiles = append(c.profiles, next.Profile)
 	c.run(now, leg, actions)
+}
+
+// reached says that one of the attempts of the hunt that is on was at a target which leads
+// somewhere.
+func (c *Call) reached() bool {
+	return slices.ContainsFunc(c.Out[c.Begun:], func(l *dialog.Leg) bool { return l.Target.Dead == "" })
 }
 
 // unsuited passes over targets whose profile leaves no codec of what the caller offers:

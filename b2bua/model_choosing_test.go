@@ -95,3 +95,20 @@ func TestP11_WhoIsNotWellAnyMoreIsSkippedByName(t *testing.T) {
 		t.Errorf("skipped: %+v", u)
 	}
 }
+
+// TestR18_ANameThatLeadsNowhereIsNoOther target: who is not well is tried after it.
+func TestR18_ANameThatLeadsNowhereIsNoOther(t *testing.T) {
+	x := newExplorer(config{chooses: true, targets: 2, offer: true})
+	n, v := x.first()
+	if v != "" {
+		t.Fatal(v)
+	}
+	decision := x.decision(0)
+	dead, unwell := &decision.Targets[0], decision.Targets[1]
+	dead.Carrier, dead.Dead = "nowhere", "carrier.example: no such name"
+	n.call.judge = probed{unwell.Carrier}
+	n.call.Step(noon, decision)
+	if len(n.call.Out) != 2 || n.call.Out[1].Target.Carrier != unwell.Carrier || len(n.call.Untried) > 0 {
+		t.Fatalf("%d attempts, skipped %+v", len(n.call.Out), n.call.Untried)
+	}
+}

@@ -97,8 +97,11 @@ func (c *Choice) judge(now time.Time, j Judge) {
 			}
 		}
 	}
-	if c.Targets = append(fit, capped...); len(c.Targets) == 0 && len(unwell) > 0 {
-		c.Targets = unwell // the last resort
+	c.Targets = append(fit, capped...)
+	// What is known to lead nowhere is an attempt in the record, and no other target.
+	leads := func(t dialog.Target) bool { return t.Dead == "" }
+	if !slices.ContainsFunc(c.Targets, leads) && len(unwell) > 0 {
+		c.Targets = append(c.Targets, unwell...) // the last resort
 		skipped = slices.DeleteFunc(skipped, func(s Skipped) bool { return !Firm(s.Why) })
 	}
 	c.Skipped = append(c.Skipped, skipped...)

@@ -186,13 +186,6 @@ func (s *streamer) out(text string) {
 	s.write(c, text)
 }
 
-// ask sends a request and waits for its final answer.
-func (s *streamer) ask(method, uri, id, from, to string, cseq int) (message, bool) {
-	s.t.Helper()
-	wait := s.begin(method, uri, id, from, to, cseq)
-	return s.await(wait, id, method)
-}
-
 // begin sends a request.
 func (s *streamer) begin(method, uri, id, from, to string, cseq int) chan message {
 	s.t.Helper()
