@@ -184,7 +184,7 @@ var mutants = []mutant{
 	},
 	{
 		"patience is still armed after the answer", "dialog/answer.go",
-		"\t\ts.Patience = [3]time.Time{}\n", "",
+		"\t\ts.Patience = [3]time.Time{}\n", "\t\t_ = [3]time.Time{}\n",
 		"R4: patience is still armed", "",
 	},
 	{
