@@ -87,7 +87,7 @@ func TestWhatIf(t *testing.T) {
 			"as it would be:   answered 200 after 63.000 s (tc1 no_answer, tc2 hung_up)\n",
 		}},
 		{[]string{"--what-if", "tc1.no_answer=10s", "--what-if", "trunk.max_setup=9s"}, []string{
-			"as it would be:   failed 408 after 9.000 s (tc1 expired)\n", "has no place any more: 200 INVITE, leg 2, at 13.000\n", "487 INVITE, leg 1, at 10.000 and 24 times more",
+			"as it would be:   failed 408 after 9.000 s (tc1 expired)\n", "has no place any more: 200 INVITE, leg 2, at 13.000\n",
 		}},
 	} {
 		out, err := replaying(append([]string{name}, c.args...)...)
@@ -123,7 +123,7 @@ routes:
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"tc3 at 198.51.100.13:5060 was not tried in the capture", "as it would be:   failed 408 after 5.000 s (tc3 no_response)"} {
+	for _, want := range []string{"487 INVITE, leg 1, at 10.000 and 24 times more", "tc3 at 198.51.100.13:5060 was not tried in the capture", "as it would be:   failed 408 after 5.000 s (tc3 no_response)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
