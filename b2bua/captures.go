@@ -99,18 +99,15 @@ var ErrTooMany = errors.New("too many filters are in force")
 // Start puts a filter in force until an instant, for so many calls at most.
 func (c *Captures) Start(f Filter, by string, now, until time.Time, most int) (Wanted, error) {
 	w := &Wanted{By: by, Filter: f, Since: now, Until: until, Most: most}
-	if err := c.add(w, now); err != nil {
-		return Wanted{}, err
-	}
-	return *w, nil
+	return c.add(w, now)
 }
 
-func (c *Captures) add(w *Wanted, now time.Time) error {
+func (c *Captures) add(w *Wanted, now time.Time) (Wanted, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expire(now)
 	if len(c.filters) >= MostWanted {
-		return fmt.Errorf("%w: %d", ErrTooMany, MostWanted)
+		return Wanted{}, fmt.Errorf("%w: %d", ErrTooMany, MostWanted)
 	}
 	c.last++
 	w.Name = fmt.Sprintf("c%d", c.last)
@@ -121,10 +118,11 @@ func (c *Captures) add(w *Wanted, now time.Time) error {
 			one.listen(w.live, w.Filter)
 		}
 	}
-	return nil
+	return *w, nil
 }
 
 // Stop takes a filter out of force; the calls that it has had captured so far go on being so.
+// Who listens by it is told.
 // False: there is none of this name.
 func (c *Captures) Stop(name string) bool {
 	c.mu.Lock()
@@ -132,6 +130,9 @@ func (c *Captures) Stop(name string) bool {
 	i := slices.IndexFunc(c.filters, func(w *Wanted) bool { return w.Name == name })
 	if i < 0 {
 		return false
+	}
+	if l := c.filters[i].live; l != nil {
+		close(l.Stopped)
 	}
 	c.filters = slices.Delete(c.filters, i, i+1)
 	c.version.Add(1)
@@ -152,7 +153,7 @@ func (c *Captures) Filters(now time.Time) (list []Wanted) {
 // expire lets go of filters whose time is over. The lock is held.
 func (c *Captures) expire(now time.Time) {
 	before := len(c.filters)
-	c.filters = slices.DeleteFunc(c.filters, func(w *Wanted) bool { return !w.Until.After(now) })
+	c.filters = slices.DeleteFunc(c.filters, func(w *Wanted) bool { return w.live == nil && !w.Until.After(now) })
 	if len(c.filters) != before {
 		c.version.Add(1)
 	}

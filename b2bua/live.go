@@ -9,8 +9,9 @@ import (
 // Live are the messages of calls as they cross the wire. Who is too slow misses some: no call
 // waits for it.
 type Live struct {
-	Frames chan Frame
-	Missed atomic.Uint64 // frames that did not fit
+	Frames  chan Frame
+	Missed  atomic.Uint64 // frames that did not fit
+	Stopped chan struct{} // closed where somebody has stopped it
 
 	name string
 	of   *Captures
@@ -19,16 +20,14 @@ type Live struct {
 // liveWaiting is how many frames may wait for who listens.
 const liveWaiting = 4096
 
-// Listen begins to capture calls that are meant, and to show them; it ends with Close, or at
-// an instant. What of a call came before it was known that it is meant comes first.
+// Listen begins to capture calls that are meant, and to show them; it ends with Close. Until when
+// it is wanted is for others to see. What of a call came before it was known that it is meant comes first.
 func (c *Captures) Listen(f Filter, by string, now, until time.Time) (*Live, error) {
-	l := &Live{Frames: make(chan Frame, liveWaiting), of: c}
+	l := &Live{Frames: make(chan Frame, liveWaiting), Stopped: make(chan struct{}), of: c}
 	w := &Wanted{By: by, Filter: f, Since: now, Until: until, live: l}
-	if err := c.add(w, now); err != nil {
-		return nil, err
-	}
-	l.name = w.Name
-	return l, nil
+	added, err := c.add(w, now)
+	l.name = added.Name
+	return l, err
 }
 
 // Close ends it. Calls that nobody else wants are let go of.

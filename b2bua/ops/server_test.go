@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/ops"
+	"bulkhead/dialog"
 )
 
 // node is one that does what a test says.
@@ -34,6 +36,16 @@ type node struct {
 	journal *b2bua.Journal
 	feed    ops.Feed
 	cards   ops.Scorecards
+
+	captures b2bua.Captures
+}
+
+func (n *node) Captures() *b2bua.Captures { return &n.captures }
+
+func (n *node) Local(dialog.Path) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:5060") }
+
+func (n *node) Described(b2bua.Book, string, []string) (json.RawMessage, error) {
+	return json.RawMessage(`{"node":"sbc-a"}`), nil
 }
 
 func (n *node) Version() ops.Version {

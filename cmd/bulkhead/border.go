@@ -98,6 +98,11 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		network = c.around(s.edge)
 	}
 	observers := slices.Clone(watch)
+	for _, o := range watch {
+		if c, ok := o.(*b2bua.Captures); ok {
+			config.Captures = c
+		}
+	}
 	if o != nil {
 		observers = append(observers, o)
 	}

@@ -40,6 +40,7 @@ type process struct {
 	journal  *b2bua.Journal
 	feed     ops.Feed
 	cards    *ops.Scorecards
+	captures *b2bua.Captures
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -82,6 +83,7 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
 	p.journal = &b2bua.Journal{Keep: c.keep()}
 	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now}
+	p.captures = &b2bua.Captures{Keep: c.keep()}
 	p.figures.generation.Set(1)
 	p.figures.loaded.SetToCurrentTime()
 	return p
@@ -287,7 +289,9 @@ func (p *process) Carriers() []string {
 }
 
 // watch are those who see what crosses the wire, whichever border it is.
-func (p *process) watch() b2bua.Observers { return b2bua.Observers{p.journal, &p.feed, p.cards} }
+func (p *process) watch() b2bua.Observers {
+	return b2bua.Observers{p.journal, &p.feed, p.cards, p.captures}
+}
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {

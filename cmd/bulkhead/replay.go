@@ -23,7 +23,7 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay CAPTURE",
 		Short: "Play a captured call again, and what would have become of it",
-		Long: "Play a call again from its capture, which `bulkhead call capture` has written: the core of\n" +
+		Long: "Play a call again from its capture, which `bulkhead trace capture` has written: the core of\n" +
 			"this program gets what came in, at the times at which it came, and must come to the same\n" +
 			"messages, byte for byte. Then its ladder is printed. Neither the cluster's key nor a\n" +
 			"password is needed: the identifiers and responses that were made with them are in the\n" +
