@@ -124,6 +124,64 @@ func captureScenario(t *testing.T, file string) (all []*b2bua.Captured) {
 	return all
 }
 
+// A capture that begins when the call is up is replayed from there: from its record.
+func TestReplayFromTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := simtest.Open(t, nil)
+		defer s.Close()
+		c := &b2bua.Captures{Keep: time.Hour}
+		seen := &everything{Captures: c}
+		s.Capture, s.Watch = c, seen
+		s.Do("carrier tc1 no_answer=10s\ncarrier tc2 auth=us:secret\nroute * tc1 tc2\ntrunk INVITE +33123456789 sdp\ntc1 100 ; +1s tc1 180")
+		if _, err := c.Start(b2bua.Filter{}, "test", time.Now(), time.Now().Add(time.Hour), 0); err != nil {
+			t.Fatal(err)
+		}
+		s.Do(`wait 10s
+tc1 200 CANCEL ; tc1 487
+tc2 401 h="WWW-Authenticate: Digest realm=\"tc2.example\", nonce=\"n1\", qop=\"auth\""
+tc2 200 sdp
+trunk ACK
++5s trunk BYE
+tc2 200 BYE
+settle`)
+		f, err := c.Of(seen.ids[0], time.Now()).Captured(func(b b2bua.Book, trunk string, names []string) (json.RawMessage, error) {
+			return described("sbc", simulated, b, trunk, names)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text bytes.Buffer
+		if err := f.Write(&text); err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{"us:secret", `"secret`, "0100000000000000"} {
+			if strings.Contains(text.String(), secret) {
+				t.Errorf("%s is in the capture", secret)
+			}
+		}
+		if !strings.Contains(text.String(), "response=") {
+			t.Error("no credentials were shown: the test shows nothing")
+		}
+		if f, err = b2bua.ReadCaptured(&text); err != nil || f.Head.Record == nil {
+			t.Fatalf("%v", err)
+		}
+		book, err := bookOf("capture", f, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := b2bua.NewReplay(f, book)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := r.Run(); err != nil || d != nil {
+			t.Fatalf("%v\n%+v", err, d)
+		}
+		if o := outcome(r.Call()); o != "answered 200 after 11.000 s (tc1 no_answer, tc2 hung_up)" {
+			t.Error(o)
+		}
+	})
+}
+
 // Saw is b2bua.Observer.
 func (e *everything) Saw(s b2bua.Sight) {
 	for _, id := range e.ids {
