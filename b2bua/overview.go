@@ -19,6 +19,7 @@ type Overview struct {
 	Gateway  string
 	Number   string // that was asked for there
 	Attempts int
+	Strays   int // messages that came on one of its legs after they mattered
 	Began    time.Time
 	Answered time.Time // zero: not answered
 	Ended    time.Time // zero: it has not
@@ -47,6 +48,10 @@ func (c *Call) Overview() Overview {
 	o := Overview{
 		ID: c.ID, Trunk: c.Setup.Trunk, From: c.Setup.Caller.User, To: c.Setup.Number, Attempts: len(c.Out),
 		Began: c.In.Marks.Began, Answered: c.Answered, Ended: c.EndedAt,
+	}
+	o.Strays = c.In.Marks.Absorbed
+	for _, leg := range c.Out {
+		o.Strays += leg.Marks.Absorbed
 	}
 	n := len(c.Out) - 1
 	if c.Winner >= 0 {
