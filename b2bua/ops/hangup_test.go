@@ -145,6 +145,9 @@ func TestManyAreEndedAtARate(t *testing.T) {
 	}
 	for { // as soon as it is noticed that nobody waits
 		if a := s.ask("operator", "DELETE", "/v1/calls?trunk=pbx&rate=1000"); a.StatusCode == 202 {
+			if strings.Contains(a.text, `"matched":0,`) {
+				t.Error("all were ended although nobody waited")
+			}
 			break
 		}
 	}
