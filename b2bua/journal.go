@@ -249,6 +249,18 @@ type Rung struct {
 	Note     string    `json:"note,omitempty"` // why it went no further
 }
 
+// Past gives what is known of the calls that have ended, the oldest first.
+func (j *Journal) Past(now time.Time, each func(dialog.CallID, Account)) {
+	j.mu.Lock()
+	ended := slices.Clone(j.ended)
+	j.mu.Unlock()
+	for _, p := range ended {
+		if a, ok := j.Call(p.id, now); ok && a.Record != nil {
+			each(p.id, a)
+		}
+	}
+}
+
 // Call gives what is known of a call at a time; false: nothing is.
 func (j *Journal) Call(id dialog.CallID, now time.Time) (Account, bool) {
 	sh := j.shard(id)
