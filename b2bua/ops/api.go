@@ -38,6 +38,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.carriers(api)
 	s.traces(api)
 	s.captures(api)
+	s.evidence(api)
 
 	s.pages(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })

@@ -38,9 +38,12 @@ type node struct {
 	cards   ops.Scorecards
 
 	captures b2bua.Captures
+	redact   ops.Redact
 }
 
 func (n *node) Captures() *b2bua.Captures { return &n.captures }
+
+func (n *node) Redact() ops.Redact { return n.redact }
 
 func (n *node) Local(dialog.Path) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:5060") }
 

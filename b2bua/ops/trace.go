@@ -26,6 +26,8 @@ type Tracing interface {
 	Described(b b2bua.Book, trunk string, carriers []string) (json.RawMessage, error)
 	// Local is the socket of ours that a message goes by where its path leaves it to the realm.
 	Local(dialog.Path) netip.AddrPort
+	// Redact says how much of numbers is shown.
+	Redact() Redact
 }
 
 // Meant says which calls are wanted; what is not said means every call.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/ops"
 	"bulkhead/dialog"
 )
 
@@ -28,4 +29,19 @@ func (p *process) Local(path dialog.Path) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return (&sockets{edge: b.edge}).localOf(path)
+}
+
+// Redact is ops.Node.
+func (p *process) Redact() ops.Redact {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.config.redact()
+}
+
+// redact is how much of numbers is shown.
+func (c *Config) redact() ops.Redact {
+	if c.Log.Redact == nil {
+		return ops.Redact{}
+	}
+	return ops.Redact{Numbers: c.Log.Redact.Numbers}
 }
