@@ -39,6 +39,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.traces(api)
 	s.captures(api)
 	s.evidence(api)
+	s.logging(api)
 
 	s.pages(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })

@@ -59,6 +59,7 @@ type Node interface {
 	Carriers() []string
 
 	Tracing
+	Logging
 }
 
 // Server serves the API.

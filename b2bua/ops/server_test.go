@@ -39,7 +39,12 @@ type node struct {
 
 	captures b2bua.Captures
 	redact   ops.Redact
+	level    zap.AtomicLevel
+	loud     *zap.Logger
 }
+
+func (n *node) Level() zap.AtomicLevel { return n.level }
+func (n *node) Loud() *zap.Logger      { return n.loud }
 
 func (n *node) Captures() *b2bua.Captures { return &n.captures }
 
@@ -94,6 +99,8 @@ func serve(t *testing.T) *served {
 	s.write(strings.Join(lines, "\n"))
 	core, logs := observer.New(zapcore.InfoLevel)
 	s.logs = logs
+	noisy, _ := observer.New(zapcore.DebugLevel)
+	s.node.level, s.node.loud = zap.NewAtomicLevel(), zap.New(noisy)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bulkhead_something_total"}, func() float64 { return 7 }))
 	var err error

@@ -194,7 +194,13 @@ func (p *process) prepare(f *file) (apply []func(), err error) {
 	if p.border != nil {
 		apply = append(apply, func() { p.border.engine.Adopt(book) })
 	}
-	return append(apply, func() { p.level.SetLevel(level.Level()) }), nil
+	before := p.config.Log.Level
+	return append(apply, func() {
+		if f.config.Log.Level != before { // what an operator has set stays otherwise
+			p.level.SetLevel(level.Level())
+		}
+		shows(p.log, f.config.redact())
+	}), nil
 }
 
 // refused is an error in the words of the API.
@@ -290,7 +296,7 @@ func (p *process) Carriers() []string {
 
 // watch are those who see what crosses the wire, whichever border it is.
 func (p *process) watch() b2bua.Observers {
-	return b2bua.Observers{p.journal, &p.feed, p.cards, p.captures}
+	return b2bua.Observers{p.journal, &p.feed, p.cards, p.captures, &ops.Messages{Log: p.log, Redact: p.Redact}}
 }
 
 // Version is ops.Node.

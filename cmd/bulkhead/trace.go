@@ -189,9 +189,8 @@ func traceStartCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m := ops.Meant{Call: ask.Get("call"), Trunk: ask.Get("trunk"), Carrier: ask.Get("carrier"), Number: ask.Get("number"), From: ask.Get("from")}
 			var f ops.CaptureFilter
-			if err := node.post(cmd.Context(), http.MethodPost, "/v1/captures", ops.CaptureAsked{Meant: m, For: span.String(), Calls: most}, &f); err != nil {
+			if err := node.post(cmd.Context(), http.MethodPost, "/v1/captures", ops.CaptureAsked{Meant: meantBy(ask), For: span.String(), Calls: most}, &f); err != nil {
 				return told(cmd, err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: captures %d calls at most that begin until %s\n", f.Name, f.Most, instant(f.Until))
@@ -242,13 +241,7 @@ func traceListCommand() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tUNTIL\tCALLS\tMOST\tBY\tWHICH") // Flush has the error
 			for _, f := range l.Filters {
-				which := []string{}
-				for i, v := range []string{f.Call, f.Trunk, f.Carrier, f.Number, f.From} {
-					if v != "" {
-						which = append(which, meantFlags[i][0]+"="+v)
-					}
-				}
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", f.Name, instant(f.Until), f.Calls, f.Most, f.By, strings.Join(which, " "))
+				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", f.Name, instant(f.Until), f.Calls, f.Most, f.By, strings.Join(which(f.Meant), " "))
 			}
 			if err := w.Flush(); err != nil {
 				return err

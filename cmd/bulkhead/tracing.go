@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/netip"
 
+	"go.uber.org/zap"
+
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/ops"
 	"bulkhead/dialog"
@@ -31,12 +33,14 @@ func (p *process) Local(path dialog.Path) netip.AddrPort {
 	return (&sockets{edge: b.edge}).localOf(path)
 }
 
+// Level is ops.Node.
+func (p *process) Level() zap.AtomicLevel { return p.level }
+
+// Loud is ops.Node.
+func (p *process) Loud() *zap.Logger { return loud(p.log) }
+
 // Redact is ops.Node.
-func (p *process) Redact() ops.Redact {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.config.redact()
-}
+func (p *process) Redact() ops.Redact { return shownBy(p.log) }
 
 // redact is how much of numbers is shown.
 func (c *Config) redact() ops.Redact {
