@@ -85,6 +85,10 @@ type Config struct {
 	// fault of the peer's.
 	Present func() bool
 
+	// Standings are how carriers stand; nil: all are in service, for as long as the
+	// engine is there.
+	Standings *Standings
+
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
 
@@ -134,6 +138,9 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	if c.Absorbing == 0 {
 		c.Absorbing = 100_000
 	}
+	if c.Standings == nil {
+		c.Standings = &Standings{}
+	}
 	e := &Engine{
 		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
 		seal: dialog.NewSeal(c.Key, c.Unit), nonces: newNonces(c.Key, c.Unit), registrar: newRegistrar(),
@@ -153,6 +160,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.Adopt(book)
 	e.Adopted(e.registrar.adopted)
 	e.Adopted(e.adoptGateways)
+	e.Adopted(c.Standings.adopted)
 	m.gauges.engine.Store(e)
 	return e
 }

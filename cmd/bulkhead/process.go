@@ -19,6 +19,7 @@ import (
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/ops"
 	"bulkhead/carriers/dns"
+	"bulkhead/storage"
 )
 
 // process is what is operated: the configuration in force, and the border that it is in
@@ -40,6 +41,9 @@ type process struct {
 	journal  *b2bua.Journal
 	feed     ops.Feed
 	cards    *ops.Scorecards
+
+	standings *b2bua.Standings
+	ordersIn  atomic.Pointer[storage.Orders] // where the unit's orders are; nil: there is no unit
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -81,7 +85,8 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
 	p.journal = &b2bua.Journal{Keep: c.keep()}
-	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now}
+	p.standings = &b2bua.Standings{}
+	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now, Standings: p.standings, Stands: p.scored}
 	p.figures.generation.Set(1)
 	p.figures.loaded.SetToCurrentTime()
 	return p
@@ -96,6 +101,7 @@ func (p *process) raise(s *sockets, make func(*Config) (*border, error)) (*borde
 	for name, err := range faults {
 		return nil, fmt.Errorf("%s: %w", whose(name), err)
 	}
+	p.config.standings = p.standings
 	b, err := make(p.config)
 	if err != nil {
 		return nil, err

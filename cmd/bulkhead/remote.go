@@ -80,12 +80,37 @@ func (r *remote) ask(ctx context.Context, method, path string, into any) error {
 	return nil
 }
 
+// send is ask with a body, as JSON.
+func (r *remote) send(ctx context.Context, method, path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if text, err = r.do(request); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
+	}
+	return nil
+}
+
 // said is the answer to a request as it came.
 func (r *remote) said(ctx context.Context, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, nil)
 	if err != nil {
 		return nil, err
 	}
+	return r.do(request)
+}
+
+// do does what a request says.
+func (r *remote) do(request *http.Request) ([]byte, error) {
 	response, err := r.client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
