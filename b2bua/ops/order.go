@@ -22,6 +22,17 @@ type Controls interface {
 	// and the next process, have it too: false where calls are kept nowhere else, and
 	// while the store does not answer.
 	Order(ctx context.Context, o carriers.Order) (shared bool)
+
+	// Now is what the node does.
+	Now() NodeState
+
+	// Drain takes the node out of service, or with nil puts it into service again. It is
+	// ErrConflict where the process is about to end.
+	Drain(d *Drain) error
+
+	// Handover has the unit handed over, to a node or to any, and waits until another one
+	// owns it. It is ErrConflict where nobody can take it.
+	Handover(ctx context.Context, to string) (Handover, error)
 }
 
 // Stand is how a carrier stands, and by whom.

@@ -258,3 +258,53 @@ func TestOrdersOnCarriers(t *testing.T) {
 		t.Errorf("%v", last)
 	}
 }
+
+// Now is ops.Controls.
+func (n *node) Now() ops.NodeState {
+	return ops.NodeState{Node: "sbc-a", State: n.state, Ready: n.ready, Drain: n.drain}
+}
+
+// Drain is ops.Controls.
+func (n *node) Drain(d *ops.Drain) error {
+	if n.refuses != nil {
+		return n.refuses
+	}
+	n.drain = d
+	return nil
+}
+
+// Handover is ops.Controls.
+func (n *node) Handover(_ context.Context, to string) (ops.Handover, error) {
+	return ops.Handover{Unit: "u1", From: "a", To: to}, n.refuses
+}
+
+// TestNodeIsDrainedByTheAPI: who may, what is refused, and what reaches the node.
+func TestNodeIsDrainedByTheAPI(t *testing.T) {
+	s := serve(t)
+	s.does("viewer", "POST", "/v1/node/drain", `{}`).problem(t, 403)
+	p := s.does("operator", "POST", "/v1/node/drain", `{"within":"soon"}`).problem(t, 422)
+	if len(p.Errors) != 1 || p.Errors[0].Location != "body.within" || s.node.drain != nil {
+		t.Errorf("%+v", p)
+	}
+	if a := s.does("operator", "POST", "/v1/node/drain", `{"within":"10m","reason":"kernel"}`); a.StatusCode != 200 || s.node.drain == nil ||
+		s.node.drain.By != "operator-name" || s.node.drain.Reason != "kernel" || s.node.drain.Ends.Sub(s.node.drain.Since) != 10*time.Minute {
+		t.Errorf("%s %s %+v", a.Status, a.text, s.node.drain)
+	}
+	var is ops.NodeState
+	if a := s.ask("viewer", "GET", "/v1/node"); json.Unmarshal([]byte(a.text), &is) != nil || is.Drain == nil || is.Drain.Reason != "kernel" {
+		t.Errorf("%s", a.text)
+	}
+	if a := s.ask("operator", "POST", "/v1/node/resume"); a.StatusCode != 200 || s.node.drain != nil {
+		t.Errorf("%s %s", a.Status, a.text)
+	}
+	s.node.refuses = ops.Conflict("only a is alive: nobody could take it")
+	if p := s.does("operator", "POST", "/v1/node/handover", `{"to":"b"}`).problem(t, 409); !strings.Contains(p.Detail, "only a is alive") {
+		t.Errorf("%+v", p)
+	}
+	s.node.refuses = context.DeadlineExceeded
+	s.does("operator", "POST", "/v1/node/handover", `{}`).problem(t, 503)
+	s.node.refuses = nil
+	if a := s.does("operator", "POST", "/v1/node/handover", `{"to":"b"}`); a.StatusCode != 200 || !strings.Contains(a.text, `"to":"b"`) {
+		t.Errorf("%s %s", a.Status, a.text)
+	}
+}

@@ -36,6 +36,7 @@ type node struct {
 	cards   ops.Scorecards
 
 	standings b2bua.Standings
+	drain     *ops.Drain
 }
 
 func (n *node) Version() ops.Version {

@@ -43,7 +43,11 @@ type process struct {
 	cards    *ops.Scorecards
 
 	standings *b2bua.Standings
-	ordersIn  atomic.Pointer[storage.Orders] // where the unit's orders are; nil: there is no unit
+	ordersIn  atomic.Pointer[storage.Orders]   // where the unit's orders are; nil: there is no unit
+	assembly  atomic.Pointer[storage.Assembly] // where its nodes meet; nil: there is no unit
+
+	drain  atomic.Pointer[ops.Drain] // nil: nobody has drained the node
+	ending *time.Timer               // of its deadline; nil: there is none
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
@@ -85,6 +89,14 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
 	p.journal = &b2bua.Journal{Keep: c.keep()}
+	p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "node_drained", Help: "1 while an operator has the node take no new calls.",
+	}, func() float64 {
+		if p.drain.Load() != nil {
+			return 1
+		}
+		return 0
+	}))
 	p.standings = &b2bua.Standings{}
 	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now, Standings: p.standings, Stands: p.scored}
 	p.figures.generation.Set(1)
@@ -107,6 +119,7 @@ func (p *process) raise(s *sockets, make func(*Config) (*border, error)) (*borde
 		return nil, err
 	}
 	apply()
+	b.engine.Refuse(p.drain.Load() != nil)
 	p.border = b
 	p.serving.Store(true)
 	return b, nil
@@ -255,7 +268,7 @@ func summary(changes []difference) (list []zap.Field) {
 // State is ops.Node. A node that stands by can take calls over, so it is ready.
 func (p *process) State() (state string, ready bool) {
 	switch {
-	case p.leaving.Load():
+	case p.leaving.Load(), p.drain.Load() != nil:
 		return "draining", false
 	case p.serving.Load():
 		return "serving", true
