@@ -38,6 +38,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.carriers(api)
 	s.orders(api)
 	s.drains(api)
+	s.configs(api)
 
 	s.pages(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })

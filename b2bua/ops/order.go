@@ -15,6 +15,8 @@ import (
 
 // Controls changes what a node does.
 type Controls interface {
+	Configured
+
 	// Standings are how carriers stand.
 	Standings() *b2bua.Standings
 

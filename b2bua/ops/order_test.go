@@ -3,6 +3,8 @@ package ops_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"slices"
@@ -307,4 +309,95 @@ func TestNodeIsDrainedByTheAPI(t *testing.T) {
 	if a := s.does("operator", "POST", "/v1/node/handover", `{"to":"b"}`); a.StatusCode != 200 || !strings.Contains(a.text, `"to":"b"`) {
 		t.Errorf("%s %s", a.Status, a.text)
 	}
+}
+
+// Configuration is ops.Configured.
+func (n *node) Configuration() (ops.Configuration, error) {
+	return ops.Configuration{Generation: 2, File: "bulkhead.yaml", Text: "node: sbc-a\n", Tag: `"2-ab"`}, nil
+}
+
+// Look is ops.Configured.
+func (n *node) Look(text []byte) (ops.Looked, error) {
+	n.given = string(text)
+	return ops.Looked{Changes: []ops.Change{}}, n.refuses
+}
+
+// Apply is ops.Configured.
+func (n *node) Apply(text []byte, tag string) (ops.Reloaded, error) {
+	n.given = tag + " " + string(text)
+	return ops.Reloaded{Generation: 3, Tag: `"3-cd"`}, n.refuses
+}
+
+// Rollback is ops.Configured.
+func (n *node) Rollback(to int, tag string) (ops.Reloaded, error) {
+	n.given = fmt.Sprint(tag, " ", to)
+	return ops.Reloaded{Generation: 3, Tag: `"3-cd"`}, n.refuses
+}
+
+// Generations is ops.Configured.
+func (n *node) Generations() ([]ops.Generation, error) {
+	return []ops.Generation{{Number: 2, Current: true}, {Number: 1}}, nil
+}
+
+// Kept is ops.Configured.
+func (n *node) Kept(generation int) ([]byte, error) {
+	if generation != 1 {
+		return nil, ops.ErrNotKept
+	}
+	return []byte("node: old\n"), nil
+}
+
+// TestConfigurationByTheAPI: who may, what must be said, and what each refusal is.
+func TestConfigurationByTheAPI(t *testing.T) {
+	s := serve(t)
+	do := func(as, path, tag string) says {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+s.Addr()+path, strings.NewReader("node: sbc-b\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/yaml")
+		if tag != "" {
+			request.Header.Set("If-Match", tag)
+		}
+		return s.answer(http.DefaultClient, as, request)
+	}
+	for _, act := range []string{"validate", "diff", "apply", "rollback"} {
+		do("operator", "/v1/config/"+act, "*").problem(t, 403)
+	}
+	if a := s.ask("viewer", "GET", "/v1/config"); a.Header.Get("ETag") != `"2-ab"` || !strings.Contains(a.text, `"text":"node: sbc-a\n"`) {
+		t.Errorf("%v %s", a.Header, a.text)
+	}
+	for _, act := range []string{"validate", "diff"} {
+		if a := do("admin", "/v1/config/"+act, ""); a.StatusCode != 200 || s.node.given != "node: sbc-b\n" {
+			t.Errorf("%s %s: %q", act, a.Status, s.node.given)
+		}
+	}
+	s.node.given = ""
+	do("admin", "/v1/config/apply", "").problem(t, 428)
+	do("admin", "/v1/config/rollback", "").problem(t, 428)
+	if s.node.given != "" {
+		t.Errorf("the node was given %q", s.node.given)
+	}
+	if a := do("admin", "/v1/config/apply", `"2-ab"`); a.StatusCode != 200 || a.Header.Get("ETag") != `"3-cd"` || s.node.given != `"2-ab" node: sbc-b`+"\n" {
+		t.Errorf("%s %v: %q", a.Status, a.Header, s.node.given)
+	}
+	if a := do("admin", "/v1/config/rollback?to=1", "*"); a.StatusCode != 200 || s.node.given != "* 1" {
+		t.Errorf("%s: %q", a.Status, s.node.given)
+	}
+	for code, err := range map[int]error{
+		412: ops.ErrStale, 409: ops.Conflict("not ours to write"), 404: ops.ErrNotKept, 500: io.ErrShortWrite,
+		422: &ops.Refused{Faults: []ops.Fault{{File: "bulkhead.yaml", Line: 1, Column: 7, Key: "node", Message: "is changed, which needs a restart"}}},
+	} {
+		s.node.refuses = err
+		p := do("admin", "/v1/config/apply", "*").problem(t, code)
+		if code == 422 && (len(p.Errors) != 1 || p.Errors[0].Location != "bulkhead.yaml:1:7") {
+			t.Errorf("%+v", p)
+		}
+	}
+	if a := s.ask("admin", "GET", "/v1/config/generations/1"); a.text != "node: old\n" || a.Header.Get("Content-Type") != "application/yaml" {
+		t.Errorf("%v %q", a.Header, a.text)
+	}
+	s.ask("admin", "GET", "/v1/config/generations/9").problem(t, 404)
+	s.ask("viewer", "GET", "/v1/config/generations/1").problem(t, 403)
 }

@@ -37,6 +37,7 @@ type node struct {
 
 	standings b2bua.Standings
 	drain     *ops.Drain
+	given     string
 }
 
 func (n *node) Version() ops.Version {

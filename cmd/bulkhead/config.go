@@ -31,6 +31,7 @@ type Config struct {
 	Overload        *OverloadConfig `yaml:"overload,omitempty"`  // nil: nothing is shed
 	Emergency       []string        `yaml:"emergency,omitempty"` // numbers that are shed last
 
+	text      []byte           // that it was read from
 	names     carriers.Names   // where gateways that are names lead; nil: there are none
 	standings *b2bua.Standings // how carriers stand; nil: all are in service
 }
