@@ -20,6 +20,22 @@ func score(call, node string) uint64 {
 	return h ^ h>>33
 }
 
+// Choose is the node that a new call goes to first: for a caller that must know it
+// before the offer. It is that of an Offer which names none.
+func (c *Client) Choose(call string) (node string, err error) {
+	n, _ := c.best(call, noRank)
+	if n == nil {
+		return "", ErrNoNode
+	}
+	return n.name, nil
+}
+
+// Alive says whether asking the node of a call is not known to be in vain.
+func (c *Client) Alive(node string) bool {
+	n, err := c.named(node)
+	return err == nil && !n.lost()
+}
+
 // best is the node in health that ranks highest below a rank, and its own rank.
 func (c *Client) best(call string, below uint64) (chosen *node, rank uint64) {
 	for _, n := range c.nodes {

@@ -27,7 +27,7 @@ func TestOfferIsAnsweredWithNodeAndBody(t *testing.T) {
 func TestRequestsAsTheyStandOnTheWire(t *testing.T) {
 	f := newFake(t)
 	c := newClient(t, ng.Config{}, f)
-	const flags = "5:flagsl13:trust-address13:strict-source13:port-latching21:endpoint-learning-offe"
+	const flags = "5:flagsl13:trust-address13:strict-source13:port-latching10:reject-ICE21:endpoint-learning-offe"
 	const replace = "7:replacel6:origin18:session-connectione8:rtcp-muxl5:demuxe"
 	body := fmt.Sprintf("3:sdp%d:%s", len(sdp), sdp)
 	offer(c, ng.Exchange{Call: "c1", From: "L0"})

@@ -56,6 +56,9 @@ func TestNodeIsDownAfterThreePingsAndUpAfterTwo(t *testing.T) {
 	if _, err := c.Offer(context.Background(), ng.Exchange{Call: "c2", From: "L0", Body: []byte(sdp)}); !errors.Is(err, ng.ErrNoNode) {
 		t.Errorf("new calls are told at once: %v", err)
 	}
+	if _, err := c.Choose("c2"); !errors.Is(err, ng.ErrNoNode) || c.Alive("n0") {
+		t.Errorf("chosen or alive: %v", err)
+	}
 	if s := c.Nodes()[0]; s.Up || s.Since.IsZero() || s.Waiting > 1 {
 		t.Errorf("%+v", s)
 	}
@@ -128,6 +131,9 @@ func TestOfferGoesToTheNextNodeWhereTheFirstIsLostOrBusy(t *testing.T) {
 		case 2:
 			third = i
 		}
+	}
+	if n, err := c.Choose("c1"); err != nil || n != fmt.Sprint("n", first) || !c.Alive(n) {
+		t.Errorf("chosen: %s, %v", n, err)
 	}
 	done := offer(c, ng.Exchange{Call: "c1", From: "L0"})
 	nodes[first].next() // and is silent

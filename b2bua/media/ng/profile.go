@@ -71,11 +71,13 @@ func (f Family) String() string { return [...]string{"", "IP4", "IP6"}[f] }
 
 func (s SRTP) protocol() string { return [...]string{"", "RTP/AVP", "RTP/SAVP"}[s] }
 
-// flags are what every offer and answer of the leg asks for.
+// flags are what every offer and answer of the leg asks for. Without reject-ICE, ICE is
+// taken out of the body and yet done with a leg that offered it: its checks arrive there
+// among the RTP.
 func (l Learn) flags() []string {
 	return [...][]string{
-		{"trust-address", "strict-source", "port-latching", "endpoint-learning-off"},
-		{"trust-address", "strict-source", "port-latching", "endpoint-learning-heuristic"},
+		{"trust-address", "strict-source", "port-latching", "reject-ICE", "endpoint-learning-off"},
+		{"trust-address", "strict-source", "port-latching", "reject-ICE", "endpoint-learning-heuristic"},
 	}[l]
 }
 

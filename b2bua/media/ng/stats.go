@@ -14,8 +14,8 @@ type Stats struct {
 	Sources   []SourceStats // whose quality is known: of those that sent RTCP which was answered
 }
 
-// Packets counts what was received; Errors are packets that could not be forwarded,
-// among them those from a wrong source.
+// Packets counts what was received; Errors are those of them that were not forwarded,
+// such as came from a wrong source.
 type Packets struct{ Packets, Bytes, Errors uint64 }
 
 // LegStats is one leg, by the id that we gave.
@@ -37,7 +37,7 @@ type MediaStats struct {
 type StreamStats struct {
 	Local, Remote netip.AddrPort // Local is invalid once it is released, Remote until it is known
 	RTCP          bool
-	SSRC          uint32 // the latest; 0: none
+	SSRC          uint32 // the latest that arrived, from whomever; 0: none
 	Received      Packets
 	Last          time.Time // of the last packet, or when the port was opened; to the second
 }
