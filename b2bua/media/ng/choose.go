@@ -10,7 +10,7 @@ func score(call, node string) uint64 {
 	for i := range len(call) {
 		h = (h ^ uint64(call[i])) * 1099511628211
 	}
-	h = (h ^ 0) * 1099511628211 // "a"+"bc" is not "ab"+"c"
+	h *= 1099511628211 // a byte of 0 between: "a"+"bc" is not "ab"+"c"
 	for i := range len(node) {
 		h = (h ^ uint64(node[i])) * 1099511628211
 	}
