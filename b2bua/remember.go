@@ -26,6 +26,9 @@ func (s *strand) remember(now time.Time, it *item) {
 		}
 		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
 	}
+	if s.last == nil {
+		s.last, s.count = new([8]event), 0
+	}
 	s.last[s.count%len(s.last)] = ev
 	s.count++
 }

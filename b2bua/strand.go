@@ -35,7 +35,7 @@ type strand struct {
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
 	alive  uint8            // the leg whose peer has said something
-	last   [8]event         // the last events, for the log where a defect shows
+	last   *[8]event        // the last events, for the log where a defect shows; nil: none
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bulkhead/b2bua"
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -20,6 +21,9 @@ type Scorecards struct {
 	Now     func() time.Time
 
 	tags toTags
+
+	Standings *b2bua.Standings                    // that carriers' thresholds are held against; nil: they are only counted
+	Stands    func(carrier string, s b2bua.Stand) // told when a carrier stands otherwise for its scorecard; nil: nobody
 
 	mu       sync.Mutex
 	carriers map[string]*[hours]Score
@@ -64,10 +68,16 @@ func (c *Scorecards) Saw(s b2bua.Sight) { c.tags.saw(s) }
 
 // Ended is b2bua.Observer.
 func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
+	deeds := make([]deed, len(r.Attempts))
+	defer c.judge(deeds)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, a := range r.Attempts {
-		s := c.hour(a.Carrier)
+		s, d := c.hour(a.Carrier), &deeds[i]
+		d.carrier = a.Carrier
+		if !a.NotSent {
+			d.Attempts = 1
+		}
 		s.Attempts++
 		answered := a.Code/100 == 2 && !a.Late && !r.Answered.IsZero()
 		switch {
@@ -82,6 +92,7 @@ func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
 		}
 		if a.Late {
 			s.Late++
+			d.Misdeeds[carriers.LateAnswer] = 1
 		}
 		first := a.Ringing
 		if first.IsZero() || !a.EarlyMedia.IsZero() && a.EarlyMedia.Before(first) {
@@ -91,13 +102,14 @@ func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
 			first = a.Final
 		}
 		if !first.IsZero() {
-			d := first.Sub(a.Began)
-			s.delays += d
+			d.Delays, d.Delay = 1, first.Sub(a.Began)
+			s.delays += d.Delay
 			s.DelayCount++
-			s.DelayMost = max(s.DelayMost, d.Seconds())
+			s.DelayMost = max(s.DelayMost, d.Delay.Seconds())
 		}
 		if late100(a) {
 			s.No100++
+			d.Misdeeds[carriers.No100] = 1
 		}
 	}
 }
@@ -153,17 +165,48 @@ func (c *Scorecards) Left(id dialog.CallID) {
 			}
 		}
 	}
+	deeds := make([]deed, len(legs))
+	defer c.judge(deeds)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, l := range legs {
-		s := c.hour(a.Record.Attempts[i].Carrier)
+		d := &deeds[i]
+		d.carrier = a.Record.Attempts[i].Carrier
+		s := c.hour(d.carrier)
 		s.Absorbed += l.absorbed
 		s.ACKIgnored += l.repeats
+		if l.repeats >= ignores {
+			d.Misdeeds[carriers.ACKIgnored] = 1
+		}
 		if l.cancelled > 0 && l.final == 0 {
 			s.NoFinal++
+			d.Misdeeds[carriers.NoFinal] = 1
 		}
 		if slices.Contains(changed, i) {
 			s.ToTags++
+		}
+	}
+}
+
+// ignores is how often a refusal is repeated by who ignores its ACKs: fewer copies may have
+// crossed them, or the ACKs were lost.
+const ignores = 3
+
+// deed is what has come to light of one attempt.
+type deed struct {
+	carrier string
+	carriers.Deeds
+}
+
+// judge holds what has come to light against the carriers' thresholds. The lock is not held.
+func (c *Scorecards) judge(list []deed) {
+	if c.Standings == nil {
+		return
+	}
+	now := c.Now()
+	for _, d := range list {
+		if c.Standings.Count(now, d.carrier, d.Deeds) && c.Stands != nil {
+			c.Stands(d.carrier, c.Standings.Of(now, d.carrier))
 		}
 	}
 }

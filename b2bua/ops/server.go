@@ -60,6 +60,7 @@ type Node interface {
 
 	Tracing
 	Logging
+	Controls
 }
 
 // Server serves the API.

@@ -41,6 +41,10 @@ type node struct {
 	redact   ops.Redact
 	level    zap.AtomicLevel
 	loud     *zap.Logger
+
+	standings b2bua.Standings
+	drain     *ops.Drain
+	given     string
 }
 
 func (n *node) Level() zap.AtomicLevel { return n.level }
@@ -144,6 +148,12 @@ func (s *served) ask(as, method, path string) says {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.answer(client, as, request)
+}
+
+// answer asks as somebody of a role.
+func (s *served) answer(client *http.Client, as string, request *http.Request) says {
+	s.t.Helper()
 	if as != "" && as != "socket" {
 		request.Header.Set("Authorization", "Bearer "+strings.ReplaceAll(token(as), " ", "-"))
 	}

@@ -246,10 +246,8 @@ func (s *Server) trace(ctx huma.Context, live *b2bua.Live, in *TraceAsked) {
 	}
 }
 
-type whoKey struct{}
-
 // who is the name of who has asked.
 func (s *Server) who(ctx context.Context) string {
-	name, _ := ctx.Value(whoKey{}).(string)
-	return name
+	asks, _ := ctx.Value(whoKey{}).(caller)
+	return asks.Name
 }

@@ -47,7 +47,7 @@ func described(node string, realms map[string]RealmConfig, book b2bua.Book, trun
 		if c.Auth != nil {
 			c.Auth = &carriers.AuthConfig{Username: c.Auth.Username, PasswordFile: notCaptured}
 		}
-		c.Register, c.Limits, c.Health, c.Quality, c.Rates, c.TLS = nil, carriers.LimitsConfig{}, nil, nil, "", nil
+		c.Register, c.Limits, c.Health, c.Quality, c.Scorecard, c.Rates, c.TLS = nil, carriers.LimitsConfig{}, nil, nil, nil, "", nil
 		p.Carriers[name] = c
 		p.Realms[c.Realm] = RealmConfig{}
 	}

@@ -73,7 +73,7 @@ func logLevelCommand() *cobra.Command {
 				return err
 			}
 			var l ops.Log
-			if err := node.post(cmd.Context(), http.MethodPut, "/v1/log/level", ops.LevelAsked{Level: rest[0]}, &l); err != nil {
+			if err := node.send(cmd.Context(), http.MethodPut, "/v1/log/level", ops.LevelAsked{Level: rest[0]}, &l); err != nil {
 				return told(cmd, err)
 			}
 			return printLog(cmd, l)
@@ -97,7 +97,7 @@ func logDebugCommand() *cobra.Command {
 				return err
 			}
 			var l ops.Log
-			if err := node.post(cmd.Context(), http.MethodPost, "/v1/log/debug", ops.DebugAsked{Meant: meantBy(asked), For: span.String()}, &l); err != nil {
+			if err := node.send(cmd.Context(), http.MethodPost, "/v1/log/debug", ops.DebugAsked{Meant: meantBy(asked), For: span.String()}, &l); err != nil {
 				return told(cmd, err)
 			}
 			return printLog(cmd, l)

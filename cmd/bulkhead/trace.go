@@ -144,39 +144,6 @@ func (r *remote) stream(ctx context.Context, path string) (*http.Response, error
 	return nil, p
 }
 
-// post sends a value and reads the answer into another one; nil: there is nothing to read.
-func (r *remote) post(ctx context.Context, method, path string, what, into any) error {
-	text, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := r.client.Do(request)
-	if err != nil {
-		return fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
-	}
-	if response.StatusCode >= 400 {
-		p := &ops.Problem{}
-		if json.Unmarshal(answer, p) != nil || p.Status == 0 {
-			return fmt.Errorf("the node at %s says %s: %s", r.socket, response.Status, bytes.TrimSpace(answer))
-		}
-		return p
-	}
-	if into == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, into)
-}
-
 func traceStartCommand() *cobra.Command {
 	var flags remoteFlags
 	ask := url.Values{}
@@ -190,7 +157,7 @@ func traceStartCommand() *cobra.Command {
 				return err
 			}
 			var f ops.CaptureFilter
-			if err := node.post(cmd.Context(), http.MethodPost, "/v1/captures", ops.CaptureAsked{Meant: meantBy(ask), For: span.String(), Calls: most}, &f); err != nil {
+			if err := node.send(cmd.Context(), http.MethodPost, "/v1/captures", ops.CaptureAsked{Meant: meantBy(ask), For: span.String(), Calls: most}, &f); err != nil {
 				return told(cmd, err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: captures %d calls at most that begin until %s\n", f.Name, f.Most, instant(f.Until))
