@@ -132,3 +132,55 @@ func TestTraceIsReadByTshark(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestLogOfOneNumber: of the calls to one number every message has a line, and of others none,
+// at the level that the node has; then at debug those of all. Nothing is restarted.
+func TestLogOfOneNumber(t *testing.T) {
+	t.Parallel()
+	const network = 231
+	b := open(t, network, plan{more: "api: {socket: api.sock}\nlog: {level: info, redact: {numbers: last4}}"})
+	run := func(args ...string) string {
+		t.Helper()
+		c := exec.Command(built("race"), args...)
+		c.Dir = b.dir
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("bulkhead %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	call := func(number string) {
+		t.Helper()
+		carrier := b.carrierAt(tc1, "uas.xml", nil)
+		caller := b.callerTo(number, "uac.xml", nil, "-d", "100")
+		caller.finish(patience)
+		carrier.finish(patience)
+	}
+	said := func() (messages, whole int) {
+		text := b.tail(1 << 20)
+		return strings.Count(text, `"msg":"message"`), strings.Count(text, number)
+	}
+	if out := run("log", "debug", "--socket", "api.sock", "--number", number, "--for", "1m"); !strings.Contains(out, "level info") || !strings.Contains(out, "number="+number) {
+		t.Error(out)
+	}
+	call("+33199999")
+	if n, _ := said(); n != 0 {
+		t.Errorf("%d messages of another number are logged", n)
+	}
+	call(number)
+	b.until("the messages of the call in the log", patience, func() bool { n, _ := said(); return n >= 14 })
+	n, whole := said()
+	if whole != 0 {
+		t.Errorf("the number is whole in the log %d times", whole)
+	}
+	run("log", "quiet", "--socket", "api.sock", "c1")
+	call(number)
+	if again, _ := said(); again != n {
+		t.Errorf("%d messages are logged after it was ended, %d before", again, n)
+	}
+	if out := run("log", "level", "--socket", "api.sock", "debug"); !strings.Contains(out, "level debug") {
+		t.Error(out)
+	}
+	call("+33199999")
+	b.until("the messages of the call in the log", patience, func() bool { all, _ := said(); return all >= n+14 })
+}
