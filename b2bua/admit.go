@@ -39,7 +39,9 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		a = s.admitted(a)
 		call, actions := NewCall(id, now, a)
 		s.call = call
-		s.captured(now, a, &it, actions)
+		if s.capture != nil {
+			s.captured(now, a, &it, actions)
+		}
 		if a.Choosing {
 			s.decide(now, choice.Ask, asked, s.profiles.chosen)
 		}

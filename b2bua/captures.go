@@ -113,9 +113,9 @@ func (c *Captures) add(w *Wanted, now time.Time) (Wanted, error) {
 	w.Name = fmt.Sprintf("c%d", c.last)
 	c.filters = append(c.filters, w)
 	c.version.Add(1)
-	if w.live != nil {
-		for _, one := range c.all {
-			one.listen(w.live, w.Filter)
+	for _, one := range c.all {
+		if !one.over && (w.Most == 0 || w.Calls < w.Most) && one.joins(w) {
+			w.Calls++
 		}
 	}
 	return *w, nil

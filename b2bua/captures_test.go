@@ -167,6 +167,31 @@ func TestListening(t *testing.T) {
 	})
 }
 
+// A call that somebody listens to already is kept once that is asked for, from where it was begun.
+func TestCaptureOfWhatIsListenedTo(t *testing.T) {
+	c := &b2bua.Captures{Keep: time.Hour}
+	captured(t, c, func(s *simtest.Stage, seen *calls) {
+		s.Do("carrier tc1\nroute * tc1\n")
+		live, err := c.Listen(b2bua.Filter{}, "test", time.Now(), time.Now().Add(time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Do("trunk INVITE +33100 sdp\ntc1 100 ; +1s tc1 200 sdp\ntrunk ACK")
+		if w := start(t, c, b2bua.Filter{Carrier: "tc1"}, 5); w.Calls != 1 {
+			t.Errorf("it has %d calls", w.Calls)
+		}
+		live.Close()
+		s.Do("+5s trunk BYE\ntc1 200 BYE\nsettle")
+		one := c.Of(seen.ids[0], time.Now())
+		if one == nil {
+			t.Fatal("the call is not kept")
+		}
+		if frames, _ := one.Frames(); len(frames) != 12 {
+			t.Errorf("%d frames", len(frames))
+		}
+	})
+}
+
 // Who does not take what is shown misses it, and no call waits.
 func TestListeningTooSlowly(t *testing.T) {
 	c := &b2bua.Captures{}

@@ -55,14 +55,20 @@ type listening struct {
 	shown   bool
 }
 
-// listen shows a call that is captured already, if it is meant.
-func (c *Capture) listen(l *Live, f Filter) {
+// joins has a call that is captured already be so for one more filter, if it is meant. The lock
+// of Captures is held.
+func (c *Capture) joins(w *Wanted) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over || !f.matches(&meant{c.id, c.trunk, c.to, c.from, append(slices.Clone(c.meant.carriers), c.legs...)}) {
-		return
+	if !w.Filter.matches(&meant{c.id, c.trunk, c.to, c.from, append(slices.Clone(c.carriers), c.legs...)}) {
+		return false
 	}
-	c.live = append(c.live, listening{live: l, carrier: f.Carrier, shown: true}) // what came before is in the capture
+	if w.live == nil {
+		c.named = append(c.named, w.Filter.Carrier)
+	} else {
+		c.live = append(c.live, listening{live: w.live, carrier: w.Filter.Carrier, shown: true}) // from the next message on
+	}
+	return true
 }
 
 // show shows a message. The lock of the capture is held.
