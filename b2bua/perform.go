@@ -206,6 +206,9 @@ func (s *strand) defect(what string, reason any) {
 
 // events are the last events of the call, oldest first.
 func (s *strand) events() (list []string) {
+	if s.last == nil {
+		return nil
+	}
 	for i := max(0, s.count-len(s.last)); i < s.count; i++ {
 		ev := s.last[i%len(s.last)]
 		what := ev.what
