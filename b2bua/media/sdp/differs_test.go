@@ -101,13 +101,13 @@ func theirs(body []byte, r Rules) (list []string) {
 // so on; here, so that the package's own list is not its own witness.
 func ourAttribute(value string) bool {
 	name, rest, _ := strings.Cut(value, ":")
-	switch name = strings.TrimSpace(name); name {
+	switch name = strings.ToLower(strings.TrimSpace(name)); name {
 	case "ssrc":
 		return strings.Contains(rest, " cname:")
 	case "group":
 		return strings.HasPrefix(rest, "BUNDLE")
 	}
-	if _, ok := map[string]bool{"sendrecv": true, "sendonly": true, "recvonly": true, "inactive": true}[strings.ToLower(name)]; ok {
+	if _, ok := map[string]bool{"sendrecv": true, "sendonly": true, "recvonly": true, "inactive": true}[name]; ok {
 		return true
 	}
 	return slices.Contains(strings.Fields(`rtcp rtcp-mux rtcp-mux-only crypto key-mgmt candidate remote-candidates end-of-candidates

@@ -111,9 +111,13 @@ func TestRewrite(t *testing.T) {
 			head + "m=audio 5004/1 RTP/AVP 8\n", relayed(MediaRules{Port: 20000}), ours + "m=audio 20000 RTP/AVP 8\n",
 		},
 		"several descriptions, each with its own": {
-			head + "m=audio 5004 RTP/AVP 8\nv=0\no=bob 0 0 IN IP4 192.0.2.66\ns=x\nc=IN IP4 192.0.2.66\nt=0 0\nm=image 0 UDPTL t38\n",
+			head + "m=audio 5004 RTP/AVP 8\nv=0\no=bob 5 6 IN IP4 192.0.2.66\ns=x\nc=IN IP4 192.0.2.66\nt=0 0\nm=image 0 UDPTL t38\n",
 			Rules{Addr: ours4, Media: []MediaRules{{Port: 20000}, {Port: 20002}}},
 			ours + "m=audio 20000 RTP/AVP 8\nv=0\no=- 0 0 IN IP4 198.51.100.1\ns=-\nc=IN IP4 198.51.100.1\nt=0 0\nm=image 0 UDPTL t38\n",
+		},
+		"names in another case": {
+			head + "m=audio 5004 RTP/AVP 8\na=Crypto:1 X inline:YQ==\na=RTCP:9 IN IP4 10.0.0.1\na=Candidate:1\na=SendRecv\n",
+			relayed(MediaRules{Port: 20000}), ours + "m=audio 20000 RTP/AVP 8\na=rtcp:20001 IN IP4 198.51.100.1\na=SendRecv\n",
 		},
 		"o= and s= in a stream": {
 			head + "m=audio 5004 RTP/AVP 8\no=alice 1 1 IN IP4 192.0.2.10\ns=x\na=y\n", relayed(MediaRules{Port: 20000}),
