@@ -97,6 +97,7 @@ a=rtpmap: 96 opus/48000/2
 a=fmtp:96 useinbandfec=1; x
 a=ptime:20
 a=mid:1
+a=rtcp:0
 m=VIDEO 5006 RTP/SAVPF 34
 c=IN IP6 2001:db8::1
 a=rtcp:6000 IN IP6 2001:db8::2
@@ -106,6 +107,7 @@ a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:` + key + `|2^20|1:4 KDR=0 UNENCRYPTED
 a=crypto:2 AES_CM_128_HMAC_SHA1_80 mikey:x
 m=image 5008/2 UDPTL t38
 c=IN IP4 gw.example.com
+a=rtpmap:t38 x/8000
 a=recvonly
 m=audio 0 RTP/AVP 0
 m=audio 65535 RTP/AVP 0
