@@ -168,6 +168,10 @@ func TestRewrite(t *testing.T) {
 			Rules{Addr: ours4, Keep: KeepCrypto, Media: []MediaRules{{Port: 20000}}},
 			ours + "m=audio 20000 RTP/SAVP 8\na=crypto:7 F8_128_HMAC_SHA1_80 inline:" + key + "\n",
 		},
+		"other addresses hold where none of ours is named": {
+			head + "m=audio 5004 RTP/AVP 8\na=altc:1 IP4 192.0.2.10 5004\n", Rules{},
+			head + "m=audio 5004 RTP/AVP 8\na=altc:1 IP4 192.0.2.10 5004\n",
+		},
 		"bypass": {
 			head + "a=group:BUNDLE 1\nm=audio 5004/2 RTP/SAVP 8\nc=IN IP4 192.0.2.11/127\na=rtcp:9 IN IP4 192.0.2.1\na=candidate:1 1 UDP 1 10.0.0.1 5004 typ host\na=rtcp-mux\na=crypto:x\n",
 			Rules{Keep: KeepAll},
