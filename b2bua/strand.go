@@ -34,6 +34,7 @@ type strand struct {
 	trunk  string
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
+	begun  bool             // that it has been answered is told
 	alive  uint8            // the leg whose peer has said something
 	last   *[8]event        // the last events, for the log where a defect shows; nil: none
 	count  int
@@ -353,6 +354,7 @@ func (s *strand) step(it *item) (done bool) {
 	actions := s.call.Step(now, ev)
 	s.captured(now, ev, it, actions)
 	s.observe(now)
+	s.begins(now)
 	s.recount() // before a peer hears that there is a place
 	return s.perform(now, actions)
 }
