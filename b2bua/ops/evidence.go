@@ -96,6 +96,10 @@ type Evidence struct {
 	Hours   []Score        `json:"hours"`
 	What    []Misbehaviour `json:"misbehaviours"`
 
+	// Settling is how many calls have ended to whose legs the carrier may still say something:
+	// what it does there is counted once that is over.
+	Settling int `json:"settling"`
+
 	calls map[string][]string // ladders, by the misbehaviour's name
 }
 
@@ -129,6 +133,10 @@ func (c *Scorecards) Evidence(node, carrier string, hour time.Time, redact Redac
 		for n, t := range a.Record.Attempts {
 			if t.Carrier != carrier {
 				continue
+			}
+			if !a.Left {
+				e.Settling++
+				return
 			}
 			for _, m := range e.What {
 				if len(e.calls[m.Name]) < mostLadders && m.shows(a, n) {
@@ -206,6 +214,9 @@ func (e *Evidence) letter(w io.Writer) error {
 	const at = "2006-01-02 15:04Z"
 	fmt.Fprintf(&b, "What carrier %s did from %s to %s, as Bulkhead %s saw it.\n\n", e.Carrier, e.From.Format(at), e.To.Format(at), e.Node)
 	fmt.Fprintf(&b, "%d INVITEs ended, %d were answered. %d messages came when they could change nothing any more.\n", e.Sum.Attempts, e.Sum.Answered, e.Sum.Absorbed)
+	if e.Settling > 0 {
+		fmt.Fprintf(&b, "To %d calls that have ended more may still come: what is said to them is counted once that is over.\n", e.Settling)
+	}
 	for _, m := range e.What {
 		fmt.Fprintf(&b, "\n%d  %s\n    %s: %s\n", m.Count, m.What, m.Section, m.Says)
 		if n := len(e.calls[m.Name]); n > 0 {

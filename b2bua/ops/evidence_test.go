@@ -126,6 +126,39 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// TestEvidenceWhileMoreMayCome: a call to which its carrier still repeats itself is not shown
+// before it is counted; it is said that there is one.
+func TestEvidenceWhileMoreMayCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal := &b2bua.Journal{Keep: 3 * time.Hour}
+		cards := &ops.Scorecards{Journal: journal, Now: time.Now}
+		s := simtest.Open(t, nil)
+		s.Watch = b2bua.Observers{journal, cards}
+		defer s.Close()
+		look := func() (ops.Evidence, bool) {
+			e := cards.Evidence("sbc-a", "tc1", time.Time{}, ops.Redact{}, time.Now())
+			var b bytes.Buffer
+			if err := e.Write(&b); err != nil {
+				t.Fatal(err)
+			}
+			z, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = z.Open("ladders/ack_ignored/001.txt")
+			return e, err == nil
+		}
+		s.Do("carrier tc1 linger=3m\ncarrier tc2\nroute * tc1 tc2\ntrunk auto ACK\ntc2 auto 486 INVITE\ntrunk INVITE +33123456789 sdp\ntc1 100 ; tc1 503 every 500ms..4s for 20s\nwait 25s")
+		if e, there := look(); e.Settling != 1 || e.What[0].Count != 0 || there {
+			t.Errorf("%d settle, %d counted, ladder %v", e.Settling, e.What[0].Count, there)
+		}
+		s.Do("settle")
+		if e, there := look(); e.Settling != 0 || e.What[0].Count == 0 || !there {
+			t.Errorf("%d settle, %d counted, ladder %v", e.Settling, e.What[0].Count, there)
+		}
+	})
+}
+
 // Of one hour: what the other has done is not in it. With all digits hidden none is left.
 func TestEvidenceOfAnHour(t *testing.T) {
 	files, _ := gathered(t, func(begin time.Time) time.Time { return begin.Add(time.Hour) }, ops.Redact{Numbers: "all"})
