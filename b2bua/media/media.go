@@ -1,16 +1,18 @@
 // Package media carries what calls talk, in one of three ways: not at all (bypass: the peers
 // send to each other), by the relay of this process, or by rtpengine over its ng protocol.
 //
-// Calls know of it what Anchor says: an offer, an answer, a refusal, the end of a leg. What holds
-// of a call is a value, State, which is stored with the call: a node that takes over opens the
-// same ports from it. The package knows no SIP: legs are numbers, descriptions are the bytes of
-// one application/sdp body each.
+// Calls know of it what Way says: an offer, an answer, a refusal, the end. What holds of a call
+// is a value, State, which is stored with the call: a node that takes over opens the same ports
+// from it. The package knows no SIP: legs are numbers, descriptions are the bytes of one
+// application/sdp body each.
 package media
 
 import (
 	"errors"
 	"net/netip"
-	"time"
+	"slices"
+
+	"bulkhead/b2bua/media/relay"
 )
 
 // Mode is how the media between two legs is carried.
@@ -23,109 +25,126 @@ const (
 	RTPEngine             // by an rtpengine
 )
 
+// Modes are their names.
+var Modes = [...]string{"bypass", "relay", "rtpengine"}
+
 // String is the name in the configuration.
-func (m Mode) String() string { return [...]string{"bypass", "relay", "rtpengine"}[m] }
+func (m Mode) String() string { return Modes[m] }
 
-// Latch is from where a port takes packets (RFC 3264 says only where they go to).
-type Latch uint8
+// Side is one end of the media of a call: that of the trunk, or that of a carrier.
+type Side = relay.Side
 
-// The policies. Never is the first packet that comes the one that is taken.
+// The sides.
 const (
-	SameIP Latch = iota // the address that was described, at any port of it; where its peer is behind NAT, that of its SIP
-	Strict              // exactly the address and port that were described
-	Any                 // whoever sends first, where the description has not shown to be right
+	Trunk   = relay.A
+	Carrier = relay.B
 )
 
-// Leg is what the media of a leg goes by: facts of its trunk or carrier and its realm.
+// Leg is what the media of a leg goes by: facts of its realm, its path and its profile.
 type Leg struct {
 	Number  uint8
 	Address netip.Addr // of ours, as descriptions to this leg name it
-	Bind    netip.Addr // where its ports are opened; differs from Address behind NAT
+	Bind    netip.Addr // where its ports are opened; another one behind NAT
 	Source  netip.Addr // where its SIP comes from
-	Latch   Latch
+	Latch   relay.Policy
 	Secure  bool // its SIP goes by TLS: keys may be written to it
 }
 
-// Anchor carries the media of calls. A method changes the state as it says, and asks nobody
-// for longer than a relay in this process takes, but for an rtpengine's, which may wait for a
-// round trip. An error changes nothing, and is one of those below, wrapped.
-type Anchor interface {
-	// Offer is an offer of the peer of one leg, as that of another is to see it. It holds
-	// when it is answered; until then what was holds. A second offer of a leg takes the place of
-	// the first.
-	Offer(c Call, from, to Leg, sdp []byte) ([]byte, error)
+// Legs are the two between which media flows, by their sides.
+type Legs [2]Leg
 
-	// Answer is an answer to the offer that the peer of `to` has made, as that one is to see
-	// it: from now on these two legs talk, as described. It may come again, from other forks: the
-	// last one holds.
-	Answer(c Call, from, to Leg, sdp []byte) ([]byte, error)
+// Way is one way to carry media. A method changes the anchor as it says. An error changes
+// nothing, and wraps one of those below. The relay answers at once; an rtpengine is waited
+// for.
+type Way interface {
+	// Offer is the offer of one side's peer, as that of the other is to see it. It holds when
+	// it is answered; until then what was holds. A second one takes the place of the first.
+	Offer(call string, a *Anchor, legs *Legs, from Side, sdp []byte) ([]byte, error)
 
-	// Refused says that the offer of a leg's peer has come to nothing: what was, holds.
-	Refused(c Call, from uint8)
+	// Answer is an answer of one side's peer, as that of the other is to see it: from now on
+	// they talk as described. Where nothing was offered it says what its peer has changed by
+	// itself. It may come again, from other forks: the last one holds.
+	Answer(call string, a *Anchor, legs *Legs, from Side, sdp []byte) ([]byte, error)
 
-	// Release ends the media of a leg: its ports go back, and what was counted is in the state.
-	// One that has none, or had, is left alone.
-	Release(c Call, leg uint8)
-}
+	// Release ends the media: its ports go back, and what was counted is in the anchor.
+	Release(call string, a *Anchor)
 
-// Call is whose media it is.
-type Call struct {
-	ID    string
-	Mode  Mode // of the two legs
-	State *State
+	// Silent says that nothing was heard for too long, from either side, though something should
+	// have been.
+	Silent(a *Anchor) bool
+
+	// Sync brings the anchor up to date: what was counted, and who was heard from where.
+	Sync(call string, a *Anchor)
 }
 
 // Why an offer or an answer cannot be carried.
 var (
 	ErrUnreadable  = errors.New("description cannot be read") // 488
-	ErrUnsupported = errors.New("media cannot be carried")    // 488: encrypted where nobody may decrypt, a loop to ourselves
+	ErrUnsupported = errors.New("media cannot be carried")    // 488
 	ErrExhausted   = errors.New("no media port is free")      // 503
-	ErrUnavailable = errors.New("no rtpengine answers")       // 503
+	ErrUnavailable = errors.New("no media engine answers")    // 503
 )
 
 // State is the media of one call, as its record keeps it. The zero State is of one that has
 // none anchored.
-type State struct {
-	Node string // of the rtpengine that has the call; empty: none has
-	Ends []End  // in the order in which they were opened
+type State struct{ Anchors []Anchor }
+
+// Clone is a copy that shares nothing which is written to.
+func (s State) Clone() State {
+	s.Anchors = slices.Clone(s.Anchors)
+	for i := range s.Anchors {
+		s.Anchors[i].Streams = slices.Clone(s.Anchors[i].Streams)
+	}
+	return s
 }
 
-// End is where media meets one leg.
-type End struct {
-	Leg     uint8
+// Of is the anchor of a carrier's leg; nil: its media is not anchored, or not any more.
+func (s *State) Of(leg uint8) *Anchor {
+	for i := range s.Anchors {
+		if a := &s.Anchors[i]; a.Leg == leg && !a.Ended {
+			return a
+		}
+	}
+	return nil
+}
+
+// Anchor is the media between the trunk and one carrier's leg. A leg that is tried after another
+// one has the anchor of that one: the trunk's side stays as it is, and the carrier's begins
+// anew.
+type Anchor struct {
+	Leg     uint8 // the carrier's
 	Mode    Mode
-	Bind    netip.Addr // of our ports
-	Peer    uint8      // the leg that it talks to; itself: to none yet
-	Streams []Stream   // one an m= line, in their order
-	Offered []Far      // of an offer that has no answer yet; nil: there is none
-	Ended   time.Time  // zero: it has ports
+	Node    string // of the rtpengine; empty: none has it yet
+	Offered Offered
+	Renew   bool // the carrier's side is still that of another leg
+	Ended   bool // its ports are free; what was counted stays
+	Streams []Stream
 }
 
-// Stream is one m= line of an end.
+// Offered says whose offer has no answer yet.
+type Offered uint8
+
+// By is that of a side.
+func By(s Side) Offered { return Offered(1) << s }
+
+// Stream is one m= line.
 type Stream struct {
-	Port   uint16 // ours for RTP or UDPTL, the next one is for RTCP; 0: none is open
-	Far    Far
-	Heard  netip.AddrPort // where the peer was heard, where that is another place; zero: nowhere yet
-	SSRC   uint32         // that it was heard with
-	Report Report         // as it was when the state was stored last, or the end was released
+	Kind  string            // audio, video, image
+	Relay relay.State       // zero: it has no ports
+	Said  [2]relay.Endpoint // by each side's last offer, which counts from its answer on
 }
 
-// Far is the far end of a stream as its peer describes it.
-type Far struct {
-	Kind  string         // audio, video, image: the medium
-	UDPTL bool           // T.38: no RTP
-	RTP   netip.AddrPort // zero port: the stream is refused; unspecified address: held
-	RTCP  netip.AddrPort // where it is not at RTP's next port; equal to RTP: rtcp-mux
-	Held  bool           // by direction or address: silence is no failure
-}
+// Open says that the stream has ports of the relay.
+func (s *Stream) Open() bool { return s.Relay.Sides[0].Local.IsValid() }
 
-// Report is what was counted of a stream on one end: of packets that came from its peer.
-type Report struct {
-	Packets uint64 // taken, of RTP or UDPTL
-	Bytes   uint64
-	Lost    uint64        // as the sequence numbers say
-	Foreign uint64        // from elsewhere than the latch lets: dropped
-	Jitter  time.Duration // RFC 3550 §6.4.1, mean
-	Gap     time.Duration // the longest between two packets
-	MOS     float64       // estimate, 1 to 4.5; 0: not enough was heard
+// At is the anchor whose trunk's side has that port; nil: none has.
+func (s *State) At(port netip.AddrPort) *Anchor {
+	for i := range s.Anchors {
+		for j := range s.Anchors[i].Streams {
+			if !s.Anchors[i].Ended && s.Anchors[i].Streams[j].Relay.Sides[Trunk].Local == port {
+				return &s.Anchors[i]
+			}
+		}
+	}
+	return nil
 }

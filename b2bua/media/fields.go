@@ -1,0 +1,135 @@
+package media
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"bulkhead/b2bua/media/relay"
+)
+
+// Coder writes or reads fields in one order: a dialog.Coder. What is never there in most
+// records costs a byte.
+type Coder interface {
+	Reading() bool
+	Uint(*uint64)
+	Flag(*bool)
+	String(*string)
+	Bytes(*[]byte)
+	Time(*time.Time)
+	AddrPort(*netip.AddrPort)
+	Fail()
+}
+
+// small is an unsigned number of any kind.
+func small[T ~uint8 | ~uint16 | ~uint32 | ~int64](c Coder, v *T) {
+	u := uint64(*v) //nolint:gosec // nothing here is negative
+	c.Uint(&u)
+	if *v = T(u); uint64(*v) != u { //nolint:gosec // checked right here
+		c.Fail()
+	}
+}
+
+// list is a list of items, of as many as a reader believes.
+func list[T any](c Coder, v *[]T, most int, item func(*T)) {
+	n := uint64(len(*v))
+	c.Uint(&n)
+	if c.Reading() {
+		*v = nil
+		if n > uint64(most) { //nolint:gosec // a constant
+			c.Fail()
+			return
+		}
+		if n > 0 {
+			*v = make([]T, n)
+		}
+	}
+	for i := range *v {
+		item(&(*v)[i])
+	}
+}
+
+// Bounds of what a record may hold.
+const (
+	mostAnchors = 256 // one byte numbers the legs
+	mostStreams = 64
+	mostKeys    = 64
+)
+
+// Fields writes or reads the state.
+func (s *State) Fields(c Coder) {
+	list(c, &s.Anchors, mostAnchors, func(a *Anchor) {
+		small(c, &a.Leg)
+		small(c, &a.Mode)
+		c.String(&a.Node)
+		small(c, &a.Offered)
+		c.Flag(&a.Renew)
+		c.Flag(&a.Ended)
+		list(c, &a.Streams, mostStreams, func(t *Stream) { t.fields(c) })
+		if c.Reading() && int(a.Mode) >= len(Modes) {
+			c.Fail()
+		}
+	})
+}
+
+func (s *Stream) fields(c Coder) {
+	c.String(&s.Kind)
+	for i := range s.Relay.Sides {
+		side, said := &s.Relay.Sides[i], &s.Said[i]
+		c.AddrPort(&side.Local)
+		c.Flag(&side.Aimed)
+		c.Flag(&side.Muted)
+		far(c, &side.Remote)
+		far(c, said)
+		for k := range side.Latch {
+			source(c, &side.Latch[k])
+		}
+		rollovers(c, &side.ROC)
+		direction(c, &s.Relay.Stats[i])
+	}
+}
+
+// far writes or reads where one side sends, most often nowhere yet or to a plain address.
+func far(c Coder, e *relay.Endpoint) {
+	c.AddrPort(&e.RTP)
+	c.AddrPort(&e.RTCP)
+	sip := netip.AddrPortFrom(e.SIP, 0)
+	c.AddrPort(&sip)
+	e.SIP = sip.Addr()
+	small(c, &e.Latch)
+	c.Flag(&e.Mux)
+	c.Flag(&e.UDPTL)
+	c.Flag(&e.Held)
+	small(c, &e.Clock)
+	keys(c, e.Crypto != nil, &e.Crypto)
+}
+
+func source(c Coder, s *relay.Source) {
+	c.AddrPort(&s.At)
+	small(c, &s.Rank)
+	small(c, &s.SSRC)
+}
+
+func rollovers(c Coder, r *[]relay.Rollover) { keys(c, len(*r) > 0, r) }
+
+// keys are of the few streams that are encrypted.
+func keys[T any](c Coder, are bool, v *T) {
+	var data []byte
+	if !c.Reading() && are {
+		data, _ = json.Marshal(v) // plain data: it never fails
+	}
+	if c.Bytes(&data); c.Reading() && len(data) > 0 && json.Unmarshal(data, v) != nil {
+		c.Fail()
+	}
+}
+
+func direction(c Coder, d *relay.Direction) {
+	for _, n := range [...]*uint64{&d.Packets, &d.Octets, &d.RTCP, &d.Lost, &d.Dropped, &d.Foreign} {
+		c.Uint(n)
+	}
+	small(c, &d.Jitter)
+	small(c, &d.MaxJitter)
+	small(c, &d.Gap)
+	c.Time(&d.Last)
+	small(c, &d.SSRC)
+}
