@@ -88,6 +88,8 @@ type Config struct {
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
 
+	Media *Media // nil: none is anchored
+
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
 	Own map[string][]netip.Addr

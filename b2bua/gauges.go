@@ -12,6 +12,7 @@ import (
 // gauges shows how things stand when they are asked for (prometheus.Collector).
 type gauges struct {
 	engine atomic.Pointer[Engine]
+	media  flows
 }
 
 var (
@@ -33,6 +34,9 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- gatewayGauge
 	d <- cappedGauge
 	d <- sheddingGauge
+	for _, one := range [...]*prometheus.Desc{portsGauge, streamsGauge, socketsGauge, packetsTotal, lostTotal, droppedMedia} {
+		d <- one
+	}
 }
 
 // Collect is prometheus.Collector.
@@ -53,6 +57,9 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 	e.overload.Lock()
 	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, e.overload.share)
 	e.overload.Unlock()
+	if c := e.config.Media; c != nil && c.Counts != nil {
+		g.media.collect(m, c.Counts)
+	}
 	p, now := &e.probes, time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -283,6 +283,7 @@ func (s *strand) spared() bool {
 func (s *strand) leave() {
 	s.gone = true
 	s.occupy(nil)
+	s.forsake()
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -348,7 +349,7 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	s.call.judge = s
+	s.call.judge, s.call.anchors = s, s.anchors()
 	actions := s.call.Step(now, ev)
 	s.observe(now)
 	s.recount() // before a peer hears that there is a place

@@ -25,6 +25,7 @@ type Trunk struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Login        *dialog.Login // what its calls have to prove; nil: nothing
 	Codecs       dialog.Codecs
+	Media        string // bypass, relay, rtpengine; empty: as the carrier's
 	Limit        Limit
 
 	border
@@ -32,7 +33,7 @@ type Trunk struct {
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
+	t := &Trunk{Name: name, Realm: c.Realm, Media: c.Media, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
 	t.Login = c.Auth.login()
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)

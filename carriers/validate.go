@@ -149,6 +149,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	v.keepalive(path+".keepalive", c.Keepalive)
 	v.large(path+".large", c)
 	v.auth(path+".auth", c.Auth)
+	v.oneOf(path+".media", c.Media, "bypass", "relay", "rtpengine")
 	v.oneOf(path+".after_early_media", c.AfterMedia, "hunt", "stop")
 	v.oneOf(path+".identity", c.Identity, identityPAI, identityRPID, identityFrom, identityNone)
 	v.oneOf(path+".diversion", c.Diversion, diversionHeader, diversionHistory, diversionNone)

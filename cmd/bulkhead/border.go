@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/media/relay"
 	"bulkhead/b2bua/ops"
 	"bulkhead/b2bua/wire"
 	"bulkhead/dialog"
@@ -27,6 +28,7 @@ import (
 type border struct {
 	edge   *wire.Edge
 	engine *b2bua.Engine
+	relay  *relay.Relay
 	hep    *ops.HEP // nil: no mirror
 }
 
@@ -108,8 +110,16 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		}
 		observers = append(observers, hep)
 	}
+	anchored, r, err := c.anchoring(
+		func(call string, at netip.AddrPort) { s.Silence(call, at) },
+		func(call string, at netip.AddrPort) { s.Heard(call, at) },
+	)
+	if err != nil {
+		return nil, err
+	}
+	config.Media = anchored
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, hep: hep}, nil
+	return &border{edge: s.edge, engine: s.Engine, relay: r, hep: hep}, nil
 }
 
 // localOf is the socket that a message goes by where its path leaves it to the realm.
@@ -156,8 +166,9 @@ func (c *Config) wire() wire.Config {
 	return w
 }
 
-// run serves until the context ends.
+// run serves until the context ends, and carries media as long.
 func (b *border) run(ctx context.Context) error {
+	defer b.relay.Close()
 	go b.engine.Run(ctx)
 	if b.hep == nil {
 		return b.edge.Serve(ctx)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkhead/b2bua/media"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -203,6 +204,7 @@ func (v *validator) media() {
 	if m == nil {
 		return
 	}
+	v.oneOf("media.mode", m.Mode, media.Modes[:]...)
 	if m.Relay != nil {
 		v.oneOf("media.relay.latch", m.Relay.Latch, "strict", "same-ip", "any")
 	}
