@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -16,9 +17,9 @@ type Media struct {
 	Mode   media.Mode // where neither the trunk nor the carrier asks for one
 	Relay  *media.Relayed
 	Engine media.Way // rtpengine; nil: there is none
-	Latch  relay.Policy
+	Latch  relay.Latch
 	Realms map[string]MediaAddress
-	Counts func() relay.Counts // of the relay; nil: there is none
+	Counts func() relay.Totals // of the relay; nil: there is none
 }
 
 // MediaAddress is that of a realm.
@@ -147,15 +148,33 @@ func (a anchoring) failed(an *media.Anchor, err error) error {
 	return err
 }
 
-// Silence tells a call that one of its streams is silent, by the port of it on the trunk's side.
-func (e *Engine) Silence(call string, at netip.AddrPort) {
+// listen watches the streams of the relay until the context ends.
+func (e *Engine) listen(ctx context.Context) {
+	if e.config.Media == nil || e.config.Media.Relay == nil {
+		return
+	}
+	r := e.config.Media.Relay
+	tick := time.NewTicker(r.WatchEvery())
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			r.Watch(now, media.Watched{Silent: e.silence, Heard: e.heardFrom})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// silence tells a call that one of its streams is silent, by the port of it on the trunk's side.
+func (e *Engine) silence(call string, at netip.AddrPort) {
 	if id, ok := dialog.ParseCallID(call); ok {
 		e.give(id, item{command: Silence{At: at}})
 	}
 }
 
-// Heard tells a call that what is stored of one of its streams is old.
-func (e *Engine) Heard(call string, at netip.AddrPort) {
+// heardFrom tells a call that what is stored of one of its streams is old.
+func (e *Engine) heardFrom(call string, at netip.AddrPort) {
 	if id, ok := dialog.ParseCallID(call); ok && e.config.Keeper != nil {
 		e.give(id, item{command: Heard{At: at}})
 	}

@@ -169,6 +169,7 @@ func (e *Engine) Run(ctx context.Context) {
 	workers.Go(func() { e.register(ctx) })
 	workers.Go(func() { e.probe(ctx) })
 	workers.Go(func() { e.relieve(ctx) })
+	workers.Go(func() { e.listen(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
@@ -322,7 +323,8 @@ func (e *Engine) Hangup(cause dialog.Cause) {
 }
 
 // strands are those that there are now.
-func (e *Engine) strands() (all []*strand) {
+func (e *Engine) strands() []*strand {
+	all := make([]*strand, 0, e.Strands()+16) // some that come meanwhile
 	for i := range e.shards {
 		e.shards[i].mu.Lock()
 		for _, s := range e.shards[i].strands {

@@ -22,16 +22,17 @@ func (f *flows) ended(a *media.Anchor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range a.Streams {
-		for side, d := range a.Streams[i].Relay.Stats {
-			f.packets[side] += d.Packets
-			f.lost[side] += d.Lost
+		for side, e := range a.Streams[i].Ends {
+			f.packets[side] += e.Stats.Packets
+			f.lost[side] += e.Stats.Lost
 		}
 	}
 }
 
 var (
 	portsGauge   = prometheus.NewDesc("bulkhead_media_ports", "Pairs of media ports on the addresses that have been used, by what they are: used, quarantined, free.", []string{"state"}, nil)
-	streamsGauge = prometheus.NewDesc("bulkhead_media_streams", "Streams that the relay carries.", nil, nil)
+	endsGauge    = prometheus.NewDesc("bulkhead_media_ends", "Ends of streams that the relay carries: two of each.", nil, nil)
+	sentTotal    = prometheus.NewDesc("bulkhead_media_forwarded_total", "Packets that the relay has sent on.", nil, nil)
 	socketsGauge = prometheus.NewDesc("bulkhead_media_sockets", "Sockets of the relay.", nil, nil)
 	packetsTotal = prometheus.NewDesc("bulkhead_media_packets_total", "Packets of calls that are over, as they came from the side of the trunk or of the carrier.", []string{"from"}, nil)
 	lostTotal    = prometheus.NewDesc("bulkhead_media_packets_lost_total", "Packets that have not come, by their sequence numbers, of calls that are over.", []string{"from"}, nil)
@@ -42,7 +43,7 @@ var (
 var sides = [2]string{media.Trunk: "trunk", media.Carrier: "carrier"}
 
 // collect shows the relay's counts.
-func (f *flows) collect(m chan<- prometheus.Metric, counts func() relay.Counts) {
+func (f *flows) collect(m chan<- prometheus.Metric, counts func() relay.Totals) {
 	show := func(d *prometheus.Desc, kind prometheus.ValueType, n uint64, labels ...string) {
 		m <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
 	}
@@ -50,10 +51,11 @@ func (f *flows) collect(m chan<- prometheus.Metric, counts func() relay.Counts) 
 	for state, n := range map[string]int{"used": c.Used, "quarantined": c.Quarantined, "free": c.Free} {
 		show(portsGauge, prometheus.GaugeValue, uint64(n), state) //nolint:gosec // a count
 	}
-	show(streamsGauge, prometheus.GaugeValue, uint64(c.Streams)) //nolint:gosec // a count
+	show(endsGauge, prometheus.GaugeValue, uint64(c.Ends))       //nolint:gosec // a count
 	show(socketsGauge, prometheus.GaugeValue, uint64(c.Sockets)) //nolint:gosec // a count
-	for why, n := range c.Dropped {
-		show(droppedMedia, prometheus.CounterValue, n, why.String())
+	show(sentTotal, prometheus.CounterValue, c.Packets)
+	for _, why := range relay.Reasons() {
+		show(droppedMedia, prometheus.CounterValue, c.Dropped[why], why.String())
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

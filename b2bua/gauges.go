@@ -34,7 +34,7 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- gatewayGauge
 	d <- cappedGauge
 	d <- sheddingGauge
-	for _, one := range [...]*prometheus.Desc{portsGauge, streamsGauge, socketsGauge, packetsTotal, lostTotal, droppedMedia} {
+	for _, one := range [...]*prometheus.Desc{portsGauge, endsGauge, sentTotal, socketsGauge, packetsTotal, lostTotal, droppedMedia} {
 		d <- one
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"bulkhead/b2bua/media"
-	"bulkhead/b2bua/media/relay"
 )
 
 // MediaRecord is what was carried for an attempt. Attempts of a hunt have one session with the
@@ -41,22 +40,23 @@ func mediaRecord(a *media.Anchor) *MediaRecord {
 		s := &a.Streams[i]
 		r.Streams = append(r.Streams, StreamRecord{
 			Kind:  s.Kind,
-			Trunk: flowRecord(s.Relay.Sides[media.Trunk], s.Relay.Stats[media.Trunk]), Carrier: flowRecord(s.Relay.Sides[media.Carrier], s.Relay.Stats[media.Carrier]),
+			Trunk: flowRecord(&s.Ends[media.Trunk]), Carrier: flowRecord(&s.Ends[media.Carrier]),
 		})
 	}
 	return r
 }
 
-func flowRecord(s relay.SideState, d relay.Direction) FlowRecord {
+func flowRecord(e *media.End) FlowRecord {
+	d := e.Stats
 	r := FlowRecord{
 		Packets: d.Packets, Octets: d.Octets, Lost: d.Lost, Foreign: d.Foreign,
 		Jitter: millis(d.MaxJitter), Gap: millis(d.Gap), MOS: math.Round(d.MOS()*100) / 100,
 	}
-	switch at := s.Latch[0].At; {
+	switch at := d.Heard; {
 	case at.IsValid():
 		r.Address = at.String()
-	case s.Remote.RTP.Port() != 0:
-		r.Address = s.Remote.RTP.String()
+	case e.Far.RTP.Port() != 0:
+		r.Address = e.Far.RTP.String()
 	}
 	return r
 }

@@ -42,7 +42,7 @@ func (e *ends) Answer(a *media.Anchor, trunk, carrier Talker, from media.Side, s
 	out, err := e.show(a, trunk, carrier, from, sdp)
 	if err == nil {
 		a.Offered &^= media.By(1 - from)
-		a.Streams[0].Relay.Sides[from].Aimed = true
+		a.Streams[0].Ends[from].Far.Held = true
 	}
 	return out, err
 }
@@ -61,12 +61,12 @@ func (e *ends) show(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp
 	}
 	if len(a.Streams) == 0 {
 		a.Streams = append(a.Streams, media.Stream{Kind: "audio"})
-		for i := range a.Streams[0].Relay.Sides {
-			a.Streams[0].Relay.Sides[i].Local = netip.AddrPortFrom(netip.IPv4Unspecified(), 2*uint16(a.Leg)+uint16(i))
+		for i := range a.Streams[0].Ends {
+			a.Streams[0].Ends[i].Local = netip.AddrPortFrom(netip.IPv4Unspecified(), 2*uint16(a.Leg)+uint16(i))
 		}
 	}
 	a.Renew = false
-	return append(bytes.Clone(sdp), fmt.Sprintf("a=end:%d%v\r\n", a.Leg, 1-from)...), nil
+	return append(bytes.Clone(sdp), fmt.Sprintf("a=end:%d%c\r\n", a.Leg, 'B'-rune(from))...), nil
 }
 
 // Release is Anchors.

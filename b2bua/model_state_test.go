@@ -247,8 +247,8 @@ func hashCall(c *Call) uint64 {
 		h.flag(a.Renew)
 		h.flag(a.Ended)
 		for _, s := range a.Streams {
-			for i, side := range s.Relay.Sides {
-				h.num(maphash.Comparable(seed, [4]any{side.Local, side.Remote, side.Aimed, s.Said[i]}))
+			for _, e := range s.Ends {
+				h.num(maphash.Comparable(seed, [3]any{e.Local, e.Far, e.Said}))
 			}
 		}
 	}

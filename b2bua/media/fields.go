@@ -74,28 +74,23 @@ func (s *State) Fields(c Coder) {
 
 func (s *Stream) fields(c Coder) {
 	c.String(&s.Kind)
-	for i := range s.Relay.Sides {
-		side, said := &s.Relay.Sides[i], &s.Said[i]
-		c.AddrPort(&side.Local)
-		c.Flag(&side.Aimed)
-		c.Flag(&side.Muted)
-		far(c, &side.Remote)
-		far(c, said)
-		for k := range side.Latch {
-			source(c, &side.Latch[k])
-		}
-		rollovers(c, &side.ROC)
-		direction(c, &s.Relay.Stats[i])
+	for i := range s.Ends {
+		e := &s.Ends[i]
+		c.AddrPort(&e.Local)
+		far(c, &e.Far)
+		far(c, &e.Said)
+		stats(c, &e.Stats)
+		stats(c, &e.Before)
 	}
 }
 
 // far writes or reads where one side sends, most often nowhere yet or to a plain address.
-func far(c Coder, e *relay.Endpoint) {
+func far(c Coder, e *relay.Remote) {
 	c.AddrPort(&e.RTP)
 	c.AddrPort(&e.RTCP)
-	sip := netip.AddrPortFrom(e.SIP, 0)
+	sip := netip.AddrPortFrom(e.Source, 0)
 	c.AddrPort(&sip)
-	e.SIP = sip.Addr()
+	e.Source = sip.Addr()
 	small(c, &e.Latch)
 	c.Flag(&e.Mux)
 	c.Flag(&e.UDPTL)
@@ -103,14 +98,6 @@ func far(c Coder, e *relay.Endpoint) {
 	small(c, &e.Clock)
 	keys(c, e.Crypto != nil, &e.Crypto)
 }
-
-func source(c Coder, s *relay.Source) {
-	c.AddrPort(&s.At)
-	small(c, &s.Rank)
-	small(c, &s.SSRC)
-}
-
-func rollovers(c Coder, r *[]relay.Rollover) { keys(c, len(*r) > 0, r) }
 
 // keys are of the few streams that are encrypted.
 func keys[T any](c Coder, are bool, v *T) {
@@ -123,7 +110,12 @@ func keys[T any](c Coder, are bool, v *T) {
 	}
 }
 
-func direction(c Coder, d *relay.Direction) {
+// stats are zero as long as a call rings: one byte says so.
+func stats(c Coder, d *relay.Stats) {
+	any := d.Packets|d.RTCP|d.Dropped != 0
+	if c.Flag(&any); !any {
+		return
+	}
 	for _, n := range [...]*uint64{&d.Packets, &d.Octets, &d.RTCP, &d.Lost, &d.Dropped, &d.Foreign} {
 		c.Uint(n)
 	}
@@ -131,5 +123,7 @@ func direction(c Coder, d *relay.Direction) {
 	small(c, &d.MaxJitter)
 	small(c, &d.Gap)
 	c.Time(&d.Last)
+	c.AddrPort(&d.Heard)
 	small(c, &d.SSRC)
+	keys(c, len(d.Rollovers) > 0, &d.Rollovers)
 }

@@ -32,12 +32,12 @@ var Modes = [...]string{"bypass", "relay", "rtpengine"}
 func (m Mode) String() string { return Modes[m] }
 
 // Side is one end of the media of a call: that of the trunk, or that of a carrier.
-type Side = relay.Side
+type Side uint8
 
 // The sides.
 const (
-	Trunk   = relay.A
-	Carrier = relay.B
+	Trunk Side = iota
+	Carrier
 )
 
 // Leg is what the media of a leg goes by: facts of its realm, its path and its profile.
@@ -46,7 +46,7 @@ type Leg struct {
 	Address netip.Addr // of ours, as descriptions to this leg name it
 	Bind    netip.Addr // where its ports are opened; another one behind NAT
 	Source  netip.Addr // where its SIP comes from
-	Latch   relay.Policy
+	Latch   relay.Latch
 	Secure  bool // its SIP goes by TLS: keys may be written to it
 }
 
@@ -127,21 +127,26 @@ type Offered uint8
 // By is that of a side.
 func By(s Side) Offered { return Offered(1) << s }
 
-// Stream is one m= line.
+// Stream is one m= line: an end of ours for each side, by Side.
 type Stream struct {
-	Kind  string            // audio, video, image
-	Relay relay.State       // zero: it has no ports
-	Said  [2]relay.Endpoint // by each side's last offer, which counts from its answer on
+	Kind string // audio, video, image
+	Ends [2]End
 }
 
-// Open says that the stream has ports of the relay.
-func (s *Stream) Open() bool { return s.Relay.Sides[0].Local.IsValid() }
+// End is where a stream meets one side's peer.
+type End struct {
+	Local  netip.AddrPort // of our pair of ports; zero: it has none
+	Far    relay.Remote   // as agreed; zero: nothing is yet
+	Said   relay.Remote   // by the latest description, which counts from its answer on
+	Stats  relay.Stats    // what was heard, as of the last Sync or Release
+	Before relay.Stats    // what of it was counted at other ports, or by another node
+}
 
 // At is the anchor whose trunk's side has that port; nil: none has.
 func (s *State) At(port netip.AddrPort) *Anchor {
 	for i := range s.Anchors {
 		for j := range s.Anchors[i].Streams {
-			if !s.Anchors[i].Ended && s.Anchors[i].Streams[j].Relay.Sides[Trunk].Local == port {
+			if !s.Anchors[i].Ended && s.Anchors[i].Streams[j].Ends[Trunk].Local == port {
 				return &s.Anchors[i]
 			}
 		}

@@ -110,10 +110,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		}
 		observers = append(observers, hep)
 	}
-	anchored, r, err := c.anchoring(
-		func(call string, at netip.AddrPort) { s.Silence(call, at) },
-		func(call string, at netip.AddrPort) { s.Heard(call, at) },
-	)
+	anchored, r, err := c.anchoring()
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +165,7 @@ func (c *Config) wire() wire.Config {
 
 // run serves until the context ends, and carries media as long.
 func (b *border) run(ctx context.Context) error {
-	defer b.relay.Close()
+	defer b.relay.Shut()
 	go b.engine.Run(ctx)
 	if b.hep == nil {
 		return b.edge.Serve(ctx)

@@ -11,7 +11,7 @@ import (
 )
 
 // anchoring is how media is carried as the configuration says, and the relay that does it.
-func (c *Config) anchoring(silence, heard func(call string, at netip.AddrPort)) (*b2bua.Media, *relay.Relay, error) {
+func (c *Config) anchoring() (*b2bua.Media, *relay.Relay, error) {
 	m := c.Media
 	if m == nil {
 		m = &MediaConfig{}
@@ -22,19 +22,15 @@ func (c *Config) anchoring(silence, heard func(call string, at netip.AddrPort)) 
 		ports = &RelayConfig{}
 		ports.Default()
 	}
-	latch, err := relay.ParsePolicy(ports.Latch)
+	latch, err := relay.ParseLatch(ports.Latch)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := relay.New(relay.Config{
-		First: ports.Ports.First, Last: ports.Ports.Last, Silence: ports.Timeout,
-		Silent:  func(s *relay.Stream) { silence(s.Key(), s.Local(relay.A)) },
-		Changed: func(s *relay.Stream) { heard(s.Key(), s.Local(relay.A)) },
-	})
+	r, err := relay.New(relay.Config{First: ports.Ports.First, Last: ports.Ports.Last})
 	if err != nil {
 		return nil, nil, err
 	}
-	all := &b2bua.Media{Mode: modeOf(m.Mode), Latch: latch, Realms: map[string]b2bua.MediaAddress{}, Counts: r.Counts}
+	all := &b2bua.Media{Mode: modeOf(m.Mode), Latch: latch, Realms: map[string]b2bua.MediaAddress{}, Counts: r.Totals}
 	for name, realm := range c.Realms {
 		all.Realms[name] = realm.anchored()
 	}
@@ -49,7 +45,7 @@ func (c *Config) anchoring(silence, heard func(call string, at netip.AddrPort)) 
 		}
 		return false
 	}
-	all.Relay = media.NewRelayed(media.Embedded{Relay: r}, own, ports.Timeout)
+	all.Relay = media.NewRelayed(r, own, ports.Timeout)
 	return all, r, nil
 }
 
