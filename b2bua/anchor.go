@@ -207,7 +207,7 @@ func (c *Call) confirmed(from, to *dialog.Leg, sig dialog.Confirm) dialog.Confir
 // noMedia is why an attempt fails whose media cannot be anchored.
 func noMedia(err error) dialog.Cause {
 	if errors.Is(err, media.ErrExhausted) || errors.Is(err, media.ErrUnavailable) {
-		return dialog.Cause{Why: dialog.NoMedia, Code: 503, Q850: 47, Text: err.Error()} // resource unavailable
+		return dialog.Cause{Why: dialog.NoMedia, Code: 503, Q850: 47, RetryAfter: retryMedia, Text: err.Error()} // resource unavailable
 	}
 	return dialog.Cause{Why: dialog.NoMedia, Code: 488, Q850: 88, Text: err.Error()} // incompatible destination
 }

@@ -101,7 +101,9 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 func (s *strand) write(r Record, wait bool) bool {
 	e := s.engine
 	e.metrics.Ended.WithLabelValues(r.Trunk, r.Result).Inc()
-	e.metrics.Media.WithLabelValues(r.mode()).Inc()
+	if e.config.Media != nil {
+		e.metrics.Media.WithLabelValues(r.mode()).Inc()
+	}
 	carrier := ""
 	if n := len(r.Attempts); n > 0 {
 		carrier = r.Attempts[n-1].Carrier

@@ -48,6 +48,9 @@ func (b Body) Rewritten(f func(sdp []byte) ([]byte, error)) (Body, error) {
 	var out []byte
 	at := 0
 	for _, p := range found {
+		if p.to < len(b.Data) { // the line break before a delimiter is the delimiter's (RFC 2046 §5.1.1)
+			p.to -= len(b.Data[p.from:p.to]) - len(withoutBreak(b.Data[p.from:p.to]))
+		}
 		data, err := f(b.Data[p.from:p.to])
 		if err != nil {
 			return b, err
@@ -56,6 +59,11 @@ func (b Body) Rewritten(f func(sdp []byte) ([]byte, error)) (Body, error) {
 		at = p.to
 	}
 	return Body{Type: b.Type, Data: append(out, b.Data[at:]...)}, nil
+}
+
+// withoutBreak is a text without the line break at its end.
+func withoutBreak(data []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 }
 
 // parts lists what stands between the delimiter lines, each part with its headers.
