@@ -97,6 +97,8 @@ func far(c Coder, e *relay.Remote) {
 	c.Flag(&e.Held)
 	small(c, &e.Clock)
 	keys(c, e.Crypto != nil, &e.Crypto)
+	c.AddrPort(&e.Heard)
+	small(c, &e.SSRC)
 }
 
 // keys are of the few streams that are encrypted.
