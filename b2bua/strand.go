@@ -35,8 +35,9 @@ type strand struct {
 	trunk  string
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
+	begun  bool             // that it has been answered is told
 	alive  uint8            // the leg whose peer has said something
-	last   [8]event         // the last events, for the log where a defect shows
+	last   *[8]event        // the last events, for the log where a defect shows; nil: none
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -351,6 +352,7 @@ func (s *strand) step(it *item) (done bool) {
 	s.call.judge, s.call.anchors = s, s.anchors()
 	actions := s.call.Step(now, ev)
 	s.observe(now)
+	s.begins(now)
 	s.recount() // before a peer hears that there is a place
 	return s.perform(now, actions)
 }
@@ -373,6 +375,9 @@ func (s *strand) remember(now time.Time, it *item) {
 			break
 		}
 		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
+	}
+	if s.last == nil {
+		s.last, s.count = new([8]event), 0
 	}
 	s.last[s.count%len(s.last)] = ev
 	s.count++

@@ -89,6 +89,11 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	if err := p.resolve(ctx); err != nil {
 		return err
 	}
+	published, err := p.publish(c)
+	if err != nil {
+		return err
+	}
+	defer published.close()
 	if err := p.openAPI(); err != nil {
 		return err
 	}
@@ -98,6 +103,9 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 			if err := file.Reopen(); err != nil {
 				log.Error("record file", zap.Error(err))
 			}
+		}
+		if err := published.reopen(); err != nil {
+			log.Error("file of answered calls", zap.Error(err))
 		}
 		_, _ = p.Reload() // the log tells what came of it
 	}
@@ -116,6 +124,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		return err
 	}
 
+	go p.keepOrders(ctx)
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
 	signals := make(chan os.Signal, 4)

@@ -196,7 +196,7 @@ func addressOf(host string) (addr netip.Addr, name string) {
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" {
 		return addr.Unmap(), host
 	}
-	if len(host) > 253 || strings.Trim(host, "0123456789.") == "" {
+	if len(host) > 253 || strings.Trim(host, "0123456789.-_") == "" {
 		return netip.Addr{}, ""
 	}
 	for i := range len(host) {

@@ -33,6 +33,7 @@ func TestFaults(t *testing.T) {
 		{"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 300.1.1.1\r\n", Connection, 3},
 		{"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 fe80::1%eth0\r\n", Connection, 3},
 		{"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4\r\n", Connection, 3},
+		{"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=IN IP4 -\r\n", Connection, 3},
 		{"v=0\r\nm=audio 1 RTP/AVP 0\r\nc=ATM NSAP 47.0091\r\n", Connection, 3},
 		{"v=0\r\n\r\nm=audio 65536 RTP/AVP 0\r\n", Port, 3},
 		{"v=0\r\nm=audio -1 RTP/AVP 0\r\n", Port, 2},
@@ -96,15 +97,18 @@ a=rtpmap: 96 opus/48000/2
 a=fmtp:96 useinbandfec=1; x
 a=ptime:20
 a=mid:1
+a=rtcp:0
 m=VIDEO 5006 RTP/SAVPF 34
 c=IN IP6 2001:db8::1
 a=rtcp:6000 IN IP6 2001:db8::2
-a=rtcp-mux
+a=RTCP-Mux
 a=SendRecv
 a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:` + key + `|2^20|1:4 KDR=0 UNENCRYPTED_SRTCP
 a=crypto:2 AES_CM_128_HMAC_SHA1_80 mikey:x
 m=image 5008/2 UDPTL t38
 c=IN IP4 gw.example.com
+a=rtpmap:t38 x/8000
+a=rtcp:9 IN IP4 192.0.2.1
 a=recvonly
 m=audio 0 RTP/AVP 0
 m=audio 65535 RTP/AVP 0

@@ -43,6 +43,14 @@ func TestRewrite(t *testing.T) {
 			"v=0\nb=AS:1\na=x\nm=audio 5004 RTP/AVP 8\nc=IN IP4 192.0.2.1\n", relayed(MediaRules{Port: 20000}),
 			"v=0\no=- 0 0 IN IP4 198.51.100.1\ns=-\nb=AS:1\nt=0 0\na=x\nm=audio 20000 RTP/AVP 8\nc=IN IP4 198.51.100.1\n",
 		},
+		"RFC 8866 §5: what goes is no place": {
+			"v=0\no=- 1 2 IN IP4 192.0.2.10\ns=-\ni=x\nc=IN IP4 192.0.2.10\nb=AS:1\nm=audio 5004 RTP/AVP 8\n", relayed(MediaRules{Port: 20000}),
+			"v=0\no=- 1 2 IN IP4 198.51.100.1\ns=-\nc=IN IP4 198.51.100.1\nb=AS:1\nt=0 0\nm=audio 20000 RTP/AVP 8\n",
+		},
+		"one c= is enough": {
+			head + "m=audio 5004 RTP/AVP 8\nc=IN IP4 192.0.2.11\nc=IN IP4 192.0.2.11/127\n", relayed(MediaRules{Port: 20000}),
+			ours + "m=audio 20000 RTP/AVP 8\nc=IN IP4 198.51.100.1\n",
+		},
 		"who wrote it is nobody's business": {
 			"v=0\no=alice 1 2 IN IP4 192.0.2.10\ns=Alice's phone\ni=x\nu=http://a.example\ne=a@a.example\np=+1\n" +
 				"c=IN IP4 192.0.2.10\nt=0 0\nk=clear:x\nm=audio 5004 RTP/AVP 8\ni=mine\nk=prompt\n",
@@ -111,9 +119,13 @@ func TestRewrite(t *testing.T) {
 			head + "m=audio 5004/1 RTP/AVP 8\n", relayed(MediaRules{Port: 20000}), ours + "m=audio 20000 RTP/AVP 8\n",
 		},
 		"several descriptions, each with its own": {
-			head + "m=audio 5004 RTP/AVP 8\nv=0\no=bob 0 0 IN IP4 192.0.2.66\ns=x\nc=IN IP4 192.0.2.66\nt=0 0\nm=image 0 UDPTL t38\n",
+			head + "m=audio 5004 RTP/AVP 8\nv=0\no=bob 5 6 IN IP4 192.0.2.66\ns=x\nc=IN IP4 192.0.2.66\nt=0 0\nm=image 0 UDPTL t38\n",
 			Rules{Addr: ours4, Media: []MediaRules{{Port: 20000}, {Port: 20002}}},
 			ours + "m=audio 20000 RTP/AVP 8\nv=0\no=- 0 0 IN IP4 198.51.100.1\ns=-\nc=IN IP4 198.51.100.1\nt=0 0\nm=image 0 UDPTL t38\n",
+		},
+		"names in another case": {
+			head + "m=audio 5004 RTP/AVP 8\na=Crypto:1 X inline:YQ==\na=RTCP:9 IN IP4 10.0.0.1\na=Candidate:1\na=SendRecv\n",
+			relayed(MediaRules{Port: 20000}), ours + "m=audio 20000 RTP/AVP 8\na=rtcp:20001 IN IP4 198.51.100.1\na=SendRecv\n",
 		},
 		"o= and s= in a stream": {
 			head + "m=audio 5004 RTP/AVP 8\no=alice 1 1 IN IP4 192.0.2.10\ns=x\na=y\n", relayed(MediaRules{Port: 20000}),
@@ -132,6 +144,15 @@ func TestRewrite(t *testing.T) {
 			head + "m=application 5004 TCP/BFCP *\na=setup:active\na=connection:new\n", relayed(MediaRules{Port: 0}),
 			ours + "m=application 0 TCP/BFCP *\na=setup:active\na=connection:new\n",
 		},
+		"nor those that the session has for it": {
+			head + "a=setup:active\nm=application 5004 TCP/BFCP *\n", relayed(MediaRules{Port: 0}),
+			ours + "a=setup:active\nm=application 0 TCP/BFCP *\n",
+		},
+		"our keys in the place of theirs": {
+			head + "m=audio 5004 RTP/SAVP 8\na=crypto:7 F8_128_HMAC_SHA1_80 inline:" + key + "\n",
+			Rules{Addr: ours4, Keep: KeepCrypto, Media: []MediaRules{{Port: 20000, Crypto: keys}}},
+			ours + "m=audio 20000 RTP/SAVP 8\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "\n",
+		},
 		"SRTP ends here": {
 			head + "m=audio 5004 RTP/SAVP 8\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key + "\na=ptime:20\n",
 			relayed(MediaRules{Port: 20000, Proto: "RTP/AVP"}),
@@ -146,6 +167,10 @@ func TestRewrite(t *testing.T) {
 			head + "m=audio 5004 RTP/SAVP 8\na=crypto:7 F8_128_HMAC_SHA1_80 inline:" + key + "\n",
 			Rules{Addr: ours4, Keep: KeepCrypto, Media: []MediaRules{{Port: 20000}}},
 			ours + "m=audio 20000 RTP/SAVP 8\na=crypto:7 F8_128_HMAC_SHA1_80 inline:" + key + "\n",
+		},
+		"other addresses hold where none of ours is named": {
+			head + "m=audio 5004 RTP/AVP 8\na=altc:1 IP4 192.0.2.10 5004\n", Rules{},
+			head + "m=audio 5004 RTP/AVP 8\na=altc:1 IP4 192.0.2.10 5004\n",
 		},
 		"bypass": {
 			head + "a=group:BUNDLE 1\nm=audio 5004/2 RTP/SAVP 8\nc=IN IP4 192.0.2.11/127\na=rtcp:9 IN IP4 192.0.2.1\na=candidate:1 1 UDP 1 10.0.0.1 5004 typ host\na=rtcp-mux\na=crypto:x\n",
@@ -178,6 +203,7 @@ func TestRulesThatDoNotFit(t *testing.T) {
 		"a rule too few":          {head + "m=audio 5004 RTP/AVP 8\nm=audio 5006 RTP/AVP 8\n", relayed(MediaRules{Port: 20000}), BadRules},
 		"a rule too many":         {head, relayed(MediaRules{Port: 20000}), BadRules},
 		"a line in a transport":   {head + "m=audio 5004 RTP/AVP 8\n", relayed(MediaRules{Port: 20000, Proto: "RTP/AVP\r\na=x"}), BadRules},
+		"a line in another one":   {head + "m=message 9 TCP/MSRP *\n", relayed(MediaRules{Port: 20000, Proto: "TCP/X\r\na=x"}), BadRules},
 		"fax is to be speech":     {head + "m=image 5004 udptl t38\n", relayed(MediaRules{Port: 20000, Proto: "RTP/AVP"}), BadRules},
 		"a line in a key":         {head + "m=audio 5004 RTP/AVP 8\n", relayed(MediaRules{Port: 20000, Crypto: []Crypto{{Key: "x\n"}}}), BadRules},
 		"a line in its parameter": {head + "m=audio 5004 RTP/AVP 8\n", relayed(MediaRules{Port: 20000, Crypto: []Crypto{{Params: "x\r"}}}), BadRules},
