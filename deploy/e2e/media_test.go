@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// talker is a socket that speaks RTP, a packet every 20 ms, and hears.
-type talker struct {
+// telephone is a socket that speaks RTP, a packet every 20 ms, and hears.
+type telephone struct {
 	conn *net.UDPConn
 	to   atomic.Pointer[netip.AddrPort]
 
@@ -28,14 +28,14 @@ type talker struct {
 	from    netip.AddrPort
 }
 
-func newTalker(t *testing.T, ip string) *talker {
+func newTelephone(t *testing.T, ip string) *telephone {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	x := &talker{conn: conn}
+	x := &telephone{conn: conn}
 	go func() {
 		b := make([]byte, 1500)
 		for {
@@ -59,7 +59,7 @@ func newTalker(t *testing.T, ip string) *talker {
 }
 
 // counts are what has been heard since the last time, and the longest gap.
-func (x *talker) counts() (heard int, longest time.Duration) {
+func (x *telephone) counts() (heard int, longest time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	heard, longest = x.heard, x.longest
@@ -67,14 +67,14 @@ func (x *talker) counts() (heard int, longest time.Duration) {
 	return heard, longest
 }
 
-// sdp describes the talker.
-func (x *talker) sdp() string {
+// sdp describes the telephone.
+func (x *telephone) sdp() string {
 	at := x.conn.LocalAddr().(*net.UDPAddr)
 	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %v\r\ns=-\r\nc=IN IP4 %v\r\nt=0 0\r\nm=audio %d RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n", at.IP, at.IP, at.Port)
 }
 
 // aim takes where a description wants the media to go.
-func (x *talker) aim(t *testing.T, m message) netip.AddrPort {
+func (x *telephone) aim(t *testing.T, m message) netip.AddrPort {
 	t.Helper()
 	_, body, _ := strings.Cut(m.text, "\r\n\r\n")
 	_, rest, _ := strings.Cut(body, "c=IN IP4 ")
@@ -91,8 +91,8 @@ func (x *talker) aim(t *testing.T, m message) netip.AddrPort {
 	return at
 }
 
-// talk has all speak, until the test ends.
-func talk(t *testing.T, all []*talker) {
+// speak has all speak, until the test ends.
+func speak(t *testing.T, all []*telephone) {
 	done := make(chan struct{})
 	var over sync.WaitGroup
 	over.Go(func() {
@@ -124,16 +124,16 @@ func withBody(text, sdp string) string {
 	return strings.Replace(text, "Content-Length: 0\r\n", fmt.Sprintf("Content-Type: application/sdp\r\nContent-Length: %d\r\n", len(sdp)), 1) + sdp
 }
 
-// anchoredCall is a call between two talkers, whose SIP the test speaks itself.
+// anchoredCall is a call between two telephones, whose SIP the test speaks itself.
 type anchoredCall struct {
-	caller, carrier *talker
+	caller, carrier *telephone
 	ok              message // the 200 that the caller has
 }
 
 // call sets one up.
 func (b *border) call(trunk, carrier *peer, n int) *anchoredCall {
 	b.t.Helper()
-	c := &anchoredCall{caller: newTalker(b.t, b.ip(caller)), carrier: newTalker(b.t, b.ip(tc1))}
+	c := &anchoredCall{caller: newTelephone(b.t, b.ip(caller)), carrier: newTelephone(b.t, b.ip(tc1))}
 	to := netip.MustParseAddrPort(b.at(coreSide))
 	name := fmt.Sprint("media", n)
 	headers := []string{
@@ -174,8 +174,8 @@ func TestMediaThroughTheRelay(t *testing.T) {
 	b := open(t, 232, plan{media: anchoredPorts})
 	trunk, carrier := b.peerAt(caller), b.peerAt(tc1)
 	c := b.call(trunk, carrier, 1)
-	talk(t, []*talker{c.caller, c.carrier})
-	for name, x := range map[string]*talker{"caller": c.caller, "carrier": c.carrier} {
+	speak(t, []*telephone{c.caller, c.carrier})
+	for name, x := range map[string]*telephone{"caller": c.caller, "carrier": c.carrier} {
 		b.until("the "+name+" to hear 100 packets", patience, func() bool {
 			x.mu.Lock()
 			defer x.mu.Unlock()
@@ -229,15 +229,15 @@ func TestMediaOutlivesItsNode(t *testing.T) {
 	b := openPair(t, 234, nil, plan{build: "plain", media: "{relay: {ports: 31000-32999}}", timers: "{t1: 500ms, t2: 4s, t4: 5s}"})
 	trunk, carrier := b.peerAt(caller), b.peerAt(tc1)
 	var all []*anchoredCall
-	var talkers []*talker
+	var phones []*telephone
 	for n := range calls {
 		c := b.call(trunk, carrier, n)
-		all, talkers = append(all, c), append(talkers, c.caller, c.carrier)
+		all, phones = append(all, c), append(phones, c.caller, c.carrier)
 	}
-	talk(t, talkers)
+	speak(t, phones)
 	heard := func(least int) func() bool {
 		return func() bool {
-			for _, x := range talkers {
+			for _, x := range phones {
 				x.mu.Lock()
 				n := x.heard
 				x.mu.Unlock()
@@ -249,7 +249,7 @@ func TestMediaOutlivesItsNode(t *testing.T) {
 		}
 	}
 	b.nodes[0].until("all to hear", patience, heard(50))
-	for _, x := range talkers {
+	for _, x := range phones {
 		x.counts()
 	}
 	began := time.Now()
@@ -258,7 +258,7 @@ func TestMediaOutlivesItsNode(t *testing.T) {
 	taken := time.Since(began)
 	b.nodes[1].until("all to hear again", patience, heard(50))
 	worst := time.Duration(0)
-	for _, x := range talkers {
+	for _, x := range phones {
 		_, gap := x.counts()
 		worst = max(worst, gap)
 	}
