@@ -27,6 +27,7 @@ type Anchors interface {
 	// These are of media.Way.
 	Offer(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp []byte) ([]byte, error)
 	Answer(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp []byte) ([]byte, error)
+	Refused(a *media.Anchor, trunk, carrier Talker, from media.Side)
 	Release(a *media.Anchor)
 	Silent(a *media.Anchor) bool
 	Sync(a *media.Anchor)
@@ -40,8 +41,11 @@ type Talker struct {
 }
 
 // Silence says that for too long nothing was heard of a stream, which has this port on the
-// trunk's side.
-type Silence struct{ At netip.AddrPort }
+// trunk's side, or of the media of a leg.
+type Silence struct {
+	At  netip.AddrPort
+	Leg uint8 // where At is zero
+}
 
 // Heard says that somebody was heard from where he had not been before: what is stored is old.
 type Heard struct{ At netip.AddrPort }
@@ -105,6 +109,9 @@ func (c *Call) hand(leg uint8, mode media.Mode) *media.Anchor {
 		case a.Leg == leg:
 			return a
 		default:
+			if !a.Renew {
+				a.Was = a.Leg
+			}
 			a.Leg, a.Renew = leg, true
 			return a
 		}
@@ -122,8 +129,8 @@ func (c *Call) refusedBy(leg, asked *dialog.Leg) {
 	if asked == c.In {
 		side, carrier = media.Trunk, leg
 	}
-	if a := c.Media.Of(carrier.ID.Leg); a != nil {
-		a.Offered &^= media.By(side)
+	if a := c.Media.Of(carrier.ID.Leg); a != nil && c.anchors != nil && a.Offered&media.By(side) != 0 {
+		c.anchors.Refused(a, talker(c.In), talker(carrier), side)
 	}
 }
 
@@ -231,7 +238,10 @@ func (c *Call) parted() {
 // silent ends a call that nobody speaks in, from either side (Q.850 cause 102: recovery on
 // timer expiry). What is on hold is not silent.
 func (c *Call) silent(now time.Time, ev Silence) {
-	a := c.Media.At(ev.At)
+	a := c.Media.Of(ev.Leg)
+	if ev.At.IsValid() {
+		a = c.Media.At(ev.At)
+	}
 	if a == nil || c.anchors == nil || c.Winner < 0 || int(a.Leg) != c.Winner+1 || !c.EndedAt.IsZero() || !c.anchors.Silent(a) {
 		return
 	}

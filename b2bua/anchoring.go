@@ -3,6 +3,7 @@ package b2bua
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,7 +17,7 @@ import (
 type Media struct {
 	Mode   media.Mode // where neither the trunk nor the carrier asks for one
 	Relay  *media.Relayed
-	Engine media.Way // rtpengine; nil: there is none
+	Engine *media.Engined // rtpengine; nil: there is none
 	Latch  relay.Latch
 	Realms map[string]MediaAddress
 	Counts func() relay.Totals // of the relay; nil: there is none
@@ -81,11 +82,21 @@ func (e *Engine) way(m media.Mode) media.Way {
 	return nil
 }
 
+// waits says that a step may wait for somebody outside of this process.
+func (e *Engine) waits() bool { return e.config.Media != nil && e.config.Media.Engine != nil }
+
 // legs are the two of an anchor.
 func (a anchoring) legs(trunk, carrier Talker) *media.Legs {
 	of := func(t Talker) media.Leg {
 		at := a.engine.config.Media.Realms[t.Path.Realm]
+		srtp, transcode := false, []string(nil)
+		if c := a.profiles.Carrier(t.Name); t.Name != "" && c != nil {
+			srtp, transcode = c.SRTP, c.Transcode
+		} else if k := a.profiles.TrunkNamed(a.trunk); t.Name == "" && k != nil {
+			srtp, transcode = k.SRTP, k.Transcode
+		}
 		return media.Leg{
+			SRTP: srtp, Transcode: transcode,
 			Number: t.Leg, Address: at.Said, Bind: at.Bind, Source: t.Path.Remote.Addr().Unmap(),
 			Latch: a.engine.config.Media.Latch, Secure: t.Path.Transport == dialog.TLS,
 		}
@@ -113,6 +124,13 @@ func (a anchoring) Answer(an *media.Anchor, trunk, carrier Talker, from media.Si
 	return out, a.failed(an, err)
 }
 
+// Refused is Anchors.
+func (a anchoring) Refused(an *media.Anchor, trunk, carrier Talker, from media.Side) {
+	if w := a.engine.way(an.Mode); w != nil {
+		w.Refused(a.id.String(), an, a.legs(trunk, carrier), from)
+	}
+}
+
 // Release is Anchors.
 func (a anchoring) Release(an *media.Anchor) {
 	if w := a.engine.way(an.Mode); w != nil {
@@ -125,7 +143,7 @@ func (a anchoring) Release(an *media.Anchor) {
 // Silent is Anchors.
 func (a anchoring) Silent(an *media.Anchor) bool {
 	w := a.engine.way(an.Mode)
-	return w != nil && w.Silent(an)
+	return w != nil && w.Silent(a.id.String(), an)
 }
 
 // Sync is Anchors.
@@ -150,10 +168,20 @@ func (a anchoring) failed(an *media.Anchor, err error) error {
 
 // listen watches the streams of the relay until the context ends.
 func (e *Engine) listen(ctx context.Context) {
-	if e.config.Media == nil || e.config.Media.Relay == nil {
+	m := e.config.Media
+	if m == nil {
 		return
 	}
-	r := e.config.Media.Relay
+	if m.Engine != nil {
+		var over sync.WaitGroup
+		defer over.Wait()
+		over.Go(func() { m.Engine.Watch(ctx, pollEvery, e.dead) })
+	}
+	if m.Relay == nil {
+		<-ctx.Done()
+		return
+	}
+	r := m.Relay
 	tick := time.NewTicker(r.WatchEvery())
 	defer tick.Stop()
 	for {
@@ -163,6 +191,16 @@ func (e *Engine) listen(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// pollEvery is how often an rtpengine is asked for each of its calls.
+const pollEvery = 15 * time.Second
+
+// dead tells a call that its rtpengine may have lost it.
+func (e *Engine) dead(call string, leg uint8) {
+	if id, ok := dialog.ParseCallID(call); ok {
+		e.give(id, item{command: Silence{Leg: leg}})
 	}
 }
 
@@ -182,15 +220,19 @@ func (e *Engine) heardFrom(call string, at netip.AddrPort) {
 
 // reopen opens the ports that a call which is taken over has.
 func (e *Engine) reopen(call string, s *media.State) {
-	if e.config.Media == nil || e.config.Media.Relay == nil {
+	m := e.config.Media
+	if m == nil {
 		return
 	}
 	for i := range s.Anchors {
 		a := &s.Anchors[i]
-		if a.Mode != media.Relay || a.Ended {
+		if a.Mode == media.RTPEngine && m.Engine != nil {
+			m.Engine.Restore(call, a)
+		}
+		if m.Relay == nil || a.Mode != media.Relay || a.Ended {
 			continue
 		}
-		if err := e.config.Media.Relay.Restore(call, a); err != nil {
+		if err := m.Relay.Restore(call, a); err != nil {
 			e.metrics.Unanchored.WithLabelValues(a.Mode.String(), "not_restored").Inc()
 			e.log.Error("media not restored", zap.String("call", call), zap.Error(err))
 		}

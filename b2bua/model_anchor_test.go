@@ -69,6 +69,9 @@ func (e *ends) show(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp
 	return append(bytes.Clone(sdp), fmt.Sprintf("a=end:%d%c\r\n", a.Leg, 'B'-rune(from))...), nil
 }
 
+// Refused is Anchors.
+func (e *ends) Refused(a *media.Anchor, _, _ Talker, from media.Side) { a.Offered &^= media.By(from) }
+
 // Release is Anchors.
 func (e *ends) Release(a *media.Anchor) {
 	if a.Ended {

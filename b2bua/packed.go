@@ -121,7 +121,7 @@ func (e *Engine) lay(it storage.Item) bool {
 	if sh.strands[id] != nil {
 		return true
 	}
-	if e.config.Media != nil && e.config.Media.Relay != nil {
+	if e.config.Media != nil {
 		if call, err := Decode(it.Data, e.profiles()); err == nil {
 			e.reopen(it.ID, &call.Media)
 		}

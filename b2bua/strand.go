@@ -177,7 +177,7 @@ func (s *strand) put(it item) bool {
 // thread for it costs more than the step. Everything else runs on a worker that is
 // idle, whose stack has grown to what a step takes, or on a goroutine of its own.
 func (e *Engine) start(s *strand, read bool) {
-	if read {
+	if read && !e.waits() { // an rtpengine is waited for, and nobody who reads is to wait
 		s.run()
 		return
 	}

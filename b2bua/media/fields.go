@@ -66,6 +66,13 @@ func (s *State) Fields(c Coder) {
 		c.Flag(&a.Renew)
 		c.Flag(&a.Ended)
 		list(c, &a.Streams, mostStreams, func(t *Stream) { t.fields(c) })
+		small(c, &a.Root)
+		small(c, &a.Was)
+		c.Flag(&a.Agreed)
+		for side := range a.Bodies {
+			c.Bytes(&a.Bodies[side])
+			c.Bytes(&a.Offers[side])
+		}
 		if c.Reading() && int(a.Mode) >= len(Modes) {
 			c.Fail()
 		}

@@ -48,6 +48,9 @@ type Leg struct {
 	Source  netip.Addr // where its SIP comes from
 	Latch   relay.Latch
 	Secure  bool // its SIP goes by TLS: keys may be written to it
+
+	SRTP      bool     // it is to be offered SRTP, where it is secure; by rtpengine
+	Transcode []string // codecs that offers to it are to have; by rtpengine
 }
 
 // Legs are the two between which media flows, by their sides.
@@ -66,12 +69,15 @@ type Way interface {
 	// itself. It may come again, from other forks: the last one holds.
 	Answer(call string, a *Anchor, legs *Legs, from Side, sdp []byte) ([]byte, error)
 
+	// Refused says that the offer of a side's peer has come to nothing: what was, holds.
+	Refused(call string, a *Anchor, legs *Legs, from Side)
+
 	// Release ends the media: its ports go back, and what was counted is in the anchor.
 	Release(call string, a *Anchor)
 
 	// Silent says that nothing was heard for too long, from either side, though something should
 	// have been.
-	Silent(a *Anchor) bool
+	Silent(call string, a *Anchor) bool
 
 	// Sync brings the anchor up to date: what was counted, and who was heard from where.
 	Sync(call string, a *Anchor)
@@ -119,6 +125,13 @@ type Anchor struct {
 	Renew   bool // the carrier's side is still that of another leg
 	Ended   bool // its ports are free; what was counted stays
 	Streams []Stream
+
+	// Of rtpengine alone.
+	Root   uint8     // the first leg of the anchor, by which it is named there
+	Was    uint8     // whose the carrier's side still is, with Renew
+	Agreed bool      // there was an answer
+	Bodies [2][]byte // what holds, as each side has described it
+	Offers [2][]byte // what is offered
 }
 
 // Offered says whose offer has no answer yet.

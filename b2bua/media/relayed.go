@@ -172,6 +172,9 @@ func (r *Relayed) agree(call string, a *Anchor, d *description, from Side) error
 	return nil
 }
 
+// Refused is Way.
+func (r *Relayed) Refused(_ string, a *Anchor, _ *Legs, from Side) { a.Offered &^= By(from) }
+
 // shut gives back the ports of an end, and keeps what it has counted.
 func (r *Relayed) shut(e *End) {
 	if r.has(e) {

@@ -65,7 +65,7 @@ func (f *flow) quiet(now time.Time, stats [2]relay.Stats) time.Duration {
 
 // Silent says that nothing has been heard of an anchor for too long, and that something should
 // have been.
-func (r *Relayed) Silent(a *Anchor) bool {
+func (r *Relayed) Silent(_ string, a *Anchor) bool {
 	if r.silence == 0 {
 		return false
 	}

@@ -18,7 +18,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"bulkhead/b2bua"
-	"bulkhead/b2bua/media/relay"
 	"bulkhead/b2bua/ops"
 	"bulkhead/b2bua/wire"
 	"bulkhead/dialog"
@@ -28,7 +27,7 @@ import (
 type border struct {
 	edge   *wire.Edge
 	engine *b2bua.Engine
-	relay  *relay.Relay
+	still  func()   // ends what carries media
 	hep    *ops.HEP // nil: no mirror
 }
 
@@ -110,13 +109,13 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		}
 		observers = append(observers, hep)
 	}
-	anchored, r, err := c.anchoring()
+	anchored, still, err := c.anchoring()
 	if err != nil {
 		return nil, err
 	}
 	config.Media = anchored
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, relay: r, hep: hep}, nil
+	return &border{edge: s.edge, engine: s.Engine, still: still, hep: hep}, nil
 }
 
 // localOf is the socket that a message goes by where its path leaves it to the realm.
@@ -165,7 +164,7 @@ func (c *Config) wire() wire.Config {
 
 // run serves until the context ends, and carries media as long.
 func (b *border) run(ctx context.Context) error {
-	defer b.relay.Shut()
+	defer b.still()
 	go b.engine.Run(ctx)
 	if b.hep == nil {
 		return b.edge.Serve(ctx)

@@ -3,15 +3,17 @@ package main
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/media"
+	"bulkhead/b2bua/media/ng"
 	"bulkhead/b2bua/media/relay"
 	"bulkhead/carriers"
 )
 
-// anchoring is how media is carried as the configuration says, and the relay that does it.
-func (c *Config) anchoring() (*b2bua.Media, *relay.Relay, error) {
+// anchoring is how media is carried as the configuration says, and what ends it.
+func (c *Config) anchoring() (*b2bua.Media, func(), error) {
 	m := c.Media
 	if m == nil {
 		m = &MediaConfig{}
@@ -30,6 +32,7 @@ func (c *Config) anchoring() (*b2bua.Media, *relay.Relay, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	closers := []func(){r.Shut}
 	all := &b2bua.Media{Mode: modeOf(m.Mode), Latch: latch, Realms: map[string]b2bua.MediaAddress{}, Counts: r.Totals}
 	for name, realm := range c.Realms {
 		all.Realms[name] = realm.anchored()
@@ -45,8 +48,30 @@ func (c *Config) anchoring() (*b2bua.Media, *relay.Relay, error) {
 		}
 		return false
 	}
+	if e := m.RTPEngine; e != nil {
+		client, err := ng.New(ng.Config{Nodes: e.nodes()})
+		if err != nil {
+			return nil, nil, err
+		}
+		all.Engine = media.NewEngined(client, ports.Timeout)
+		closers = append(closers, client.Close)
+	}
 	all.Relay = media.NewRelayed(r, own, ports.Timeout)
-	return all, r, nil
+	return all, func() {
+		for _, c := range closers {
+			c()
+		}
+	}, nil
+}
+
+// nodes are the rtpengines of a section that has been validated.
+func (e *RTPEngineConfig) nodes() (list []ng.Node) {
+	for _, url := range e.Nodes {
+		if at, err := netip.ParseAddrPort(strings.TrimPrefix(url, "udp://")); err == nil {
+			list = append(list, ng.Node{Name: url, Address: at})
+		}
+	}
+	return list
 }
 
 // modeOf reads a mode that has been validated.

@@ -13,7 +13,6 @@ type pendingKey struct {
 // feature takes its lines away.
 func pending() []pendingKey {
 	return []pendingKey{
-		{"media.rtpengine", "", "media by rtpengine"},
 		{"cdr.stream", "", "stream of call records"},
 	}
 }

@@ -203,6 +203,22 @@ func (v *validator) virtual(u *UnitConfig) {
 
 func (v *validator) media() {
 	m := v.config.Media
+	if m == nil || m.RTPEngine == nil {
+		const needs = "needs media.rtpengine.nodes"
+		for name, t := range v.config.Trunks {
+			if t.Media == "rtpengine" {
+				v.fault("trunks."+name+".media", needs)
+			}
+		}
+		for name, k := range v.config.Carriers {
+			if k.Media == "rtpengine" {
+				v.fault("carriers."+name+".media", needs)
+			}
+		}
+		if m != nil && m.Mode == "rtpengine" {
+			v.fault("media.mode", needs)
+		}
+	}
 	if m == nil {
 		return
 	}
