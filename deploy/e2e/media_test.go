@@ -276,3 +276,55 @@ func TestMediaOutlivesItsNode(t *testing.T) {
 		}
 	}
 }
+
+// Audio flows both ways through an rtpengine, whose addresses alone the peers are shown. What was
+// described by the other side's user agent is not; a re-INVITE that is refused leaves the session;
+// and the record has rtpengine's counts.
+func TestMediaThroughRTPEngine(t *testing.T) {
+	t.Parallel()
+	e := startEngine(t, 235)
+	b := open(t, 235, plan{media: fmt.Sprintf("{mode: rtpengine, rtpengine: {nodes: [%q]}}", "udp://"+e.node.Address.String())})
+	trunk, carrier := b.peerAt(caller), b.peerAt(tc1)
+	c := b.call(trunk, carrier, 1)
+	for _, x := range []*telephone{c.caller, c.carrier} {
+		if at := x.to.Load(); at.Addr() != e.node.Address.Addr() {
+			t.Errorf("media is to go to %v, and rtpengine is at %v", at, e.node.Address)
+		}
+	}
+	if strings.Contains(c.ok.text, "o=- 1 1 ") || !strings.Contains(c.ok.text, " IN IP4 "+b.ip(coreSide)+"\r\n") {
+		t.Errorf("the caller is shown another's o= line: %s", c.ok.text)
+	}
+	speak(t, []*telephone{c.caller, c.carrier})
+	for name, x := range map[string]*telephone{"caller": c.caller, "carrier": c.carrier} {
+		b.until("the "+name+" to hear 50 packets", patience, func() bool {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			return x.heard >= 50
+		})
+	}
+	elsewhere := newTelephone(t, b.ip(caller))
+	trunk.send(netip.MustParseAddrPort(b.at(coreSide)), withBody(trunk.request("INVITE", "sip:"+b.at(coreSide), "again",
+		"From: "+c.ok.header("From"), "To: "+c.ok.header("To"), "Call-ID: "+c.ok.header("Call-ID"), "CSeq: 2 INVITE", "Contact: <sip:"+trunk.addr+">"), elsewhere.sdp()))
+	again := carrier.find("INVITE ", patience)
+	carrier.send(again.from, again.reply("488 Not Acceptable Here", ""))
+	refused := trunk.find("SIP/2.0 488 ", patience)
+	trunk.send(netip.MustParseAddrPort(b.at(coreSide)), trunk.request("ACK", "sip:"+b.at(coreSide), "again",
+		"From: "+refused.header("From"), "To: "+refused.header("To"), "Call-ID: "+refused.header("Call-ID"), "CSeq: 2 ACK"))
+	c.caller.counts()
+	b.until("the caller to hear where it was", patience, func() bool {
+		c.caller.mu.Lock()
+		defer c.caller.mu.Unlock()
+		return c.caller.heard >= 50
+	})
+	bye := trunk.request("BYE", "sip:"+b.at(coreSide), "bye",
+		"From: "+c.ok.header("From"), "To: "+c.ok.header("To"), "Call-ID: "+c.ok.header("Call-ID"), "CSeq: 3 BYE")
+	trunk.send(netip.MustParseAddrPort(b.at(coreSide)), bye)
+	m := carrier.find("BYE ", patience)
+	carrier.send(m.from, m.reply("200 OK", ""))
+	trunk.find("SIP/2.0 200 ", patience)
+	r := b.record()
+	if m := r.Attempts[0].Media; m == nil || m.Mode != "rtpengine" || len(m.Streams) != 1 || m.Streams[0].Trunk.Packets < 50 || m.Streams[0].Carrier.Packets < 100 {
+		t.Fatalf("record: %+v", r)
+	}
+	e.closed(*c.caller.to.Load(), *c.carrier.to.Load())
+}
