@@ -96,6 +96,8 @@ type Config struct {
 
 	Media *Media // nil: none is anchored
 
+	Captures *Captures // of calls that somebody wants whole; nil: none are made
+
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
 	Own map[string][]netip.Addr

@@ -161,6 +161,14 @@ type OverloadConfig struct {
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
 	Format string `yaml:"format"` // json, console
+
+	Redact *RedactConfig `yaml:"redact,omitempty"` // nil: numbers are shown
+}
+
+// RedactConfig is what is not shown in the log, and in evidence. What proves who somebody is
+// never is.
+type RedactConfig struct {
+	Numbers string `yaml:"numbers"` // none, last4, all: which digits are not
 }
 
 // defaults is what a file starts from; sections that are optional, trunks and
@@ -199,6 +207,9 @@ func (r *RelayConfig) Default() {
 
 // Default sets what holds where the section says nothing.
 func (m *MediaConfig) Default() { m.Mode = "relay" }
+
+// Default sets what holds where the section says nothing.
+func (r *RedactConfig) Default() { r.Numbers = "none" }
 
 // Default sets what holds where the section says nothing.
 func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }

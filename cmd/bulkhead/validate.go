@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"bulkhead/b2bua/media"
+	"bulkhead/b2bua/ops"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -71,6 +72,9 @@ func (v *validator) validate() {
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "json", "console")
+	if r := c.Log.Redact; r != nil {
+		v.oneOf("log.redact.numbers", r.Numbers, ops.RedactNumbers...)
+	}
 	if err := carriers.CheckName(c.Node); err != nil {
 		v.fault("node", "%s", err)
 	}
