@@ -239,6 +239,18 @@ func (e *Engine) reopen(call string, s *media.State) {
 	}
 }
 
+// hear brings up to date what is known of the call's media, for who looks at it.
+func (s *strand) hear() {
+	if s.engine.config.Media == nil {
+		return
+	}
+	for i := range s.call.Media.Anchors {
+		if a := &s.call.Media.Anchors[i]; !a.Ended {
+			anchoring{s}.Sync(a)
+		}
+	}
+}
+
 // forsake gives back what the media of a call takes up which ends without its own doing.
 func (s *strand) forsake() {
 	if s.call == nil || s.engine.config.Media == nil {
