@@ -11,7 +11,8 @@ import (
 
 // gauges shows how things stand when they are asked for (prometheus.Collector).
 type gauges struct {
-	engine atomic.Pointer[Engine]
+	metrics *Metrics
+	engine  atomic.Pointer[Engine]
 }
 
 var (
@@ -24,7 +25,10 @@ var (
 	cappedGauge  = prometheus.NewDesc("bulkhead_carrier_capped", "1 for a carrier that is tried last, since too few of its calls come to something.", []string{"carrier"}, nil)
 )
 
-var sheddingGauge = prometheus.NewDesc("bulkhead_shed_ratio", "Share of new calls that are refused because the node has too much to do: 0 to 1.", nil, nil)
+var (
+	sheddingGauge = prometheus.NewDesc("bulkhead_shed_ratio", "Share of new calls that are refused because the node has too much to do: 0 to 1.", nil, nil)
+	loadGauge     = prometheus.NewDesc("bulkhead_load_ratio", "What the node has to do as a part of the bound of overload that is nearest: above 1 new calls are shed.", nil, nil)
+)
 
 // Describe is prometheus.Collector.
 func (g *gauges) Describe(d chan<- *prometheus.Desc) {
@@ -33,6 +37,8 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- gatewayGauge
 	d <- cappedGauge
 	d <- sheddingGauge
+	d <- loadGauge
+	d <- callsGauge
 }
 
 // Collect is prometheus.Collector.
@@ -44,19 +50,29 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 	if e == nil {
 		return
 	}
+	named := func(carrier string) bool { return g.metrics.carriers.of(carrier) == carrier }
 	for _, b := range e.profiles().Bounds() {
+		if b.Kind == carriers.OfTrunk && g.metrics.trunks.of(b.Name) != b.Name || b.Kind == carriers.OfCarrier && !named(b.Name) {
+			continue
+		}
 		show(usedGauge, e.Used(b.Place), b.Kind.String(), b.Name)
 		if b.Calls > 0 {
 			show(limitGauge, b.Calls, b.Kind.String(), b.Name)
 		}
 	}
 	e.overload.Lock()
-	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, e.overload.share)
+	share, load := e.overload.share, e.overload.load
 	e.overload.Unlock()
+	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, share)
+	m <- prometheus.MustNewConstMetric(loadGauge, prometheus.GaugeValue, load)
+	e.tally.collect(m, &g.metrics.trunks)
 	p, now := &e.probes, time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.gates {
+		if !named(w.carrier) {
+			continue
+		}
 		state := w.health.State(now)
 		for i, name := range carriers.GatewayStates {
 			is := 0
@@ -67,6 +83,9 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 		}
 	}
 	for name, q := range p.quality {
+		if !named(name) {
+			continue
+		}
 		is := 0
 		if q.Capped() {
 			is = 1

@@ -55,17 +55,23 @@ func (c *Call) Overview() Overview {
 	if n >= 0 {
 		o.Carrier, o.Gateway, o.Number = c.Out[n].Target.Carrier, c.Out[n].Target.Gateway, c.Out[n].Target.Number
 	}
+	o.State = c.State()
+	return o
+}
+
+// State is where the call stands.
+func (c *Call) State() CallState {
 	switch {
 	case c.Written:
-		o.State = Settling
+		return Settling
 	case !c.EndedAt.IsZero():
-		o.State = Ending
+		return Ending
 	case c.Winner >= 0:
-		o.State = Up
+		return Up
 	case c.In.State == dialog.Early:
-		o.State = Ringing
+		return Ringing
 	}
-	return o
+	return Hunting
 }
 
 // Overviews are all calls in short, in no order. missing is how many did not come to say

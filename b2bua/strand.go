@@ -25,23 +25,25 @@ type strand struct {
 	gone    bool // let go of: a message must look for the call anew
 
 	// Touched only by the goroutine that runs.
-	batch  []item   // taken from the queue, to be stepped
-	after  []Action // what waits for the store
-	hasty  bool     // nothing waits for it
-	call   *Call
-	packed packed    // instead of the call
-	short  *Overview // of the packed call, where somebody has asked for it
-	woken  bool      // by the clock, just now
-	heard  time.Time // when anything but the clock came last
-	trunk  string
-	places []carriers.Place // that the call takes up
-	told   int              // attempts that are accounted for
-	alive  uint8            // the leg whose peer has said something
-	last   [8]event         // the last events, for the log where a defect shows
-	count  int
-	size   int       // of the record, when last written
-	armed  time.Time // as told to the clock; zero: not at all
-	alarm  alarm
+	batch   []item   // taken from the queue, to be stepped
+	after   []Action // what waits for the store
+	hasty   bool     // nothing waits for it
+	call    *Call
+	packed  packed    // instead of the call
+	short   *Overview // of the packed call, where somebody has asked for it
+	woken   bool      // by the clock, just now
+	heard   time.Time // when anything but the clock came last
+	trunk   string
+	places  []carriers.Place // that the call takes up
+	counted *counts          // among which the call is; nil: none
+	stood   CallState
+	told    int      // attempts that are accounted for
+	alive   uint8    // the leg whose peer has said something
+	last    [8]event // the last events, for the log where a defect shows
+	count   int
+	size    int       // of the record, when last written
+	armed   time.Time // as told to the clock; zero: not at all
+	alarm   alarm
 
 	panics    int
 	absorbing bool      // the record is written
@@ -283,6 +285,7 @@ func (s *strand) spared() bool {
 func (s *strand) leave() {
 	s.gone = true
 	s.occupy(nil)
+	s.uncount()
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
