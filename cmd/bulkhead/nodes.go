@@ -39,6 +39,7 @@ type nodes struct {
 	mu    sync.Mutex
 	last  time.Time // that the store answered
 	alive string    // another node that was alive then
+	other time.Time // the last sign of life of any other node
 	bound bool
 	owns  bool
 	told  *bool // what fit was told last
@@ -127,7 +128,13 @@ func (n *nodes) beat(ctx context.Context) {
 			n.log.Warn("not handed over: the node is not alive", zap.String("to", next))
 		}
 		for _, other := range all {
-			if other.Name == n.node || other.Silent > beatSilent {
+			if other.Name == n.node {
+				continue
+			}
+			if last := n.last.Add(-other.Silent); last.After(n.other) {
+				n.other = last
+			}
+			if other.Silent > beatSilent {
 				continue
 			}
 			n.alive = other.Name
@@ -150,6 +157,13 @@ func (n *nodes) peer() string {
 		return ""
 	}
 	return n.alive
+}
+
+// heardOther is when another node gave its last sign of life; zero: none has.
+func (n *nodes) heardOther() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.other
 }
 
 // await waits until another node is alive, and says so.

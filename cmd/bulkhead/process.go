@@ -37,6 +37,7 @@ type process struct {
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
 	figures  figures
+	unit     *unitFigures
 	journal  *b2bua.Journal
 	feed     ops.Feed
 	cards    *ops.Scorecards
@@ -79,7 +80,8 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p := &process{name: name, log: log, level: level, began: time.Now(), config: c, generation: 1, registry: prometheus.NewRegistry()}
 	p.pair = c.State != nil && c.State.Redis != nil
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
+	p.metrics, p.figures, p.unit = b2bua.NewMetrics(p.registry), newFigures(p.registry), newUnitFigures(p.registry)
+	p.registry.MustRegister(standing{p})
 	p.journal = &b2bua.Journal{Keep: c.keep()}
 	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now}
 	p.figures.generation.Set(1)

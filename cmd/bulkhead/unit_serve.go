@@ -33,10 +33,16 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		Spool: u.spool, Keep: u.keep,
 		Watch: storage.Watch{
 			Fenced:   fenced,
+			Wrote:    u.process.unit.wrote,
 			Degraded: func(is bool) { log.Warn("calls unprotected", zap.Bool("degraded", is)) },
-			Lost:     func(calls int) { log.Warn("the store had lost the calls; written again", zap.Int("calls", calls)) },
+			Lost: func(calls int) {
+				u.process.unit.losses.Inc()
+				log.Warn("the store had lost the calls; written again", zap.Int("calls", calls))
+			},
 		},
 	})
+	u.process.unit.writer.Store(writer)
+	defer u.process.unit.writer.Store(nil)
 	u.tellEnds(ctx, epoch)
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
@@ -55,7 +61,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		func() { u.exporting(own, log) },
 		func() { u.inspect(own, log) },
 		func() { u.claim.left(own); lose(nil) },
-		func() { u.restore(own, b, writer, log) },
+		func() { u.restore(own, epoch, b, writer, log) },
 	}
 	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwire()
@@ -152,7 +158,7 @@ func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
 }
 
 // restore takes the calls over, and tries until all have been read.
-func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
+func (u *unit) restore(ctx context.Context, epoch uint64, b *border, writer *storage.Writer, log *zap.Logger) {
 	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
 	for began, said := time.Now(), ""; ; {
@@ -173,6 +179,7 @@ func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, l
 		}
 		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
 			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
+			u.tookOver(ctx, epoch, began, n)
 			return
 		}
 		select {
@@ -220,7 +227,10 @@ func (u *unit) export(ctx context.Context, log *zap.Logger) {
 	}
 	u.exports.Lock()
 	defer u.exports.Unlock()
-	if err := u.store.Details(ctx, u.file.take); err != nil && ctx.Err() == nil {
+	switch err := u.store.Details(ctx, u.file.take); {
+	case err == nil:
+		u.process.unit.exported.SetToCurrentTime()
+	case ctx.Err() == nil:
 		log.Debug("records wait in the store", zap.Error(err))
 	}
 }
@@ -231,6 +241,7 @@ func (u *unit) spool(id string, detail []byte) {
 		return
 	}
 	if err := u.file.take(id, detail); err != nil {
+		u.process.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
 		u.log.Error("record not written", zap.String("call", id), zap.Error(err))
 	}
 }
