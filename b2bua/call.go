@@ -26,6 +26,7 @@ type Call struct {
 	EndedAt time.Time     // zero: it has not
 	Written bool          // its record has been given out
 	Version uint64        // of the state: rises with every Save
+	Saved   time.Time     // when the state was given to the store last; the shell says so
 
 	By    []uint8 // of each attempt, made and then to be made, the one that redirected to it, from 1; 0: the route's
 	Skips []Skip  // contacts that were not tried

@@ -131,6 +131,7 @@ func (c *Call) fields(r *dialog.Coder) {
 			r.String(&c.Targets[i].Dead)
 			r.String(&c.Targets[i].Route)
 		}
+		r.Time(&c.Saved)
 	})
 }
 

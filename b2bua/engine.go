@@ -323,7 +323,8 @@ func (e *Engine) Hangup(cause dialog.Cause) {
 }
 
 // strands are those that there are now.
-func (e *Engine) strands() (all []*strand) {
+func (e *Engine) strands() []*strand {
+	all := make([]*strand, 0, e.Strands()+16) // some that come meanwhile
 	for i := range e.shards {
 		e.shards[i].mu.Lock()
 		for _, s := range e.shards[i].strands {

@@ -117,12 +117,3 @@ func (e *Engine) IDs() (all []dialog.CallID) {
 	}
 	return all
 }
-
-// ForgetOverviews forgets what is remembered of packed calls.
-func (e *Engine) ForgetOverviews() {
-	for _, s := range e.strands() {
-		s.mu.Lock()
-		s.short = nil
-		s.mu.Unlock()
-	}
-}

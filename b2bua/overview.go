@@ -3,7 +3,9 @@ package b2bua
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/dialog"
@@ -19,6 +21,7 @@ type Overview struct {
 	Gateway  string
 	Number   string // that was asked for there
 	Attempts int
+	Strays   int // messages that came on one of its legs after they mattered
 	Began    time.Time
 	Answered time.Time // zero: not answered
 	Ended    time.Time // zero: it has not
@@ -48,6 +51,10 @@ func (c *Call) Overview() Overview {
 		ID: c.ID, Trunk: c.Setup.Trunk, From: c.Setup.Caller.User, To: c.Setup.Number, Attempts: len(c.Out),
 		Began: c.In.Marks.Began, Answered: c.Answered, Ended: c.EndedAt,
 	}
+	o.Strays = c.In.Marks.Absorbed
+	for _, leg := range c.Out {
+		o.Strays += leg.Marks.Absorbed
+	}
 	n := len(c.Out) - 1
 	if c.Winner >= 0 {
 		n = c.Winner
@@ -61,14 +68,20 @@ func (c *Call) Overview() Overview {
 
 // State is where the call stands.
 func (c *Call) State() CallState {
+	return callState(c.Written, !c.EndedAt.IsZero(), c.Winner >= 0, c.In.State)
+}
+
+// callState is where a call stands: by whether its record is written, it has ended, it was
+// answered, and by the trunk's leg.
+func callState(written, ended, answered bool, in dialog.State) CallState {
 	switch {
-	case c.Written:
+	case written:
 		return Settling
-	case !c.EndedAt.IsZero():
+	case ended:
 		return Ending
-	case c.Winner >= 0:
+	case answered:
 		return Up
-	case c.In.State == dialog.Early:
+	case in == dialog.Early:
 		return Ringing
 	}
 	return Hunting
@@ -78,76 +91,90 @@ func (c *Call) State() CallState {
 // so before the context ended: they wait for the store.
 func (e *Engine) Overviews(ctx context.Context) (all []Overview, missing int) {
 	strands := e.strands()
-	var mu sync.Mutex // of all and missing
-	missing = len(strands)
-	complete := make(chan struct{})
-	say := func(o Overview, there bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if there {
-			all = append(all, o)
-		}
-		if missing--; missing == 0 {
-			close(complete)
-		}
-	}
-	if missing == 0 {
-		return nil, 0
-	}
+	at := make([]Overview, len(strands)) // each strand's has its place; without a name there is none
+	late := &latecomers{complete: make(chan struct{})}
+	late.pending.Store(1)
 	each := 1 + len(strands)/runtime.GOMAXPROCS(0)
-	for part := strands; len(part) > 0; part = part[min(each, len(part)):] {
-		go func() {
-			for _, s := range part[:min(each, len(part))] {
-				s.overview(say)
+	var looking sync.WaitGroup
+	for from := 0; from < len(strands); from += each {
+		to := min(from+each, len(strands))
+		looking.Go(func() {
+			for i, s := range strands[from:to] {
+				at[from+i] = s.overview(late)
 			}
-		}()
+		})
 	}
-	select {
-	case <-complete:
-	case <-ctx.Done():
+	looking.Wait()
+	if late.arrived(); late.pending.Load() > 0 {
+		select {
+		case <-late.complete:
+		case <-ctx.Done():
+		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	return all[:len(all):len(all)], missing
+	all = slices.DeleteFunc(at, func(o Overview) bool { return o.Began.IsZero() })
+	late.mu.Lock()
+	defer late.mu.Unlock()
+	return append(all, late.all...), int(late.pending.Load())
 }
 
-// overview says the call in short, at once if nobody works on it, and otherwise when what
-// has come for it so far has been stepped. What it says of a packed call is remembered
-// for the next time.
-func (s *strand) overview(say func(Overview, bool)) {
+// latecomers are calls on which somebody works: they say how they stand when they have done
+// what has come for them so far.
+type latecomers struct {
+	pending  atomic.Int64 // and one for who asks
+	complete chan struct{}
+
+	mu  sync.Mutex
+	all []Overview
+}
+
+// say takes what a call says.
+func (l *latecomers) say(o Overview, there bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if there {
+		l.all = append(l.all, o)
+	}
+	l.arrived()
+}
+
+// arrived counts one that is waited for no longer.
+func (l *latecomers) arrived() {
+	if l.pending.Add(-1) == 0 {
+		close(l.complete)
+	}
+}
+
+// overview is the call in short, if nobody works on it; who does says it later.
+func (s *strand) overview(late *latecomers) (o Overview) {
 	s.mu.Lock()
 	if s.running && !s.gone {
 		s.mu.Unlock()
-		if !s.put(item{state: func(s *strand) { say(s.brief()) }}) {
-			say(Overview{}, false)
+		late.pending.Add(1)
+		if !s.put(item{state: func(s *strand) { late.say(s.brief()) }}) {
+			late.say(o, false)
 		}
-		return
+		return o
 	}
 	defer s.mu.Unlock()
 	switch {
 	case s.gone:
-		say(Overview{}, false)
-	case s.short != nil:
-		say(*s.short, true)
 	case s.packed.data != nil:
-		o, there := s.opened()
-		if there {
-			s.short = &o
-		}
-		say(o, there)
+		o, _ = s.opened()
 	default:
-		say(s.brief())
+		o, _ = s.brief()
 	}
+	return o
 }
 
 // opened is the overview of a packed call, whose record stays as it is.
 func (s *strand) opened() (o Overview, there bool) {
 	s.guard("panic while looking at a call", func() {
-		call, err := Decode(s.packed.data, s.profiles)
-		if err != nil {
+		if o, there = glimpse(s.packed.data); there {
 			return
 		}
-		o, there = call.Overview(), true
+		if call, err := Decode(s.packed.data, s.profiles); err == nil {
+			o, there = call.Overview(), true
+		}
 	})
 	return o, there
 }

@@ -87,7 +87,7 @@ func (s *strand) unpack() {
 	if data == nil {
 		return
 	}
-	s.packed, s.short = packed{}, nil
+	s.packed = packed{}
 	err := dialog.ErrRecord
 	s.guard("panic while unpacking a call", func() {
 		var call *Call

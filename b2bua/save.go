@@ -114,6 +114,9 @@ func (s *strand) item() storage.Item {
 	if deadline.IsZero() {
 		deadline = time.Now()
 	}
+	if s.engine.config.Keeper != nil {
+		s.call.Saved = time.Now()
+	}
 	data := s.call.Encode(make([]byte, 0, s.size+64))
 	s.size = len(data)
 	return storage.Item{ID: s.id.String(), Version: s.call.Version, Data: data, Expires: deadline.Add(keepAfter)}

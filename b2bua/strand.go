@@ -30,7 +30,6 @@ type strand struct {
 	hasty   bool     // nothing waits for it
 	call    *Call
 	packed  packed    // instead of the call
-	short   *Overview // of the packed call, where somebody has asked for it
 	woken   bool      // by the clock, just now
 	heard   time.Time // when anything but the clock came last
 	trunk   string

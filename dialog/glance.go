@@ -1,6 +1,9 @@
 package dialog
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // Glance reads single fields of a record and goes past the others, without a copy of
 // anything: of a hundred thousand calls that are taken over, whom each is with. Beyond
@@ -39,13 +42,32 @@ func (g *Glance) Bytes() []byte {
 	return b
 }
 
+// Over says that nothing is left, or that it was cut short.
+func (g *Glance) Over() bool { return len(g.rest) == 0 }
+
+// Time is an instant, counted from the record's base; zero: none.
+func (g *Glance) Time(base time.Time) time.Time {
+	u := g.Uint()
+	if u == 0 {
+		return time.Time{}
+	}
+	u--
+	return base.Add(time.Duration(int64(u>>1) ^ -int64(u&1)))
+}
+
 // Setup goes past a setup, and says whose call it is and which number it dials.
 func (g *Glance) Setup() (trunk, number []byte) {
-	g.Bytes() // the call
-	trunk, number = g.Bytes(), g.Bytes()
-	for range 3 { // domain, display, user
-		g.Bytes()
-	}
+	_, trunk, number, _ = g.Whole()
+	return trunk, number
+}
+
+// Whole goes past a setup, and says which call it is, whose, which number it dials and who
+// calls.
+func (g *Glance) Whole() (call, trunk, number, caller []byte) {
+	call, trunk, number = g.Bytes(), g.Bytes(), g.Bytes()
+	g.Bytes() // domain
+	g.Bytes() // display
+	caller = g.Bytes()
 	g.Uint() // Max-Forwards
 	g.Bytes()
 	g.Bytes() // the body
@@ -53,7 +75,61 @@ func (g *Glance) Setup() (trunk, number []byte) {
 		g.Bytes()
 		g.Bytes()
 	}
-	return trunk, number
+	return call, trunk, number, caller
+}
+
+// Target goes past a target, and says whose it is, where it is and what it is asked for.
+func (g *Glance) Target() (carrier, gateway, number []byte) {
+	carrier, gateway, number = g.Bytes(), g.Bytes(), g.Bytes()
+	g.Bytes() // host
+	g.Bytes() // realm
+	g.Uint()  // transport
+	g.Bytes() // local
+	g.Bytes() // remote
+	g.Uint()  // connection
+	return carrier, gateway, number
+}
+
+// Cause goes past a cause.
+func (g *Glance) Cause() {
+	g.Uint() // why
+	g.Uint() // code
+	g.Bytes()
+	g.Bytes()
+	g.Uint() // Q.850
+	for n := g.Uint(); n > 0 && !g.Over(); n-- {
+		g.Bytes()
+	}
+	g.Uint() // Retry-After
+}
+
+// Sighted is what is seen of a leg at a glance.
+type Sighted struct {
+	State                    State
+	Carrier, Gateway, Number []byte
+	Began, Final             time.Time
+	Absorbed                 int
+}
+
+// Sighted goes past a leg, and says how it stands.
+func (g *Glance) Sighted(base time.Time) (s Sighted) {
+	l := Glance{g.Bytes()}
+	l.Bytes()
+	l.Uint() // the name of the leg
+	l.Uint() // the side
+	s.State = State(l.Int())
+	s.Carrier, s.Gateway, s.Number = l.Target()
+	l.Cause()
+	s.Began = l.Time(base)
+	l.Uint() // when it was trying
+	l.Uint() // and ringing
+	s.Final = l.Time(base)
+	l.Uint() // when it ended
+	l.Uint() // the code
+	l.Bytes()
+	l.Uint() // Q.850
+	s.Absorbed = int(l.Int())
+	return s
 }
 
 // Leg goes past a leg, and says which state it is in and whose target it is.

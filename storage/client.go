@@ -70,27 +70,32 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 	if o.ReplicaWait == 0 {
 		o.ReplicaWait = 20 * time.Millisecond
 	}
+	return newRedis(redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: o.Addresses, MasterName: o.Sentinel, IsClusterMode: o.Cluster, DB: o.Database,
+		Username: o.Username, Password: o.Password, Dialer: dialer(o.Timeout, o.TLS),
+		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
+		DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
+		ContextTimeoutEnabled: true,
+		// A retry behind our back would outlast every budget: who calls repeats.
+		MaxRetries: -1, DialerRetries: 1,
+		// After as many failed dials as the pool is large, over its whole life,
+		// the client tries only once a second, which is too late for us. What
+		// bounds the connections is the last one.
+		PoolSize: manyDials, PipelinePoolSize: manyDials, MaxConcurrentDials: 8, MaxActiveConns: 64,
+		Protocol: 2, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}), o), nil
+}
+
+// newRedis is a store by a client; the options are complete.
+func newRedis(client redis.UniversalClient, o RedisOptions) *Redis {
 	return &Redis{
-		client: redis.NewUniversalClient(&redis.UniversalOptions{
-			Addrs: o.Addresses, MasterName: o.Sentinel, IsClusterMode: o.Cluster, DB: o.Database,
-			Username: o.Username, Password: o.Password, Dialer: dialer(o.Timeout, o.TLS),
-			SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
-			DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
-			ContextTimeoutEnabled: true,
-			// A retry behind our back would outlast every budget: who calls repeats.
-			MaxRetries: -1, DialerRetries: 1,
-			// After as many failed dials as the pool is large, over its whole life,
-			// the client tries only once a second, which is too late for us. What
-			// bounds the connections is the last one.
-			PoolSize: manyDials, PipelinePoolSize: manyDials, MaxConcurrentDials: 8, MaxActiveConns: 64,
-			Protocol: 2, DisableIdentity: true,
-			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		}),
+		client: client, prefix: o.Prefix,
 		unit: o.Unit, exporter: o.Node, keys: keysOf(o.Prefix, o.Unit), now: o.Now,
 		followers: followers{want: o.Replicas, wait: o.ReplicaWait, now: o.Now, short: true},
 		acquire:   newScript(acquireText), reclaim: newScript(reclaimText), lease: newScript(leaseText),
 		put: newScript(putText), end: newScript(endText), beat: newScript(beatText),
-	}, nil
+	}
 }
 
 // RedisCommands is what the user of a Redis with access control needs, beside its keys.
@@ -113,12 +118,15 @@ func (l lines) Printf(_ context.Context, format string, v ...any) {
 
 // node is the client of the node that has the unit. In a cluster that is one node, so
 // that the death of another is not felt.
-func (r *Redis) node(ctx context.Context) (*redis.Client, error) {
+func (r *Redis) node(ctx context.Context) (*redis.Client, error) { return r.master(ctx, r.keys.epoch) }
+
+// master is the client of the node that has a key.
+func (r *Redis) master(ctx context.Context, key string) (*redis.Client, error) {
 	switch c := r.client.(type) {
 	case *redis.Client:
 		return c, nil
 	case *redis.ClusterClient:
-		node, err := c.MasterForKey(ctx, r.keys.epoch)
+		node, err := c.MasterForKey(ctx, key)
 		if err != nil {
 			return nil, fmt.Errorf("storage: finding the cluster node of unit %s: %w", r.unit, err)
 		}

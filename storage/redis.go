@@ -22,6 +22,7 @@ const (
 // they are on one node of a cluster, where scripts are atomic with their fence.
 type Redis struct {
 	client    redis.UniversalClient
+	prefix    string
 	unit      string
 	exporter  string
 	keys      keys

@@ -192,12 +192,18 @@ func TestClusterLosesANode(t *testing.T) {
 	}
 }
 
-// What a user of a shared Redis must be allowed, and no more.
-func TestACL(t *testing.T) {
-	server := storagetest.StartRedis(t)
+// allow makes a user who may what the store needs, and is the only one.
+func allow(t *testing.T, server *storagetest.Server) {
+	t.Helper()
 	server.Do(append([]string{"ACL", "SETUSER", "bulkhead", "on", ">secret", "resetkeys", "~bulkhead:*"},
 		strings.Fields(storage.RedisCommands)...)...)
 	server.Do("ACL", "SETUSER", "default", "off")
+}
+
+// What a user of a shared Redis must be allowed, and no more.
+func TestACL(t *testing.T) {
+	server := storagetest.StartRedis(t)
+	allow(t, server)
 	o := at(server)
 	o.Username, o.Password = "bulkhead", "secret"
 	storagetest.Suite(t, func(t *testing.T) (storage.Store, storagetest.Clock) {

@@ -32,6 +32,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	api.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) { s.guard(api, ctx, next) })
 	s.operations(api)
 	s.calls(api)
+	s.hangups(api)
 	s.stories(api)
 	s.events(api)
 	s.carriers(api)

@@ -29,6 +29,7 @@ type Call struct {
 	Gateway  string    `json:"gateway,omitempty"`
 	Number   string    `json:"number,omitempty" doc:"That the carrier was asked for."`
 	Attempts int       `json:"attempts,omitempty"`
+	Strays   int       `json:"strays,omitempty" doc:"Messages that came on one of its legs after they could matter, and were dealt with there."`
 	Began    time.Time `json:"began,omitzero"`
 	Answered time.Time `json:"answered,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
@@ -51,8 +52,14 @@ type Filters struct {
 	From       string   `query:"from" doc:"What the caller's number begins with."`
 	LongerThan string   `query:"longer_than" example:"90s" doc:"How long it is since the call began, at least: 90s, 1h30m."`
 	Attempts   int      `query:"attempts" minimum:"0" doc:"How many there were at least."`
+	Strays     int      `query:"strays" minimum:"0" doc:"How many messages there were at least that came on one of its legs after they could matter."`
 
 	longer time.Duration
+}
+
+// none says that everything is let through.
+func (f *Filters) none() bool {
+	return len(f.State) == 0 && f.Trunk == "" && f.Carrier == "" && f.Number == "" && f.From == "" && f.longer == 0 && f.Attempts == 0 && f.Strays == 0
 }
 
 // Resolve reads what is not a plain value.
@@ -71,7 +78,7 @@ func (f *Filters) match(o *b2bua.Overview, now time.Time) bool {
 	return (len(f.State) == 0 || slices.Contains(f.State, o.State.String())) &&
 		(f.Trunk == "" || f.Trunk == o.Trunk) && (f.Carrier == "" || f.Carrier == o.Carrier) &&
 		(strings.HasPrefix(o.To, f.Number) || strings.HasPrefix(o.Number, f.Number)) && strings.HasPrefix(o.From, f.From) &&
-		now.Sub(o.Began) >= f.longer && o.Attempts >= f.Attempts
+		now.Sub(o.Began) >= f.longer && o.Attempts >= f.Attempts && o.Strays >= f.Strays
 }
 
 // Page says which part of a list is wanted, and what of each call.
@@ -162,7 +169,7 @@ func (p *Page) pick(all []b2bua.Overview, f *Filters, now time.Time) Calls {
 func newCall(o b2bua.Overview) Call {
 	return Call{
 		ID: o.ID.String(), State: o.State.String(), Trunk: o.Trunk, From: o.From, To: o.To, Carrier: o.Carrier, Gateway: o.Gateway,
-		Number: o.Number, Attempts: o.Attempts, Began: utc(o.Began), Answered: utc(o.Answered), Ended: utc(o.Ended),
+		Number: o.Number, Attempts: o.Attempts, Strays: o.Strays, Began: utc(o.Began), Answered: utc(o.Answered), Ended: utc(o.Ended),
 	}
 }
 
@@ -248,26 +255,5 @@ func (s *Server) calls(api huma.API) {
 			return nil, err
 		}
 		return &body[CallDetail]{d}, nil
-	})
-	register(api, Operator, huma.Operation{
-		OperationID: "hangup", Method: http.MethodDelete, Path: "/v1/calls/{id}", Tags: []string{"calls"}, Summary: "End a call",
-		Description:   "Both sides are told, by BYE, CANCEL or a final response, with the cause.",
-		DefaultStatus: http.StatusAccepted,
-		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-	}, func(ctx context.Context, in *struct {
-		Wanted
-		Cause int `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
-	}) (*body[Call], error) {
-		e, d, err := s.find(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		id, _ := dialog.ParseCallID(in.ID)
-		if !d.Ended.IsZero() || !e.HangupOf(id, dialog.Cause{
-			Why: dialog.Operator, Code: 480, Q850: in.Cause, Reasons: []string{fmt.Sprintf(`Q.850;cause=%d;text="Ended by an operator"`, in.Cause)},
-		}) {
-			return nil, huma.Error409Conflict("the call has ended: " + d.Record.Cause)
-		}
-		return &body[Call]{d.Call}, nil
 	})
 }

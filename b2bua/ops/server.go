@@ -65,6 +65,7 @@ type Server struct {
 	node   Node
 	log    *zap.Logger
 	access atomic.Pointer[access]
+	bulk   sync.Mutex // held while many calls are being ended
 
 	listeners []net.Listener
 	ending    chan struct{} // closed by Close: streams end

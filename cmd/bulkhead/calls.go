@@ -54,10 +54,18 @@ func callsCommand() *cobra.Command {
 	flags.add(c, 0)
 	c.Flags().StringVarP(&format, "output", "o", format, "how to print: "+strings.Join(formats, ", "))
 	c.Flags().IntVar(&most, "limit", most, "how many calls to show at most")
+	filterFlags(c, filter)
+	c.AddCommand(hangupCallsCommand())
+	return c
+}
+
+// filterFlags are those that narrow a list, as the API has them.
+func filterFlags(c *cobra.Command, filter url.Values) {
 	for _, f := range [][2]string{
 		{"state", "hunting, ringing, up, ending, settling; several with commas"}, {"trunk", "of this trunk"}, {"carrier", "at this carrier"},
 		{"number", "the number dialled, or asked for, begins so"}, {"from", "the caller's number begins so"},
 		{"longer-than", "begun so long ago at least, such as 90s or 1h"}, {"attempts", "with so many attempts at least"},
+		{"strays", "with so many messages at least that came after they could matter"},
 	} {
 		name := f[0]
 		c.Flags().Func(name, f[1], func(s string) error {
@@ -65,7 +73,6 @@ func callsCommand() *cobra.Command {
 			return nil
 		})
 	}
-	return c
 }
 
 // calls asks for the pages of a list until there are as many calls as are wanted. matched
@@ -111,9 +118,9 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 	},
 	"csv": func(w io.Writer, all []ops.Call, _ time.Time) error {
 		c := csv.NewWriter(w)
-		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "began", "answered", "ended"}) // Error has it
+		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "strays", "began", "answered", "ended"}) // Error has it
 		for _, o := range all {
-			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts),
+			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts), strconv.Itoa(o.Strays),
 				instant(o.Began), instant(o.Answered), instant(o.Ended)})
 		}
 		c.Flush()

@@ -1,0 +1,158 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"bulkhead/b2bua"
+	"bulkhead/dialog"
+)
+
+// Ended is what came of ending many calls.
+type Ended struct {
+	Matched int    `json:"matched" doc:"Calls that the filters let through and that had not ended."`
+	Ending  int    `json:"ending" doc:"Those of them that are being ended now: none in a dry run."`
+	Left    int    `json:"left" doc:"Those that a dry run would end, or for which there was no time: ask again."`
+	DryRun  bool   `json:"dry_run"`
+	Calls   []Call `json:"calls" doc:"Those that are being ended or, in a dry run, would be first; no more than limit."`
+	Missing int    `json:"missing,omitempty" doc:"Calls that wait for the store and could not be looked at."`
+}
+
+// Hanging is how many calls are to be ended.
+type Hanging struct {
+	All    bool `query:"all" doc:"Every call, which no filter says. Needed where there is no filter, and refused where there is one."`
+	DryRun bool `query:"dry_run" doc:"Say which calls it would be, and end none."`
+	AtMost int  `query:"at_most" minimum:"1" doc:"End none if more calls than this match, as a dry run has counted them. Not said: however many they are."`
+	Cause  int  `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
+	Rate   int  `query:"rate" minimum:"1" maximum:"1000" default:"100" doc:"How many are ended a second: carriers, too, bound what they take."`
+	Limit  int  `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many are ended by this request at most."`
+}
+
+// hangFor is how long one request ends calls: who wants more ended asks again, and who
+// wants no more ended does not.
+const hangFor = 10 * time.Second
+
+// check refuses to end everything by an oversight.
+func (h *Hanging) check(f *Filters) error {
+	detail := &huma.ErrorDetail{Location: "query.all", Value: h.All}
+	switch {
+	case f.none() && !h.All:
+		detail.Message = "no filter is given: all=true ends every call"
+	case !f.none() && h.All:
+		detail.Message = "all goes without filters"
+	default:
+		return nil
+	}
+	return huma.Error422UnprocessableEntity("no call is ended", detail)
+}
+
+// tooMany refuses to end more calls than were counted before.
+func (h *Hanging) tooMany(matched int) error {
+	if h.AtMost == 0 || matched <= h.AtMost {
+		return nil
+	}
+	return huma.Error409Conflict(fmt.Sprintf("no call is ended: %d match, and at_most is %d", matched, h.AtMost))
+}
+
+// byOperator is the cause of a call's end that its peers are told.
+func byOperator(q850 int) dialog.Cause {
+	return dialog.Cause{
+		Why: dialog.Operator, Code: 480, Q850: q850, Reasons: []string{fmt.Sprintf(`Q.850;cause=%d;text="Ended by an operator"`, q850)},
+	}
+}
+
+func (s *Server) hangups(api huma.API) {
+	register(api, Operator, huma.Operation{
+		OperationID: "hangup", Method: http.MethodDelete, Path: "/v1/calls/{id}", Tags: []string{"calls"}, Summary: "End a call",
+		Description:   "Both sides are told, by BYE, CANCEL or a final response, with the cause.",
+		DefaultStatus: http.StatusAccepted,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+	}, func(ctx context.Context, in *struct {
+		Wanted
+		Cause int `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
+	}) (*body[Call], error) {
+		e, d, err := s.find(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		id, _ := dialog.ParseCallID(in.ID)
+		if !d.Ended.IsZero() || !e.HangupOf(id, byOperator(in.Cause)) {
+			return nil, huma.Error409Conflict("the call has ended: " + d.Record.Cause)
+		}
+		return &body[Call]{d.Call}, nil
+	})
+	register(api, Operator, huma.Operation{
+		OperationID: "hangup-calls", Method: http.MethodDelete, Path: "/v1/calls", Tags: []string{"calls"}, Summary: "End many calls",
+		Description: "Those that the filters of the list let through, unless they have ended. At rate a second, for 10 s at most: " +
+			"what is left then is ended by asking again, and what is asked for is not ended any more when who asks goes away.",
+		DefaultStatus: http.StatusAccepted,
+		Errors:        []int{http.StatusConflict, http.StatusServiceUnavailable},
+	}, func(ctx context.Context, in *struct {
+		Filters
+		Hanging
+	}) (*body[Ended], error) {
+		if err := in.check(&in.Filters); err != nil {
+			return nil, err
+		}
+		e, err := s.engine()
+		if err != nil {
+			return nil, err
+		}
+		done, err := s.hangMany(ctx, e, &in.Filters, &in.Hanging)
+		if err != nil {
+			return nil, err
+		}
+		return &body[Ended]{done}, nil
+	})
+}
+
+// hangMany ends the calls that match here.
+func (s *Server) hangMany(ctx context.Context, e *b2bua.Engine, f *Filters, h *Hanging) (Ended, error) {
+	if !h.DryRun {
+		if !s.bulk.TryLock() { // else the rate would be of each, not of all
+			return Ended{}, huma.Error409Conflict("no call is ended: many are being ended already, for somebody else")
+		}
+		defer s.bulk.Unlock()
+	}
+	look, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	all, missing := e.Overviews(look)
+	now := time.Now()
+	all = slices.DeleteFunc(all, func(o b2bua.Overview) bool { return !o.Ended.IsZero() || !f.match(&o, now) })
+	slices.SortFunc(all, func(a, b b2bua.Overview) int { return placeOf(a).compare(placeOf(b)) })
+	done := Ended{Matched: len(all), Left: len(all), DryRun: h.DryRun, Calls: []Call{}, Missing: missing}
+	if err := h.tooMany(len(all)); err != nil {
+		return done, err
+	}
+	if h.DryRun {
+		for _, o := range all[:min(h.Limit, len(all))] {
+			done.Calls = append(done.Calls, newCall(o))
+		}
+		return done, nil
+	}
+	tick := time.NewTicker(time.Second / time.Duration(h.Rate))
+	defer tick.Stop()
+	over := time.NewTimer(hangFor)
+	defer over.Stop()
+	for _, o := range all[:min(h.Limit, len(all))] {
+		if e.HangupOf(o.ID, byOperator(h.Cause)) {
+			done.Ending++
+			done.Calls = append(done.Calls, newCall(o))
+		}
+		done.Left-- // one that is not there any more has ended by itself
+		select {
+		case <-tick.C:
+			continue
+		case <-over.C:
+		case <-ctx.Done():
+		case <-s.ending:
+		}
+		break
+	}
+	return done, nil
+}
