@@ -38,10 +38,31 @@ func (m *Metrics) measures(r prometheus.Registerer, vec func(name, help string, 
 	m.carriers = labels{label: "carrier", over: over.WithLabelValues("carrier"), vecs: []deleter{m.attempts, m.late, m.unanswered, m.delay, m.Skipped, m.Registered}}
 }
 
-// adopted takes the names of another book.
+// adopted takes the names of another book. What alerts look at begins as 0: of what begins
+// as 1, nobody can say that it has increased.
 func (m *Metrics) adopted(b Book) {
 	m.trunks.adopt(b.Trunks())
 	m.carriers.adopt(b.Carriers())
+	for name := range *m.trunks.known.Load() {
+		m.Calls.WithLabelValues(name)
+		m.Absorbed.WithLabelValues(name)
+		for _, result := range []string{"answered", "failed", "cancelled"} {
+			m.Ended.WithLabelValues(name, result)
+		}
+	}
+	for name := range *m.carriers.known.Load() {
+		m.attempts.WithLabelValues(name, "answered", "")
+		m.late.WithLabelValues(name)
+		m.unanswered.WithLabelValues(name)
+		m.Absorbed.WithLabelValues(name)
+	}
+}
+
+// Forget says that the engine whose metrics these were serves no more: what it had is
+// another node's.
+func (m *Metrics) Forget() {
+	m.gauges.engine.Store(nil)
+	m.Registered.Reset()
 }
 
 // registered shows whether we are registered with a carrier, where it has a series.

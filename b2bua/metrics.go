@@ -76,5 +76,6 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}
+	m.Dropped.WithLabelValues("record", "not_written")
 	return m
 }

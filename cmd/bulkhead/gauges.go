@@ -33,6 +33,7 @@ var (
 	degraded    = nodeDesc("store_degraded", "Whether writes to the store fail, are late or refused: new promises are unprotected.")
 	breakerOpen = nodeDesc("store_breaker_open", "Whether nobody waits for the store, since it has not answered in time.")
 	expires     = nodeDesc("certificate_expiry_timestamp_seconds", "When the first certificate of a chain of ours is valid no longer, in Unix time, by the key of the configuration.", "of")
+	caughtUp    = nodeDesc("records_caught_up_timestamp_seconds", "When last no record of an ended call waited in the store for the record file, or the unit was taken since, in Unix time.")
 	hepLost     = nodeDesc("hep_lost_total", "Messages that the HEP collector did not get.")
 )
 
@@ -40,7 +41,7 @@ var nodeStates = []string{"starting", "serving", "standing by", "draining"}
 
 // Describe is prometheus.Collector.
 func (standing) Describe(d chan<- *prometheus.Desc) {
-	for _, one := range []*prometheus.Desc{buildInfo, nodeInfo, nodeState, unitOwner, unstored, turnedAway, lag, degraded, breakerOpen, expires, hepLost} {
+	for _, one := range []*prometheus.Desc{buildInfo, nodeInfo, nodeState, unitOwner, unstored, turnedAway, lag, degraded, breakerOpen, caughtUp, expires, hepLost} {
 		d <- one
 	}
 }
@@ -79,6 +80,9 @@ func (s standing) Collect(m chan<- prometheus.Metric) {
 		show(lag, behind)
 		show(degraded, one(at.Degraded))
 		show(breakerOpen, one(at.Open))
+		if at := s.unit.exported.Load(); at > 0 {
+			show(caughtUp, float64(at))
+		}
 	}
 	for of, file := range files {
 		if until, ok := validUntil(file); ok {

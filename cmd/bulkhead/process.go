@@ -114,6 +114,7 @@ func (p *process) lower() {
 	defer p.mu.Unlock()
 	p.border = nil
 	p.serving.Store(false)
+	p.metrics.Forget()
 }
 
 // Reload is ops.Node: all of the file is taken, or nothing.

@@ -20,7 +20,7 @@ type unitFigures struct {
 	gap       prometheus.Gauge
 	restoring prometheus.Gauge
 	restored  prometheus.Gauge
-	exported  prometheus.Gauge
+	exported  atomic.Int64 // Unix time; 0: no records are moved
 }
 
 // writeBounds are in seconds: from a store on this machine to one that is given up.
@@ -38,9 +38,8 @@ func newUnitFigures(r prometheus.Registerer) *unitFigures {
 		gap:       prometheus.NewGauge(prometheus.GaugeOpts(opts("takeover_gap_seconds", "Of the last takeover: from the last sign of life of who had the unit, which gives one each 0.25 s, until this node served."))),
 		restoring: prometheus.NewGauge(prometheus.GaugeOpts(opts("takeover_restore_seconds", "Of the last takeover: from when this node served until all calls were here; one that a message named was at once."))),
 		restored:  prometheus.NewGauge(prometheus.GaugeOpts(opts("takeover_restored_calls", "Calls of the last takeover."))),
-		exported:  prometheus.NewGauge(prometheus.GaugeOpts(opts("records_caught_up_timestamp_seconds", "When no record of an ended call waited in the store for the record file last, in Unix time."))),
 	}
-	r.MustRegister(f.writes, f.took, f.losses, f.takeovers, f.gap, f.restoring, f.restored, f.exported)
+	r.MustRegister(f.writes, f.took, f.losses, f.takeovers, f.gap, f.restoring, f.restored)
 	for _, result := range []string{"stored", "failed"} {
 		f.writes.WithLabelValues(result) // shown as 0 from the start
 	}

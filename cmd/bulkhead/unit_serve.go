@@ -43,6 +43,9 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 	})
 	u.process.unit.writer.Store(writer)
 	defer u.process.unit.writer.Store(nil)
+	if u.file != nil {
+		u.process.unit.exported.Store(time.Now().Unix())
+	}
 	u.tellEnds(ctx, epoch)
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
@@ -229,7 +232,7 @@ func (u *unit) export(ctx context.Context, log *zap.Logger) {
 	defer u.exports.Unlock()
 	switch err := u.store.Details(ctx, u.file.take); {
 	case err == nil:
-		u.process.unit.exported.SetToCurrentTime()
+		u.process.unit.exported.Store(time.Now().Unix())
 	case ctx.Err() == nil:
 		log.Debug("records wait in the store", zap.Error(err))
 	}
