@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -48,6 +49,17 @@ func (m *Metrics) adopted(b Book) {
 		m.Absorbed.WithLabelValues(name)
 		for _, result := range []string{"answered", "failed", "cancelled"} {
 			m.Ended.WithLabelValues(name, result)
+		}
+	}
+	for _, b := range b.Bounds() {
+		if b.Kind == carriers.OfTrunk && m.trunks.of(b.Name) != b.Name || b.Kind == carriers.OfCarrier {
+			continue // a carrier that is full is passed over
+		}
+		if b.Calls > 0 {
+			m.Limited.WithLabelValues(b.Kind.String(), b.Name, carriers.SkipCalls)
+		}
+		if b.CPS > 0 {
+			m.Limited.WithLabelValues(b.Kind.String(), b.Name, carriers.SkipCPS)
 		}
 	}
 	for name := range *m.carriers.known.Load() {

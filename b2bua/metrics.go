@@ -77,5 +77,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}
 	m.Dropped.WithLabelValues("record", "not_written")
+	for _, result := range []string{"targets", "reject", "known", "timeout", "failed"} {
+		m.Decisions.WithLabelValues(result)
+	}
 	return m
 }

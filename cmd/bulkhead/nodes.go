@@ -39,7 +39,8 @@ type nodes struct {
 	mu    sync.Mutex
 	last  time.Time // that the store answered
 	alive string    // another node that was alive then
-	other time.Time // the last sign of life of any other node
+	had   string    // the other node that was seen to hold the unit last
+	other time.Time // its last sign of life
 	bound bool
 	owns  bool
 	told  *bool // what fit was told last
@@ -114,11 +115,21 @@ func (n *nodes) beat(ctx context.Context) {
 	n.mu.Lock()
 	owns := n.owns
 	n.mu.Unlock()
-	if err == nil && owns {
+	had := ""
+	switch {
+	case err != nil:
+	case owns:
 		next, _ = n.store.Wished(ctx) // who asked hears that nothing came of it
+	default:
+		if o, err := n.store.Owner(ctx); err == nil && o.Holds && o.Node != n.node {
+			had = o.Node
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if had != "" && had != n.had {
+		n.had, n.other = had, time.Time{}
+	}
 	if err == nil {
 		if n.last.IsZero() {
 			close(n.heard)
@@ -131,7 +142,7 @@ func (n *nodes) beat(ctx context.Context) {
 			if other.Name == n.node {
 				continue
 			}
-			if last := n.last.Add(-other.Silent); last.After(n.other) {
+			if last := n.last.Add(-other.Silent); other.Name == n.had && last.After(n.other) {
 				n.other = last
 			}
 			if other.Silent > beatSilent {
@@ -159,8 +170,9 @@ func (n *nodes) peer() string {
 	return n.alive
 }
 
-// heardOther is when another node gave its last sign of life; zero: none has.
-func (n *nodes) heardOther() time.Time {
+// heardOwner is when the other node that had the unit last gave its last sign of life; zero:
+// none had it, as far as is known.
+func (n *nodes) heardOwner() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.other

@@ -56,14 +56,13 @@ func (f *unitFigures) wrote(_ int, took time.Duration, err error) {
 	f.took.Observe(took.Seconds())
 }
 
-// tookOver tells of a unit that serves since, in an epoch of its own, and whose calls have
-// been restored.
-func (u *unit) tookOver(ctx context.Context, epoch uint64, since time.Time, calls int) {
+// tookOver tells of a unit that serves since, and whose calls have been restored.
+func (u *unit) tookOver(ctx context.Context, since time.Time, calls int) {
 	f, now := u.process.unit, time.Now()
 	u.nodes.beat(ctx) // what was heard last may be old by now
-	last := u.nodes.heardOther()
+	last := u.nodes.heardOwner()
 	heard := !last.IsZero() && since.Sub(last) < beatForget
-	if calls == 0 && (epoch == 1 || !heard) {
+	if calls == 0 && !heard {
 		return // nobody had it
 	}
 	f.takeovers.Inc()

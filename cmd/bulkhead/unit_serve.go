@@ -64,7 +64,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		func() { u.exporting(own, log) },
 		func() { u.inspect(own, log) },
 		func() { u.claim.left(own); lose(nil) },
-		func() { u.restore(own, epoch, b, writer, log) },
+		func() { u.restore(own, b, writer, log) },
 	}
 	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwire()
@@ -161,7 +161,7 @@ func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
 }
 
 // restore takes the calls over, and tries until all have been read.
-func (u *unit) restore(ctx context.Context, epoch uint64, b *border, writer *storage.Writer, log *zap.Logger) {
+func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
 	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
 	for began, said := time.Now(), ""; ; {
@@ -182,7 +182,7 @@ func (u *unit) restore(ctx context.Context, epoch uint64, b *border, writer *sto
 		}
 		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
 			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
-			u.tookOver(ctx, epoch, began, n)
+			u.tookOver(ctx, began, n)
 			return
 		}
 		select {
