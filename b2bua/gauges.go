@@ -30,12 +30,15 @@ var (
 	loadGauge     = prometheus.NewDesc("bulkhead_load_ratio", "What the node has to do as a part of the bound of overload that is nearest: above 1 new calls are shed.", nil, nil)
 )
 
+var standingGauge = prometheus.NewDesc("bulkhead_carrier_standing", "1 for how a carrier stands, by an operator's order or by its scorecard: in_service, deprioritised, quarantined, drained.", []string{"carrier", "standing"}, nil)
+
 // Describe is prometheus.Collector.
 func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- usedGauge
 	d <- limitGauge
 	d <- gatewayGauge
 	d <- cappedGauge
+	d <- standingGauge
 	d <- sheddingGauge
 	d <- loadGauge
 	d <- callsGauge
@@ -58,6 +61,19 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 		show(usedGauge, e.Used(b.Place), b.Kind.String(), b.Name)
 		if b.Calls > 0 {
 			show(limitGauge, b.Calls, b.Kind.String(), b.Name)
+		}
+	}
+	for _, name := range e.profiles().Carriers() {
+		if !named(name) {
+			continue
+		}
+		at := e.config.Standings.Of(time.Now(), name).Standing
+		for i, word := range carriers.Standings {
+			is := 0
+			if carriers.Standing(i) == at {
+				is = 1
+			}
+			show(standingGauge, is, name, word)
 		}
 	}
 	e.overload.Lock()

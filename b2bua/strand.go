@@ -34,11 +34,10 @@ type strand struct {
 	heard   time.Time // when anything but the clock came last
 	trunk   string
 	places  []carriers.Place // that the call takes up
-	counted *counts          // among which the call is; nil: none
-	stood   CallState
-	told    int      // attempts that are accounted for
-	alive   uint8    // the leg whose peer has said something
-	last    [8]event // the last events, for the log where a defect shows
+	counted counted          // where among the calls that there are
+	told    int              // attempts that are accounted for
+	alive   uint8            // the leg whose peer has said something
+	last    *[8]event        // the last events, for the log where a defect shows; nil: none
 	count   int
 	size    int       // of the record, when last written
 	armed   time.Time // as told to the clock; zero: not at all
@@ -375,6 +374,9 @@ func (s *strand) remember(now time.Time, it *item) {
 			break
 		}
 		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
+	}
+	if s.last == nil {
+		s.last, s.count = new([8]event), 0
 	}
 	s.last[s.count%len(s.last)] = ev
 	s.count++

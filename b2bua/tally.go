@@ -55,24 +55,31 @@ func (t *tally) collect(m chan<- prometheus.Metric, names *labels) {
 	}
 }
 
+// counted is where a call is counted.
+type counted struct {
+	in *counts // nil: nowhere
+	at CallState
+}
+
 // stands notes the state that the call is in.
 func (s *strand) stands(at CallState) {
+	c := &s.counted
 	switch {
-	case s.counted == nil:
-		s.counted = s.engine.tally.of(s.trunk)
-	case s.stood == at:
+	case c.in == nil:
+		c.in = s.engine.tally.of(s.trunk)
+	case c.at == at:
 		return
 	default:
-		s.counted[s.stood].Add(-1)
+		c.in[c.at].Add(-1)
 	}
-	s.stood = at
-	s.counted[at].Add(1)
+	c.at = at
+	c.in[at].Add(1)
 }
 
 // uncount takes the call out of the counts.
 func (s *strand) uncount() {
-	if s.counted != nil {
-		s.counted[s.stood].Add(-1)
-		s.counted = nil
+	if c := &s.counted; c.in != nil {
+		c.in[c.at].Add(-1)
+		c.in = nil
 	}
 }

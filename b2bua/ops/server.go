@@ -57,6 +57,8 @@ type Node interface {
 	Scorecards() *Scorecards
 	// Carriers are the names of those in the configuration, in order.
 	Carriers() []string
+
+	Controls
 }
 
 // Server serves the API.

@@ -34,6 +34,10 @@ type node struct {
 	journal *b2bua.Journal
 	feed    ops.Feed
 	cards   ops.Scorecards
+
+	standings b2bua.Standings
+	drain     *ops.Drain
+	given     string
 }
 
 func (n *node) Version() ops.Version {
@@ -122,6 +126,12 @@ func (s *served) ask(as, method, path string) says {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.answer(client, as, request)
+}
+
+// answer asks as somebody of a role.
+func (s *served) answer(client *http.Client, as string, request *http.Request) says {
+	s.t.Helper()
 	if as != "" && as != "socket" {
 		request.Header.Set("Authorization", "Bearer "+strings.ReplaceAll(token(as), " ", "-"))
 	}

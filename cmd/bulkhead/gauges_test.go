@@ -16,9 +16,9 @@ import (
 	"bulkhead/storage/storagetest"
 )
 
-// shown is the value of a gauge or counter that has these values of labels, in the order of
+// gauged is the value of a gauge or counter that has these values of labels, in the order of
 // their names; false: there is none.
-func shown(t *testing.T, g prometheus.Gatherer, name string, labels ...string) (float64, bool) {
+func gauged(t *testing.T, g prometheus.Gatherer, name string, labels ...string) (float64, bool) {
 	t.Helper()
 	families, err := g.Gather()
 	if err != nil {
@@ -44,7 +44,7 @@ func shown(t *testing.T, g prometheus.Gatherer, name string, labels ...string) (
 // equals fails the test unless a gauge or counter has a value.
 func equals(t *testing.T, g prometheus.Gatherer, want float64, name string, labels ...string) {
 	t.Helper()
-	if got, ok := shown(t, g, name, labels...); !ok || got != want {
+	if got, ok := gauged(t, g, name, labels...); !ok || got != want {
 		t.Errorf("%s %q is %g (%v), want %g", name, labels, got, ok, want)
 	}
 }
@@ -57,10 +57,10 @@ func TestMetricsOfANode(t *testing.T) {
 	equals(t, r.registry, 0, "node_state", "draining")
 	equals(t, r.registry, 1, "node_info", r.config.Node, "")
 	version, revision := built()
-	if _, ok := shown(t, r.registry, "build_info"); !ok {
+	if _, ok := gauged(t, r.registry, "build_info"); !ok {
 		t.Errorf("no build_info of %s %s", version, revision)
 	}
-	if _, ok := shown(t, r.registry, "unit_owner"); ok {
+	if _, ok := gauged(t, r.registry, "unit_owner"); ok {
 		t.Error("a node without a unit owns one")
 	}
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(r.file), "peering.pem"))
@@ -98,10 +98,10 @@ func TestMetricsOfAUnit(t *testing.T) {
 	g := b.process.registry
 	equals(t, g, 0, "unit_owner", "bulkhead")
 	stop := runs(t, b)
-	storagetest.Eventually(t, "b has taken over", func() bool { n, _ := shown(t, g, "takeovers_total"); return n == 1 })
+	storagetest.Eventually(t, "b has taken over", func() bool { n, _ := gauged(t, g, "takeovers_total"); return n == 1 })
 	equals(t, g, 1, "unit_owner", "bulkhead")
 	equals(t, g, 0, "takeover_restored_calls")
-	if gap, _ := shown(t, g, "takeover_gap_seconds"); gap < leaseFor.Seconds()/2 {
+	if gap, _ := gauged(t, g, "takeover_gap_seconds"); gap < leaseFor.Seconds()/2 {
 		t.Errorf("a gap of %g s after a lease of %v", gap, leaseFor)
 	}
 	equals(t, g, 0, "store_lag_seconds")
@@ -109,21 +109,21 @@ func TestMetricsOfAUnit(t *testing.T) {
 	silence := errors.New("no answer")
 	store.write.Store(&silence)
 	b.process.unit.writer.Load().Put(storage.Item{ID: "x", Version: 1, Expires: time.Now().Add(time.Hour)}, nil)
-	storagetest.Eventually(t, "the store is given up", func() bool { n, _ := shown(t, g, "store_breaker_open"); return n == 1 })
+	storagetest.Eventually(t, "the store is given up", func() bool { n, _ := gauged(t, g, "store_breaker_open"); return n == 1 })
 	equals(t, g, 1, "store_degraded")
 	equals(t, g, 1, "store_unstored_calls")
-	if n, _ := shown(t, g, "store_lag_seconds"); n <= 0 {
+	if n, _ := gauged(t, g, "store_lag_seconds"); n <= 0 {
 		t.Error("nothing has waited")
 	}
-	if n, _ := shown(t, g, "store_writes_total", "failed"); n == 0 {
+	if n, _ := gauged(t, g, "store_writes_total", "failed"); n == 0 {
 		t.Error("no write has failed")
 	}
 	store.write.Store(nil)
-	storagetest.Eventually(t, "all is stored", func() bool { n, _ := shown(t, g, "store_unstored_calls"); return n == 0 })
-	storagetest.Eventually(t, "records have caught up", func() bool { n, _ := shown(t, g, "records_caught_up_timestamp_seconds"); return n > 0 })
+	storagetest.Eventually(t, "all is stored", func() bool { n, _ := gauged(t, g, "store_unstored_calls"); return n == 0 })
+	storagetest.Eventually(t, "records have caught up", func() bool { n, _ := gauged(t, g, "records_caught_up_timestamp_seconds"); return n > 0 })
 	stop()
 	equals(t, g, 0, "unit_owner", "bulkhead")
-	if _, ok := shown(t, g, "store_degraded"); ok {
+	if _, ok := gauged(t, g, "store_degraded"); ok {
 		t.Error("who has handed over still tells of the store")
 	}
 }
@@ -138,6 +138,6 @@ func TestNoTakeoverWhereNobodyWas(t *testing.T) {
 	runs(t, a)
 	g := a.process.registry
 	storagetest.Eventually(t, "a serves, and has read the calls", func() bool { return store.scans.Load() > 0 && bound(at) })
-	storagetest.Eventually(t, "records have caught up", func() bool { n, _ := shown(t, g, "records_caught_up_timestamp_seconds"); return n > 0 })
+	storagetest.Eventually(t, "records have caught up", func() bool { n, _ := gauged(t, g, "records_caught_up_timestamp_seconds"); return n > 0 })
 	equals(t, g, 0, "takeovers_total")
 }
