@@ -25,23 +25,24 @@ type strand struct {
 	gone    bool // let go of: a message must look for the call anew
 
 	// Touched only by the goroutine that runs.
-	batch   []item   // taken from the queue, to be stepped
-	after   []Action // what waits for the store
-	hasty   bool     // nothing waits for it
-	call    *Call
-	packed  packed    // instead of the call
-	woken   bool      // by the clock, just now
-	heard   time.Time // when anything but the clock came last
-	trunk   string
-	places  []carriers.Place // that the call takes up
-	counted counted          // where among the calls that there are
-	told    int              // attempts that are accounted for
-	alive   uint8            // the leg whose peer has said something
-	last    *[8]event        // the last events, for the log where a defect shows; nil: none
-	count   int
-	size    int       // of the record, when last written
-	armed   time.Time // as told to the clock; zero: not at all
-	alarm   alarm
+	batch  []item   // taken from the queue, to be stepped
+	after  []Action // what waits for the store
+	hasty  bool     // nothing waits for it
+	call   *Call
+	packed packed    // instead of the call
+	woken  bool      // by the clock, just now
+	heard  time.Time // when anything but the clock came last
+	trunk  string
+	places []carriers.Place // that the call takes up
+	among  counted          // where it is counted
+	told   int              // attempts that are accounted for
+	begun  bool             // that it has been answered is told
+	alive  uint8            // the leg whose peer has said something
+	last   *[8]event        // the last events, for the log where a defect shows; nil: none
+	count  int
+	size   int       // of the record, when last written
+	armed  time.Time // as told to the clock; zero: not at all
+	alarm  alarm
 
 	panics    int
 	absorbing bool      // the record is written
@@ -352,6 +353,7 @@ func (s *strand) step(it *item) (done bool) {
 	s.call.judge = s
 	actions := s.call.Step(now, ev)
 	s.observe(now)
+	s.begins(now)
 	s.recount() // before a peer hears that there is a place
 	return s.perform(now, actions)
 }

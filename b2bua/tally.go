@@ -63,7 +63,7 @@ type counted struct {
 
 // stands notes the state that the call is in.
 func (s *strand) stands(at CallState) {
-	c := &s.counted
+	c := &s.among
 	switch {
 	case c.in == nil:
 		c.in = s.engine.tally.of(s.trunk)
@@ -78,7 +78,7 @@ func (s *strand) stands(at CallState) {
 
 // uncount takes the call out of the counts.
 func (s *strand) uncount() {
-	if c := &s.counted; c.in != nil {
+	if c := &s.among; c.in != nil {
 		c.in[c.at].Add(-1)
 		c.in = nil
 	}
