@@ -384,14 +384,6 @@ func (s *strand) remember(now time.Time, it *item) {
 	s.count++
 }
 
-// method is a method's name without the memory of the message that it stood in.
-func method(name string) string {
-	if dialog.Defined(name) {
-		return strings.Clone(name)
-	}
-	return "unknown method"
-}
-
 // arm sees to it that the clock wakes the call at its deadline.
 func (s *strand) arm() {
 	if s.packed.data != nil {
