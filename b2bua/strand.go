@@ -2,7 +2,6 @@ package b2bua
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
