@@ -162,6 +162,7 @@ func problem(err error) string {
 // key does what a key is for; true: it ends.
 func (t *top) key(ctx context.Context, k *tcell.EventKey, said chan<- heard) (ends bool) {
 	v := &t.view
+	v.note = ""
 	if k.Key() == tcell.KeyCtrlC {
 		return true
 	}
@@ -201,6 +202,7 @@ func (t *top) key(ctx context.Context, k *tcell.EventKey, said chan<- heard) (en
 				v.typing = &text
 			}
 		}
+	default: // it is for nothing
 	}
 	switch {
 	case move == 0:
@@ -220,7 +222,7 @@ func (t *top) open(ctx context.Context, said chan<- heard, what string) {
 		id = ids[v.at]
 	}
 	if id == "" {
-		v.err = "there is no call to tell of"
+		v.note = "there is no call to tell of"
 		return
 	}
 	v.of, v.what, v.story, v.scroll, v.err = id, what, []string{"…"}, 0, ""
@@ -238,7 +240,7 @@ func (t *top) typed(ctx context.Context, k *tcell.EventKey, said chan<- heard) {
 	case tcell.KeyEnter:
 		v.typing = nil
 		if _, err := parseFilter(text); err != nil {
-			v.err = err.Error()
+			v.note = err.Error()
 			return
 		}
 		v.filter, v.at, v.err, t.asking = text, 0, "", false
@@ -252,6 +254,7 @@ func (t *top) typed(ctx context.Context, k *tcell.EventKey, said chan<- heard) {
 		text = ""
 	case tcell.KeyRune:
 		text += string(k.Rune())
+	default: // it types nothing
 	}
 	v.typing = &text
 }

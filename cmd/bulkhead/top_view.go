@@ -50,7 +50,8 @@ type view struct {
 	what   string // ladder, why
 	story  []string
 	scroll int
-	err    string
+	note   string // what is wrong with the last key; the next one takes it away
+	err    string // what is wrong with the node's last answer
 	width  int
 	height int
 	plain  bool // as text: nothing can be chosen
@@ -185,6 +186,8 @@ func (v *view) rows() []row {
 	switch {
 	case v.typing != nil:
 		foot = row{{"/" + *v.typing + "▏", strong}}
+	case v.note != "":
+		foot = row{{clean(v.note), bad}}
 	case v.err != "":
 		foot = row{{clean(v.err), bad}}
 	case v.of != "":
