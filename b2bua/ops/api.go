@@ -40,6 +40,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.captures(api)
 	s.evidence(api)
 	s.logging(api)
+	s.lives(api)
 	s.orders(api)
 	s.drains(api)
 	s.configs(api)

@@ -38,6 +38,7 @@ type process struct {
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
 	figures  figures
+	unit     *unitFigures
 	journal  *b2bua.Journal
 	feed     ops.Feed
 	cards    *ops.Scorecards
@@ -90,7 +91,8 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p := &process{name: name, log: log, level: level, began: time.Now(), taken: time.Now(), config: c, generation: newGenerations(name).first(), registry: prometheus.NewRegistry()}
 	p.pair = c.State != nil && c.State.Redis != nil
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
+	p.metrics, p.figures, p.unit = b2bua.NewMetrics(p.registry), newFigures(p.registry), newUnitFigures(p.registry)
+	p.registry.MustRegister(standing{p})
 	p.journal = &b2bua.Journal{Keep: c.keep()}
 	p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "bulkhead", Name: "node_drained", Help: "1 while an operator has the node take no new calls.",
@@ -135,6 +137,7 @@ func (p *process) lower() {
 	defer p.mu.Unlock()
 	p.border = nil
 	p.serving.Store(false)
+	p.metrics.Forget()
 }
 
 // prepare does all that can fail: what it returns only has to be done.
