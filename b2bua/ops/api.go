@@ -80,7 +80,7 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	who := s.caller(r)
 	code, detail := objection(who, needs)
 	if code == 0 {
-		next(ctx)
+		next(huma.WithValue(ctx, callerKey{}, who))
 		code = ctx.Status()
 	} else {
 		if code == http.StatusUnauthorized {
@@ -95,8 +95,12 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	if r.Context().Value(peerKey{}) != nil {
 		from = "unix socket"
 	}
+	via := zap.Skip()
+	if who.Via != "" {
+		via = zap.String("via", who.Via)
+	}
 	s.log.Info("audit", zap.String("who", who.Name), zap.Stringer("role", who.Role), zap.String("from", from),
-		zap.String("action", ctx.Operation().OperationID), zap.String("path", r.URL.RequestURI()), zap.Int("status", code))
+		zap.String("action", ctx.Operation().OperationID), zap.String("path", r.URL.RequestURI()), zap.Int("status", code), via)
 }
 
 // say answers a line of text.

@@ -14,6 +14,7 @@ type CallDetail struct {
 	Record b2bua.Record `json:"record" doc:"As it would be written if the call ended now."`
 	Legs   []LegDetail  `json:"legs" doc:"The trunk's, then one an attempt."`
 	Due    time.Time    `json:"due,omitzero" doc:"When the first of its timers fires."`
+	Epoch  uint64       `json:"epoch,omitempty" doc:"In which its node has its unit: it rises whenever another one takes it."`
 	Left   []string     `json:"targets_left,omitempty" doc:"Gateways that have not been tried yet."`
 }
 
@@ -41,7 +42,8 @@ type Transaction struct {
 }
 
 func newDetail(c *b2bua.Call, now time.Time) CallDetail {
-	d := CallDetail{Call: newCall(c.Overview()), Record: c.Record(now), Due: utc(c.Deadline())}
+	o := c.Overview()
+	d := CallDetail{Call: newCall(&o), Record: c.Record(now), Due: utc(c.Deadline())}
 	d.Legs = append(d.Legs, newLeg(c.In, c.Setup.Trunk))
 	for _, leg := range c.Out {
 		d.Legs = append(d.Legs, newLeg(leg, leg.Target.Carrier))

@@ -34,15 +34,21 @@ type node struct {
 	journal *b2bua.Journal
 	feed    ops.Feed
 	cards   ops.Scorecards
+	name    string
+	unit    string
+	epoch   uint64
+	cluster ops.Cluster
 }
 
 func (n *node) Version() ops.Version {
-	return ops.Version{Node: "sbc-a", Version: "1.2.3", State: n.state}
+	return ops.Version{Node: n.name, Version: "1.2.3", State: n.state}
 }
-func (n *node) Engine() *b2bua.Engine   { return n.engine }
-func (n *node) Journal() *b2bua.Journal { return n.journal }
-func (n *node) Feed() *ops.Feed         { return &n.feed }
-func (n *node) Carriers() []string      { return []string{"tc1", "tc2"} }
+func (n *node) Engine() *b2bua.Engine    { return n.engine }
+func (n *node) Journal() *b2bua.Journal  { return n.journal }
+func (n *node) Feed() *ops.Feed          { return &n.feed }
+func (n *node) Serves() (string, uint64) { return n.unit, n.epoch }
+func (n *node) Cluster() ops.Cluster     { return n.cluster }
+func (n *node) Carriers() []string       { return []string{"tc1", "tc2"} }
 func (n *node) Scorecards() *ops.Scorecards {
 	return &n.cards
 }
@@ -68,10 +74,13 @@ type served struct {
 
 func token(role string) string { return "the token of the " + role[:3] + "-012345678" }
 
-func serve(t *testing.T) *served {
+func serve(t *testing.T) *served { return serveAs(t, "sbc-a", "", "of the cluster") }
+
+// serveAs is a server of a node of some name and unit, which shares a key with others.
+func serveAs(t *testing.T, name, unit, key string) *served {
 	t.Helper()
 	dir := t.TempDir()
-	s := &served{t: t, node: &node{state: "serving", ready: true, cards: ops.Scorecards{Journal: &b2bua.Journal{}, Now: time.Now}}, socket: filepath.Join(dir, "run", "api.sock"), tokens: filepath.Join(dir, "tokens")}
+	s := &served{t: t, node: &node{name: name, unit: unit, state: "serving", ready: true, cards: ops.Scorecards{Journal: &b2bua.Journal{}, Now: time.Now}}, socket: filepath.Join(dir, "run", "api.sock"), tokens: filepath.Join(dir, "tokens")}
 	lines := []string{"# who may what", ""}
 	for _, role := range []string{"viewer", "operator", "admin"} {
 		lines = append(lines, fmt.Sprintf("%s-name %s %s", role, role, strings.ReplaceAll(token(role), " ", "-")))
@@ -82,7 +91,7 @@ func serve(t *testing.T) *served {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bulkhead_something_total"}, func() float64 { return 7 }))
 	var err error
-	s.Server, err = ops.Listen(ops.Config{Socket: s.socket, Listen: "127.0.0.1:0", TokensFile: s.tokens}, s.node, metrics, zap.New(core))
+	s.Server, err = ops.Listen(ops.Config{Socket: s.socket, Listen: "127.0.0.1:0", TokensFile: s.tokens, PeerKey: []byte(key)}, s.node, metrics, zap.New(core))
 	if err != nil {
 		t.Fatal(err)
 	}

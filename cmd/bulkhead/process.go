@@ -29,8 +29,12 @@ type process struct {
 	level   zap.AtomicLevel
 	began   time.Time
 	pair    bool        // the node may stand by
+	unit    string      // whose calls it serves then
+	epoch   atomic.Uint64
 	serving atomic.Bool // there is a border
 	leaving atomic.Bool
+
+	cluster *cluster // nil: there are no other nodes
 
 	names *dns.Resolver // of the gateways; nil: nobody is asked
 
@@ -77,7 +81,7 @@ func newFigures(r prometheus.Registerer) figures {
 // newProcess begins with a configuration; the name is that of its file.
 func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) *process {
 	p := &process{name: name, log: log, level: level, began: time.Now(), config: c, generation: 1, registry: prometheus.NewRegistry()}
-	p.pair = c.State != nil && c.State.Redis != nil
+	p.pair, p.unit = c.State != nil && c.State.Redis != nil, c.unitName()
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
 	p.journal = &b2bua.Journal{Keep: c.keep()}
@@ -111,6 +115,7 @@ func (p *process) lower() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.border = nil
+	p.epoch.Store(0)
 	p.serving.Store(false)
 }
 
@@ -312,6 +317,9 @@ func (p *process) openAPI() error {
 	o := ops.Config{Socket: string(c.Socket), Listen: c.Listen, TokensFile: string(c.TokensFile)}
 	if c.TLS != nil {
 		o.TLS = ops.Files{Certificate: string(c.TLS.Certificate), Key: string(c.TLS.Key), ClientCA: string(c.TLS.ClientCA)}
+	}
+	if p.cluster != nil {
+		o.PeerKey, o.PeerCA = p.cluster.key, string(c.PeerCA)
 	}
 	if c.Listen != "" && c.TLS == nil && !loopbackOnly(c.Listen) {
 		p.log.Warn("the API's tokens travel in clear: give it tls", zap.String("listen", c.Listen))

@@ -89,10 +89,14 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	if err := p.resolve(ctx); err != nil {
 		return err
 	}
+	if p.cluster, err = newCluster(c, key, log); err != nil {
+		return err
+	}
 	if err := p.openAPI(); err != nil {
 		return err
 	}
 	defer p.closeAPI()
+	defer p.joinCluster()()
 	hangup := func() { // SIGHUP
 		if file != nil {
 			if err := file.Reopen(); err != nil {
