@@ -157,7 +157,7 @@ func (s *Server) find(ctx context.Context, id string) (*b2bua.Engine, *CallDetai
 	var d CallDetail
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	if !e.Inspect(ctx, name, func(c *b2bua.Call) { d = newDetail(c, time.Now()) }) {
+	if !e.Inspect(ctx, name, func(c *b2bua.Call) { d = newDetail(c, s.node.Media(), time.Now()) }) || d.ID == "" { // a defect shows in looking at it, which the log has
 		return nil, nil
 	}
 	s.ours(&d.Call)

@@ -127,6 +127,12 @@ func from(calls []ops.Call) string {
 // TestR19_TheClusterIsListed by any node, in one order, a page at a time; or one node.
 func TestR19_TheClusterIsListed(t *testing.T) {
 	a, b, _, _ := two(t)
+	for _, s := range []*served{a, b} { // what is served is not looked for in the store
+		c, _ := s.node.cluster.(*neighbours)
+		late := newBorder(t)
+		late.invites(99, "127.0.11.5", "+4300", "+44")
+		c.stored = map[string][]*b2bua.Call{"u1": late.keeps(), "u2": late.keeps()}
+	}
 	const all = "+4209 +4203 +4103 +4202 +4102 +4201 +4101 +4200 +4100"
 	for _, s := range []*served{a, b} {
 		l := s.lists("")
@@ -288,6 +294,9 @@ func TestR19_ADeadOwner(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	c.owners["u2"] = ops.Owner{Node: "sbc-a", Epoch: 8} // taken, and given up
+	if l := a.lists("?node=sbc-b"); len(l.Calls) != 0 || len(l.Incomplete) != 1 {
+		t.Errorf("%+v", l)
+	}
 	if k := a.lists("?state=up").Calls[0]; k.Owner != "none" {
 		t.Errorf("%+v", k)
 	}
@@ -333,6 +342,11 @@ func TestASlowNode(t *testing.T) {
 	defer slow.Close()
 	c.peers = append(slices.Clone(c.peers), ops.Peer{Node: "sbc-c", Unit: "u3"}) // without an address
 	c.peers[0].URL = slow.URL
+	c.peers[0].Unit = "u1" // whose calls we have, so that it is not waited for
+	if l := a.lists("?trunk=pbx"); len(l.Calls) != 4 || asked.Load() != 0 {
+		t.Errorf("%+v", l)
+	}
+	c.peers[0].Unit = "u2"
 	began := time.Now()
 	l := a.lists("")
 	if took := time.Since(began); took > 10*time.Second {

@@ -148,7 +148,7 @@ func (s *Server) findStored(ctx context.Context, in scope, id string) (*stored, 
 
 // detail is all that the store knows of the call.
 func (k *stored) detail(now time.Time) CallDetail {
-	d := newDetail(k.call, now)
+	d := newDetail(k.call, nil, now)
 	d.kept(k.owner, k.unit, k.word, k.call.Saved, now)
 	d.Epoch = k.owner.Epoch
 	return d

@@ -57,6 +57,8 @@ type Node interface {
 	Feed() *Feed
 	// Scorecards count how carriers behave.
 	Scorecards() *Scorecards
+	// Media remembers what has been described of it.
+	Media() *Media
 	// Carriers are the names of those in the configuration, in order.
 	Carriers() []string
 	// Serves is the unit of this node, and the epoch in which it has it; zero: it has

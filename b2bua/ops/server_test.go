@@ -34,6 +34,7 @@ type node struct {
 	journal *b2bua.Journal
 	feed    ops.Feed
 	cards   ops.Scorecards
+	media   ops.Media
 	name    string
 	unit    string
 	epoch   uint64
@@ -47,6 +48,7 @@ func (n *node) Engine() *b2bua.Engine    { return n.engine }
 func (n *node) Journal() *b2bua.Journal  { return n.journal }
 func (n *node) Feed() *ops.Feed          { return &n.feed }
 func (n *node) Serves() (string, uint64) { return n.unit, n.epoch }
+func (n *node) Media() *ops.Media        { return &n.media }
 func (n *node) Cluster() ops.Cluster     { return n.cluster }
 func (n *node) Carriers() []string       { return []string{"tc1", "tc2"} }
 func (n *node) Scorecards() *ops.Scorecards {

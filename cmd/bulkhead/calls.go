@@ -38,16 +38,20 @@ func callsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, matched, err := node.calls(cmd, filter, most)
+			l, err := node.calls(cmd, filter, most)
 			if err != nil {
 				return err
 			}
-			if err := write(cmd.OutOrStdout(), all, time.Now()); err != nil {
+			if err := write(cmd.OutOrStdout(), l.Calls, time.Now()); err != nil {
 				return err
 			}
-			if n := matched - len(all); n > 0 {
+			if n := l.Matched - len(l.Calls); n > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "and %d more: --limit says how many are shown\n", n)
 			}
+			if l.Missing > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s wait for the store and could not be looked at\n", plural(l.Missing, "call"))
+			}
+			gaps(cmd, l.Incomplete)
 			return nil
 		},
 	}
@@ -66,6 +70,7 @@ func filterFlags(c *cobra.Command, filter url.Values) {
 		{"number", "the number dialled, or asked for, begins so"}, {"from", "the caller's number begins so"},
 		{"longer-than", "begun so long ago at least, such as 90s or 1h"}, {"attempts", "with so many attempts at least"},
 		{"strays", "with so many messages at least that came after they could matter"},
+		{"node", "of this node; default: of the whole cluster"},
 	} {
 		name := f[0]
 		c.Flags().Func(name, f[1], func(s string) error {
@@ -75,23 +80,39 @@ func filterFlags(c *cobra.Command, filter url.Values) {
 	}
 }
 
-// calls asks for the pages of a list until there are as many calls as are wanted. matched
-// is how many there are.
-func (r *remote) calls(cmd *cobra.Command, filter url.Values, most int) (all []ops.Call, matched int, err error) {
+// gaps says which nodes have not told of their calls.
+func gaps(cmd *cobra.Command, all []ops.Gap) {
+	for _, g := range all {
+		switch {
+		case g.Node != "":
+			fmt.Fprintf(cmd.ErrOrStderr(), "incomplete: node %s: %s\n", g.Node, g.Reason)
+		case g.Unit != "":
+			fmt.Fprintf(cmd.ErrOrStderr(), "incomplete: unit %s: %s\n", g.Unit, g.Reason)
+		default:
+			fmt.Fprintf(cmd.ErrOrStderr(), "incomplete: %s\n", g.Reason)
+		}
+	}
+}
+
+// calls asks for the pages of a list until there are as many calls as are wanted, and makes
+// one of them.
+func (r *remote) calls(cmd *cobra.Command, filter url.Values, most int) (all ops.Calls, err error) {
+	filter.Del("cursor")
 	for {
-		filter.Set("limit", strconv.Itoa(max(1, min(1000, most-len(all)))))
+		filter.Set("limit", strconv.Itoa(max(1, min(1000, most-len(all.Calls)))))
 		var l ops.Calls
 		if err := r.ask(cmd.Context(), http.MethodGet, "/v1/calls?"+filter.Encode(), &l); err != nil {
-			return nil, 0, told(cmd, err)
+			return all, told(cmd, err)
 		}
-		if len(all) == 0 {
-			matched = l.Matched
+		l.Calls = append(all.Calls, l.Calls...)
+		if len(all.Calls) > 0 {
+			l.Matched = all.Matched
 		}
-		all = append(all, l.Calls...)
-		if len(all) >= most || l.Next == "" {
-			return all[:min(len(all), most)], matched, nil
+		if all = l; len(all.Calls) >= most || all.Next == "" {
+			all.Calls = all.Calls[:min(len(all.Calls), most)]
+			return all, nil
 		}
-		filter.Set("cursor", l.Next)
+		filter.Set("cursor", all.Next)
 	}
 }
 
@@ -118,10 +139,11 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 	},
 	"csv": func(w io.Writer, all []ops.Call, _ time.Time) error {
 		c := csv.NewWriter(w)
-		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "strays", "began", "answered", "ended"}) // Error has it
+		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "strays", "began", "answered", "ended", "node", "unit", "owner", "stored"}) // Error has it
 		for _, o := range all {
 			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts), strconv.Itoa(o.Strays),
-				instant(o.Began), instant(o.Answered), instant(o.Ended)})
+				instant(o.Began), instant(o.Answered), instant(o.Ended),
+				o.Node, o.Unit, o.Owner, instant(o.Stored)})
 		}
 		c.Flush()
 		return c.Error()
@@ -131,14 +153,24 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 func table(out io.Writer, all []ops.Call, now time.Time, wide bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	head := columns
+	owner := false // said where it says something
+	for _, c := range all {
+		owner = owner || c.Owner != ""
+	}
+	if owner && !wide {
+		head = append(head[:len(head):len(head)], "owner")
+	}
 	if wide {
-		head = append(head[:len(head):len(head)], "gateway", "number", "began", "answered")
+		head = append(head[:len(head):len(head)], "gateway", "number", "began", "answered", "strays", "node", "owner")
 	}
 	fmt.Fprintln(w, strings.ToUpper(strings.Join(head, "\t"))) // Flush has the error
 	for _, c := range all {
 		row := []string{c.ID, c.State, now.Sub(c.Began).Round(time.Second).String(), c.Trunk, c.From, c.To, c.Carrier, strconv.Itoa(c.Attempts)}
+		if owner && !wide {
+			row = append(row, ownership(c))
+		}
 		if wide {
-			row = append(row, c.Gateway, c.Number, instant(c.Began), instant(c.Answered))
+			row = append(row, c.Gateway, c.Number, instant(c.Began), instant(c.Answered), strconv.Itoa(c.Strays), c.Node, ownership(c))
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
@@ -151,4 +183,15 @@ func instant(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// ownership is whether a call's node has told of it, in words.
+func ownership(c ops.Call) string {
+	if c.Owner == "" {
+		return "live"
+	}
+	if c.Stored.IsZero() {
+		return c.Owner + ", as stored"
+	}
+	return fmt.Sprintf("%s, as stored %s ago", c.Owner, time.Duration(c.Age*float64(time.Second)).Round(time.Second))
 }

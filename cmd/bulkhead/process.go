@@ -28,8 +28,8 @@ type process struct {
 	log     *zap.Logger
 	level   zap.AtomicLevel
 	began   time.Time
-	pair    bool        // the node may stand by
-	unit    string      // whose calls it serves then
+	pair    bool   // the node may stand by
+	unit    string // whose calls it serves then
 	epoch   atomic.Uint64
 	serving atomic.Bool // there is a border
 	leaving atomic.Bool
@@ -43,6 +43,7 @@ type process struct {
 	figures  figures
 	journal  *b2bua.Journal
 	feed     ops.Feed
+	media    ops.Media
 	cards    *ops.Scorecards
 
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
@@ -281,6 +282,9 @@ func (p *process) Journal() *b2bua.Journal { return p.journal }
 // Feed is ops.Node.
 func (p *process) Feed() *ops.Feed { return &p.feed }
 
+// Media is ops.Node.
+func (p *process) Media() *ops.Media { return &p.media }
+
 // Scorecards is ops.Node.
 func (p *process) Scorecards() *ops.Scorecards { return p.cards }
 
@@ -292,7 +296,9 @@ func (p *process) Carriers() []string {
 }
 
 // watch are those who see what crosses the wire, whichever border it is.
-func (p *process) watch() b2bua.Observers { return b2bua.Observers{p.journal, &p.feed, p.cards} }
+func (p *process) watch() b2bua.Observers {
+	return b2bua.Observers{p.journal, &p.feed, p.cards, &p.media}
+}
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {
