@@ -110,7 +110,7 @@ func (f *Filters) match(o *b2bua.Overview, now time.Time) bool {
 	return (len(f.State) == 0 || slices.Contains(f.State, o.State.String())) &&
 		(f.Trunk == "" || f.Trunk == o.Trunk) && (f.Carrier == "" || f.Carrier == o.Carrier) &&
 		(strings.HasPrefix(o.To, f.Number) || strings.HasPrefix(o.Number, f.Number)) && strings.HasPrefix(o.From, f.From) &&
-		now.Sub(o.Began) >= f.longer && o.Attempts >= f.Attempts && o.Strays >= f.Strays
+		(f.longer == 0 || now.Sub(o.Began) >= f.longer) && o.Attempts >= f.Attempts && o.Strays >= f.Strays
 }
 
 func newCall(o *b2bua.Overview) Call {

@@ -23,7 +23,7 @@ import (
 
 // border is an engine between a trunk and two carriers that a test plays.
 type border struct {
-	t       *testing.T
+	t       testing.TB
 	engine  *b2bua.Engine
 	journal b2bua.Journal
 	watch   watchers
@@ -51,7 +51,7 @@ func (*border) Local(realm string, _ wire.Transport) (string, bool) {
 // Write is b2bua.Records.
 func (*border) Write(b2bua.Record) error { return nil }
 
-func newBorder(t *testing.T) *border {
+func newBorder(t testing.TB) *border {
 	t.Helper()
 	b := &border{t: t, journal: b2bua.Journal{Keep: time.Minute}}
 	carrier := func(at string) carriers.CarrierConfig {
@@ -447,4 +447,22 @@ func TestLadderAndWhy(t *testing.T) {
 		t.Error(got)
 	}
 	s.ask("viewer", "GET", "/v1/calls/"+hunting+"/why").problem(t, 404)
+}
+
+// BenchmarkList asks for a page of 50,000 calls by HTTP, with filters and without.
+func BenchmarkList(b *testing.B) {
+	s, border := serve(b), newBorder(b)
+	s.node.engine = border.engine
+	for n := range 50_000 {
+		border.invites(n, "127.0.11.5", fmt.Sprintf("+41%05d", n), "+44")
+	}
+	for _, query := range []string{"?limit=100", "?limit=1000", "?state=hunting&from=%2B41499", "?carrier=tc1"} {
+		b.Run(query, func(b *testing.B) {
+			for b.Loop() {
+				if a := s.ask("viewer", "GET", "/v1/calls"+query); a.StatusCode != 200 {
+					b.Fatal(a.text)
+				}
+			}
+		})
+	}
 }

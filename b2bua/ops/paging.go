@@ -81,21 +81,34 @@ func placeOf(o *b2bua.Overview) cursor { return cursor{o.Began.Round(0), o.ID} }
 // pick makes the page of a list, with all fields.
 func (p *Page) pick(all []b2bua.Overview, f *Filters, now time.Time) Calls {
 	l := Calls{Calls: []Call{}}
-	fit := make([]*b2bua.Overview, 0, len(all))
+	fit, more := make([]*b2bua.Overview, 0, min(2*p.Limit, len(all))), false
+	var worst *b2bua.Overview // of a whole page that there is: what comes after it is on a later one
+	sort := func() {
+		slices.SortFunc(fit, func(a, b *b2bua.Overview) int { return placeOf(a).compare(placeOf(b)) })
+		if len(fit) > p.Limit {
+			fit, more = fit[:p.Limit], true
+			worst = fit[p.Limit-1]
+		}
+	}
 	for i := range all {
 		o := &all[i]
 		if !f.match(o, now) {
 			continue
 		}
 		l.Matched++
-		if p.Cursor == "" || placeOf(o).compare(p.after) > 0 {
-			fit = append(fit, o)
+		switch {
+		case p.Cursor != "" && placeOf(o).compare(p.after) <= 0:
+			continue
+		case worst != nil && placeOf(o).compare(placeOf(worst)) > 0:
+			more = true
+			continue
+		}
+		if fit = append(fit, o); len(fit) == 2*p.Limit {
+			sort()
 		}
 	}
-	slices.SortFunc(fit, func(a, b *b2bua.Overview) int { return placeOf(a).compare(placeOf(b)) })
-	if len(fit) > p.Limit {
-		fit = fit[:p.Limit]
-		l.Next = placeOf(fit[p.Limit-1]).String()
+	if sort(); more {
+		l.Next = placeOf(fit[len(fit)-1]).String()
 	}
 	for _, o := range fit {
 		l.Calls = append(l.Calls, newCall(o))

@@ -67,7 +67,7 @@ func (n *node) Reload() (ops.Reloaded, error) {
 // served is a server, with a token for each role, and its log.
 type served struct {
 	*ops.Server
-	t      *testing.T
+	t      testing.TB
 	node   *node
 	socket string
 	tokens string // the file
@@ -76,10 +76,10 @@ type served struct {
 
 func token(role string) string { return "the token of the " + role[:3] + "-012345678" }
 
-func serve(t *testing.T) *served { return serveAs(t, "sbc-a", "", "of the cluster") }
+func serve(t testing.TB) *served { return serveAs(t, "sbc-a", "", "of the cluster") }
 
 // serveAs is a server of a node of some name and unit, which shares a key with others.
-func serveAs(t *testing.T, name, unit, key string) *served {
+func serveAs(t testing.TB, name, unit, key string) *served {
 	t.Helper()
 	dir := t.TempDir()
 	s := &served{t: t, node: &node{name: name, unit: unit, state: "serving", ready: true, cards: ops.Scorecards{Journal: &b2bua.Journal{}, Now: time.Now}}, socket: filepath.Join(dir, "run", "api.sock"), tokens: filepath.Join(dir, "tokens")}
