@@ -3,6 +3,7 @@ package b2bua
 import (
 	"time"
 
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -39,7 +40,8 @@ type Record struct {
 type UntriedRecord struct {
 	Carrier string `json:"carrier"`
 	Gateway string `json:"gateway"`
-	Reason  string `json:"reason"` // of carriers.Skipped, such as down, calls, cps
+	Reason  string `json:"reason"`           // of carriers.Skipped, such as down, calls, cps
+	Detail  string `json:"detail,omitempty"` // by whom and for what, where somebody has ordered it
 }
 
 // TransferRecord is a transfer that a peer has asked for.
@@ -137,7 +139,7 @@ func (c *Call) Record(now time.Time) Record {
 		}
 	}
 	for _, u := range c.Untried {
-		r.Untried = append(r.Untried, UntriedRecord{u.Carrier, u.Gateway, u.Why})
+		r.Untried = append(r.Untried, UntriedRecord{u.Carrier, u.Gateway, carriers.Word(u.Why), carriers.Besides(u.Why)})
 	}
 	for _, t := range c.Transfers {
 		r.Transfers = append(r.Transfers, c.transferRecord(t))

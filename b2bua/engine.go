@@ -2,7 +2,6 @@ package b2bua
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"runtime"
@@ -85,6 +84,10 @@ type Config struct {
 	// fault of the peer's.
 	Present func() bool
 
+	// Standings are how carriers stand; nil: all are in service, for as long as the
+	// engine is there.
+	Standings *Standings
+
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
 
@@ -134,6 +137,9 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	if c.Absorbing == 0 {
 		c.Absorbing = 100_000
 	}
+	if c.Standings == nil {
+		c.Standings = &Standings{}
+	}
 	e := &Engine{
 		config: c, wire: w, records: records, log: log, metrics: m, observer: o,
 		seal: dialog.NewSeal(c.Key, c.Unit), nonces: newNonces(c.Key, c.Unit), registrar: newRegistrar(),
@@ -153,6 +159,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.Adopt(book)
 	e.Adopted(e.registrar.adopted)
 	e.Adopted(e.adoptGateways)
+	e.Adopted(c.Standings.adopted)
 	m.gauges.engine.Store(e)
 	return e
 }
@@ -332,34 +339,6 @@ func (e *Engine) strands() []*strand {
 	return all
 }
 
-// Drain takes no new calls, waits for the running ones until the context ends,
-// then ends them by BYE and waits until each is answered or given up: at most
-// 128·T1, where a BYE waits for the ACK of a 2xx first. When left ends, the calls are
-// another node's: they are not waited for any more, and not ended.
-func (e *Engine) Drain(ctx, left context.Context) error {
-	e.draining.Store(true)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(left, cancel)()
-	if e.wait(ctx) || left.Err() != nil {
-		if left.Err() == nil {
-			e.unregister(context.WithoutCancel(ctx))
-		}
-		return nil
-	}
-	e.Hangup(dialog.Cause{Why: dialog.Drained, Code: 503, Q850: 41, RetryAfter: 30, Reasons: []string{`Q.850;cause=41;text="Going out of service"`}})
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 130*e.config.Timers.T1)
-	defer cancel()
-	defer context.AfterFunc(left, cancel)()
-	if !e.wait(last) && left.Err() == nil {
-		return fmt.Errorf("drain: %d calls did not end", e.Active())
-	}
-	if left.Err() == nil {
-		e.unregister(context.WithoutCancel(ctx))
-	}
-	return nil
-}
-
 // Stop waits until what has come in has been stepped, and has gone out or is on its way
 // to the store; with the sockets closed and the clock stopped, nothing comes after it.
 func (e *Engine) Stop(ctx context.Context) {
@@ -371,29 +350,6 @@ func (e *Engine) Stop(ctx context.Context) {
 	select {
 	case <-stepped:
 	case <-ctx.Done():
-	}
-}
-
-// wait waits until no call is active, and the last words of those that were have been
-// said.
-func (e *Engine) wait(ctx context.Context) bool {
-	for e.Active() > 0 {
-		select {
-		case <-e.settled:
-		case <-ctx.Done():
-			return e.Active() == 0
-		}
-	}
-	e.Stop(ctx)
-	return true
-}
-
-// settle counts a call that is not active any more.
-func (e *Engine) settle() {
-	e.active.Add(-1)
-	select {
-	case e.settled <- struct{}{}:
-	default:
 	}
 }
 

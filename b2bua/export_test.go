@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unsafe"
 
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -36,6 +37,19 @@ func (e *Engine) Packed() (n int) {
 	for _, s := range e.strands() {
 		s.mu.Lock()
 		if !s.running && s.packed.data != nil {
+			n++
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Borrowed is how many packed calls hold on to memory of what they were made of: the
+// names of their trunks are to be the book's own.
+func (e *Engine) Borrowed() (n int) {
+	for _, s := range e.strands() {
+		s.mu.Lock()
+		if t := s.profiles.TrunkNamed(s.trunk); s.packed.data != nil && unsafe.StringData(t.Name) != unsafe.StringData(s.trunk) {
 			n++
 		}
 		s.mu.Unlock()

@@ -24,6 +24,8 @@ var (
 	cappedGauge  = prometheus.NewDesc("bulkhead_carrier_capped", "1 for a carrier that is tried last, since too few of its calls come to something.", []string{"carrier"}, nil)
 )
 
+var standingGauge = prometheus.NewDesc("bulkhead_carrier_standing", "1 for how a carrier stands, by an operator's order or by its scorecard: in_service, deprioritised, quarantined, drained.", []string{"carrier", "standing"}, nil)
+
 var sheddingGauge = prometheus.NewDesc("bulkhead_shed_ratio", "Share of new calls that are refused because the node has too much to do: 0 to 1.", nil, nil)
 
 // Describe is prometheus.Collector.
@@ -32,6 +34,7 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- limitGauge
 	d <- gatewayGauge
 	d <- cappedGauge
+	d <- standingGauge
 	d <- sheddingGauge
 }
 
@@ -48,6 +51,16 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 		show(usedGauge, e.Used(b.Place), b.Kind.String(), b.Name)
 		if b.Calls > 0 {
 			show(limitGauge, b.Calls, b.Kind.String(), b.Name)
+		}
+	}
+	for _, name := range e.profiles().Carriers() {
+		at := e.config.Standings.Of(time.Now(), name).Standing
+		for i, word := range carriers.Standings {
+			is := 0
+			if carriers.Standing(i) == at {
+				is = 1
+			}
+			show(standingGauge, is, name, word)
 		}
 	}
 	e.overload.Lock()

@@ -54,7 +54,7 @@ func (s *strand) pack() {
 	if keeper != nil {
 		keeper.Put(it, nil)
 	}
-	s.call, s.packed = nil, packed{it.Data, it.Version, it.Expires}
+	s.call, s.packed, s.last = nil, packed{it.Data, it.Version, it.Expires}, nil
 }
 
 // look gives a packed call to whoever only looks at it.
@@ -92,7 +92,7 @@ func (s *strand) unpack() {
 	s.guard("panic while unpacking a call", func() {
 		var call *Call
 		if call, err = Decode(data, s.profiles); err == nil && call.ID == s.id {
-			s.call, s.trunk = call, call.Setup.Trunk
+			s.call, s.trunk = call, s.profiles.trunkName(call.Setup.Trunk)
 			s.passed()
 		} else if err == nil {
 			err = fmt.Errorf("its record is of %s: %w", call.ID, dialog.ErrRecord)

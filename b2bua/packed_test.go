@@ -44,6 +44,9 @@ func TestCallsThatRestArePacked(t *testing.T) {
 		if got := e.Packed(); got != calls {
 			t.Errorf("%d of %d packed again", got, calls)
 		}
+		if got := e.Borrowed(); got != 0 {
+			t.Errorf("%d hold on to a record that they were made of once", got)
+		}
 		s.take()
 		for n, to := range answers[:calls/2] {
 			say(t, e, "core", trunkSays("BYE", n, 100, to))

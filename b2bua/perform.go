@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"bulkhead/b2bua/wire"
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -56,7 +57,7 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			if s.profiles.Carrier(carrier) == nil {
 				carrier = "" // who decides may name whom it likes
 			}
-			e.metrics.Skipped.WithLabelValues(carrier, a.Why).Inc()
+			e.metrics.Skipped.WithLabelValues(carrier, carriers.Word(a.Why)).Inc()
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {
@@ -205,6 +206,9 @@ func (s *strand) defect(what string, reason any) {
 
 // events are the last events of the call, oldest first.
 func (s *strand) events() (list []string) {
+	if s.last == nil {
+		return nil
+	}
 	for i := max(0, s.count-len(s.last)); i < s.count; i++ {
 		ev := s.last[i%len(s.last)]
 		what := ev.what

@@ -73,7 +73,7 @@ func (s *strand) Begin(now time.Time, t dialog.Target, anyway bool) string {
 	if c := e.profiles().Carrier(t.Carrier); c != nil {
 		bound = c.Bound()
 	}
-	if why := e.unfit(now, s.id, t); why != "" && why != carriers.SkipCapped && !anyway {
+	if why := e.unfit(now, s.id, t); why != "" && !carriers.Last(why) && (!anyway || carriers.Firm(why)) {
 		return why
 	}
 	has := slices.Contains(s.places, place)

@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"strings"
 	"sync/atomic"
 
 	"bulkhead/b2bua/ask"
@@ -134,4 +135,13 @@ func (p *profiles) Redirect(carrier, contact, number string) (Target, bool) {
 func (p *profiles) target(t dialog.Target) Target {
 	t.Route = p.engine.registrar.route(t.Carrier)
 	return Target{Target: t, Policy: p.carriers[t.Carrier], Profile: p.Carrier(t.Carrier)}
+}
+
+// trunkName is the name of a trunk as a string of the book's, not of the record that it
+// stands in: that would be kept for it as long as the call is.
+func (p *profiles) trunkName(name string) string {
+	if t := p.TrunkNamed(name); t != nil {
+		return t.Name
+	}
+	return strings.Clone(name)
 }

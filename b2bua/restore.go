@@ -52,7 +52,7 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 		return nil
 	}
 	call.Resume(time.Now())
-	s := &strand{engine: e, profiles: p, id: call.ID, trunk: call.Setup.Trunk, call: call}
+	s := &strand{engine: e, profiles: p, id: call.ID, trunk: p.trunkName(call.Setup.Trunk), call: call}
 	e.hold(p)
 	s.passed()
 	s.settleIn(p, s.trunk, call.Setup.Number)

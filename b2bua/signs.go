@@ -124,8 +124,21 @@ func (e *Engine) sign(now time.Time, l *dialog.Leg, s carriers.Sign) {
 	e.noteState(now, w, l.Cause.Why.String())
 }
 
-// unfit says why a target is not well; empty: it is, as far as anybody knows.
+// unfit says why a target is not to be tried, or not well; empty: it is, as far as anybody
+// knows. Of several reasons it says the one that keeps most back.
 func (e *Engine) unfit(now time.Time, call dialog.CallID, t dialog.Target) string {
+	stands := e.config.Standings.skip(now, call, t.Carrier)
+	if stands != "" && !carriers.Last(stands) {
+		return stands
+	}
+	if why := e.unwell(now, call, t); why != "" {
+		return why
+	}
+	return stands
+}
+
+// unwell says why a target is not well; empty: it is, as far as anybody knows.
+func (e *Engine) unwell(now time.Time, call dialog.CallID, t dialog.Target) string {
 	if !e.profiles().watches {
 		return ""
 	}
@@ -145,6 +158,7 @@ func (e *Engine) unfit(now time.Time, call dialog.CallID, t dialog.Target) strin
 
 // goes notes that a call goes to a target.
 func (e *Engine) goes(now time.Time, t dialog.Target) {
+	e.config.Standings.begin(now, t.Carrier)
 	if !e.profiles().watches {
 		return
 	}

@@ -36,7 +36,7 @@ type strand struct {
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
 	alive  uint8            // the leg whose peer has said something
-	last   [8]event         // the last events, for the log where a defect shows
+	last   *[8]event        // the last events, for the log where a defect shows; nil: none
 	count  int
 	size   int       // of the record, when last written
 	armed  time.Time // as told to the clock; zero: not at all
@@ -372,6 +372,9 @@ func (s *strand) remember(now time.Time, it *item) {
 			break
 		}
 		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
+	}
+	if s.last == nil {
+		s.last, s.count = new([8]event), 0
 	}
 	s.last[s.count%len(s.last)] = ev
 	s.count++

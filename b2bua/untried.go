@@ -21,7 +21,7 @@ type Judge interface {
 type Untried struct {
 	Carrier string
 	Gateway string
-	Why     string // a word of carriers.Judge
+	Why     string // a reason of carriers.Judge
 }
 
 // maxUntried is how many the record of a call tells of.

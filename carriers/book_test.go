@@ -289,3 +289,29 @@ func TestWhoIsCappedIsTriedLast(t *testing.T) {
 		t.Errorf("tried in the order %v", got.Targets)
 	}
 }
+
+// TestWhoIsDrainedIsNoLastResort, as who is quarantined is.
+func TestWhoIsDrainedIsNoLastResort(t *testing.T) {
+	b := book(t, sample())
+	s := dialog.Setup{Trunk: "pbx", Number: "+331239"}
+	const drained, quarantined = carriers.SkipDrained + ": by operator alice: new trunk", carriers.SkipQuarantined + ": by operator bob"
+	got := b.Select(time.Time{}, s, judge{"tc1": drained, "tc2": drained, "tc3": drained})
+	if len(got.Targets) != 0 || got.Refusal.Code != 503 || got.Refusal.Q850 != 34 {
+		t.Errorf("%+v", got)
+	}
+	for _, u := range got.Skipped {
+		if carriers.Word(u.Why) != "drained" || carriers.Besides(u.Why) != "by operator alice: new trunk" {
+			t.Errorf("%+v", u)
+		}
+	}
+	got = b.Select(time.Time{}, s, judge{"tc1": drained, "tc2": quarantined, "tc3": drained})
+	if len(got.Targets) == 0 || got.Targets[0].Carrier != "tc2" {
+		t.Errorf("%+v", got)
+	}
+	got = b.Select(time.Time{}, s, judge{"tc1": "", "tc2": quarantined, "tc3": drained})
+	for _, target := range got.Targets {
+		if target.Carrier != "tc1" {
+			t.Errorf("%+v", got)
+		}
+	}
+}

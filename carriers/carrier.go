@@ -28,6 +28,7 @@ type Carrier struct {
 	Limit        Limit
 	Health       *HealthRules // nil: its gateways are not watched
 	Quality      QualityRules
+	Conduct      ConductRules
 	Keepalive    time.Duration            // between two pings on a connection to it; zero: the realm's
 	TLSName      string                   // that its certificate must have; empty: the gateway's own
 	OwnKeys      bool                     // certificates are configured for it
@@ -82,6 +83,7 @@ func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	if q := c.Quality; q != nil {
 		k.Quality = QualityRules{q.Window, float64(q.ASR), float64(q.NER), q.Calls, float64(q.Probe)}
 	}
+	k.Conduct = c.Scorecard.rules()
 	if c.Redirect != nil {
 		k.Contacts = cmp.Or(c.Redirect.Contacts, DefaultContacts)
 	}

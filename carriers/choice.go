@@ -2,6 +2,7 @@ package carriers
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"bulkhead/dialog"
@@ -22,19 +23,21 @@ const NoRoute = -1
 // Skipped is a target that is not tried.
 type Skipped struct {
 	dialog.Target
-	Why string // one word, such as down
+	Why string // one word, such as down, and what is to be said besides: see Word
 }
 
 // Judge knows how things stand at the moment: who is down, who has as many calls as it
 // may. Its methods are called for each new call and must not block.
 type Judge interface {
-	// Skip says why a target is not to be tried, in one of the words below; empty: it is.
+	// Skip says why a target is not to be tried, in one of the words below, perhaps with a
+	// colon and what is to be said besides; empty: it is.
 	// Asking changes nothing.
 	Skip(now time.Time, t dialog.Target) string
 }
 
 // Why a target is skipped. What is said of its health is a guess: where it would leave a
-// call without any target, those are tried all the same. A limit is none.
+// call without any target, those are tried all the same. A limit is none, nor is what an
+// operator has drained.
 const (
 	SkipDown      = "down"      // the gateway does not answer OPTIONS
 	SkipResting   = "resting"   // it has failed calls in a row, or has asked for rest (503 with Retry-After)
@@ -43,12 +46,36 @@ const (
 	SkipCalls     = "calls"     // the carrier has as many calls as it may
 	SkipCPS       = "cps"       // as many new ones a second
 	SkipRestoring = "restoring" // a unit has just been taken over, and how many it has is not known yet
+
+	SkipDeprioritised = "deprioritised" // the carrier's scorecard is beyond its thresholds: it is tried last
+	SkipQuarantined   = "quarantined"   // an operator, or its scorecard, has it tried only where there is nobody else
+	SkipDrained       = "drained"       // an operator has it take no new calls
 )
+
+// Word is the word of a reason to skip, without what is said besides.
+func Word(why string) string {
+	word, _, _ := strings.Cut(why, ": ")
+	return word
+}
+
+// Besides is what is said besides the word; empty: nothing.
+func Besides(why string) string {
+	_, text, _ := strings.Cut(why, ": ")
+	return text
+}
+
+func because(word, text string) string { return word + ": " + text }
+
+// Last says that who is skipped for it is tried all the same, after the others.
+func Last(why string) bool {
+	word := Word(why)
+	return word == SkipCapped || word == SkipDeprioritised
+}
 
 // Firm says that a reason to skip holds also where it leaves a call without a target.
 func Firm(why string) bool {
-	switch why {
-	case SkipCalls, SkipCPS, SkipRestoring:
+	switch Word(why) {
+	case SkipCalls, SkipCPS, SkipRestoring, SkipDrained:
 		return true
 	}
 	return false
@@ -88,7 +115,7 @@ func (c *Choice) judge(now time.Time, j Judge) {
 		switch why := j.Skip(now, t); {
 		case why == "":
 			fit = append(fit, t)
-		case why == SkipCapped:
+		case Last(why):
 			capped = append(capped, t)
 		default:
 			skipped = append(skipped, Skipped{t, why})

@@ -58,8 +58,9 @@ type CarrierConfig struct {
 	Linger       time.Duration       `yaml:"linger"` // how long after Timer D repeats are still ACKed
 	Reroute      RerouteConfig       `yaml:"reroute,omitempty"`
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
-	Health       *HealthConfig       `yaml:"health,omitempty"`  // nil: gateways are not watched
-	Quality      *QualityConfig      `yaml:"quality,omitempty"` // nil: whatever comes of its calls, it is not capped
+	Health       *HealthConfig       `yaml:"health,omitempty"`    // nil: gateways are not watched
+	Quality      *QualityConfig      `yaml:"quality,omitempty"`   // nil: whatever comes of its calls, it is not capped
+	Scorecard    *ScorecardConfig    `yaml:"scorecard,omitempty"` // nil: what it does is only counted
 	SessionTimer *SessionTimerConfig `yaml:"session_timer,omitempty"`
 	Audit        time.Duration       `yaml:"audit,omitempty"` // between two OPTIONS within a dialog that has no session timer; zero: none
 	Auth         *AuthConfig         `yaml:"auth,omitempty"`
@@ -230,6 +231,21 @@ type QualityConfig struct {
 	NER    Ratio         `yaml:"ner,omitempty"`  // least network-effectiveness ratio; zero: any
 	Calls  int           `yaml:"calls,positive"` // of fewer attempts nothing is said
 	Probe  Ratio         `yaml:"probe"`          // share of calls that it still gets first
+}
+
+// ScorecardConfig is when a carrier is kept back for what it does. Thresholds are shares of
+// its attempts, but for the delay; what is absent is only counted.
+type ScorecardConfig struct {
+	Window   time.Duration `yaml:"window,positive"`
+	Attempts int           `yaml:"attempts,positive"`               // of fewer nothing is said
+	Late     Ratio         `yaml:"answered_after_cancel,omitempty"` // 200s for calls that had been given up
+	Ignored  Ratio         `yaml:"acks_ignored,omitempty"`          // refusals repeated three times or more, though each copy had its ACK
+	NoFinal  Ratio         `yaml:"no_final,omitempty"`              // CANCELs accepted, and no final response
+	No100    Ratio         `yaml:"no_100,omitempty"`                // first responses slower than 200 ms, and no 100
+	Delay    time.Duration `yaml:"post_dial_delay,omitempty"`       // mean, from the INVITE to the first ringing, early media or answer
+	Then     string        `yaml:"then"`                            // deprioritise, quarantine
+	Well     Ratio         `yaml:"well"`                            // part of each threshold below which it is well again
+	Floor    Ratio         `yaml:"floor"`                           // share of calls that go there all the same, one in each tenth of the window at least
 }
 
 // Ratio is a number from 0 to 1.

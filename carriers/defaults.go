@@ -163,6 +163,32 @@ func (q *QualityConfig) Default() {
 	q.Window, q.Calls, q.Probe = 5*time.Minute, 50, 0.05
 }
 
+// Default sets what holds where the section says nothing.
+func (s *ScorecardConfig) Default() {
+	s.Window, s.Attempts, s.Then, s.Well, s.Floor = 15*time.Minute, 50, thenDeprioritise, 0.5, 0.05
+}
+
+// What becomes of a carrier whose scorecard is beyond a threshold.
+const (
+	thenDeprioritise = "deprioritise"
+	thenQuarantine   = "quarantine"
+)
+
+// rules is what is made of a section; nil: nothing is looked at.
+func (s *ScorecardConfig) rules() ConductRules {
+	if s == nil {
+		return ConductRules{}
+	}
+	r := ConductRules{
+		Window: s.Window, Attempts: s.Attempts, Delay: s.Delay, Then: Deprioritised, Well: float64(s.Well), Floor: float64(s.Floor),
+		Most: [misdeeds]float64{LateAnswer: float64(s.Late), ACKIgnored: float64(s.Ignored), NoFinal: float64(s.NoFinal), No100: float64(s.No100)},
+	}
+	if s.Then == thenQuarantine {
+		r.Then = Quarantined
+	}
+	return r
+}
+
 // Default sets what holds where the section says nothing: RFC 4028 §4 advises
 // 30 minutes and sets the least at 90 seconds.
 func (s *SessionTimerConfig) Default() {

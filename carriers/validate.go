@@ -136,6 +136,7 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	if q := c.Quality; q != nil && q.ASR == 0 && q.NER == 0 {
 		v.fault(path+".quality", "needs asr or ner")
 	}
+	v.scorecard(path+".scorecard", c.Scorecard)
 	v.limits(path+".limits", c.Limits)
 	if c.Limits.Code != 0 {
 		v.fault(path+".limits.code", "is for trunks; the calls of a carrier that has its limit go to the next")
@@ -166,6 +167,23 @@ func (v *validator) carrier(path, name string, c CarrierConfig) {
 	if c.Register != nil && !strings.HasPrefix(c.Register.AOR, "sip:") && !strings.HasPrefix(c.Register.AOR, "sips:") {
 		v.fault(path+".register.aor", "%q is not a SIP URI, such as sip:us@carrier.example", c.Register.AOR)
 	}
+}
+
+func (v *validator) scorecard(path string, s *ScorecardConfig) {
+	if s == nil {
+		return
+	}
+	if s.Late+s.Ignored+s.NoFinal+s.No100 == 0 && s.Delay == 0 {
+		v.fault(path, "needs a threshold: %s or post_dial_delay", strings.Join(misdeedKeys[:], ", "))
+	}
+	if s.Window < time.Minute {
+		v.fault(path+".window", "%s is less than %s", s.Window, time.Minute)
+	}
+	if s.Floor <= 0 {
+		v.fault(path+".floor", "must be above zero: who gets no calls can never show that it is well again")
+	}
+	v.notNegative(path+".post_dial_delay", s.Delay)
+	v.oneOf(path+".then", s.Then, thenDeprioritise, thenQuarantine)
 }
 
 func (v *validator) gateway(path, realm string, g GatewayConfig) {

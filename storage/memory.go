@@ -23,6 +23,7 @@ type Memory struct {
 	beats   map[string]time.Time
 	wish    string
 	wished  time.Time // until then the wish holds
+	orders  map[string][]byte
 }
 
 type detail struct {

@@ -36,6 +36,9 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.stories(api)
 	s.events(api)
 	s.carriers(api)
+	s.orders(api)
+	s.drains(api)
+	s.configs(api)
 
 	s.pages(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
@@ -80,7 +83,7 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	who := s.caller(r)
 	code, detail := objection(who, needs)
 	if code == 0 {
-		next(huma.WithValue(ctx, callerKey{}, who))
+		next(huma.WithValue(ctx, whoKey{}, who))
 		code = ctx.Status()
 	} else {
 		if code == http.StatusUnauthorized {

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
 // Carrier is a carrier in a list: how it has behaved for a day.
 type Carrier struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Stands Stand  `json:"stands" doc:"By an operator's order, or by its scorecard."`
 	Score
 }
 
@@ -31,7 +33,7 @@ func (s *Server) carriers(api huma.API) {
 		list := []Carrier{}
 		for _, name := range s.node.Carriers() {
 			sum, _, _ := s.node.Scorecards().Of(name)
-			list = append(list, Carrier{name, sum})
+			list = append(list, Carrier{name, newStand(s.node.Standings().Of(time.Now(), name)), sum})
 		}
 		return &body[[]Carrier]{list}, nil
 	})

@@ -92,8 +92,8 @@ func (b *border) keeps() (calls []*b2bua.Call) {
 	return calls
 }
 
-// two are two nodes that know each other, with calls: of the first +410n, of the second +420n.
-func two(t *testing.T) (a, b *served, of, at *border) {
+// twoNodes are nodes that know each other, with calls: of the first +410n, of the second +420n.
+func twoNodes(t *testing.T) (a, b *served, of, at *border) {
 	t.Helper()
 	a, b = serveAs(t, "sbc-a", "u1", "of the cluster"), serveAs(t, "sbc-b", "u2", "of the cluster")
 	of, at = newBorder(t), newBorder(t)
@@ -126,7 +126,7 @@ func from(calls []ops.Call) string {
 
 // TestR19_TheClusterIsListed by any node, in one order, a page at a time; or one node.
 func TestR19_TheClusterIsListed(t *testing.T) {
-	a, b, _, _ := two(t)
+	a, b, _, _ := twoNodes(t)
 	for _, s := range []*served{a, b} { // what is served is not looked for in the store
 		c, _ := s.node.cluster.(*neighbours)
 		late := newBorder(t)
@@ -176,7 +176,7 @@ func TestR19_TheClusterIsListed(t *testing.T) {
 // TestR19_ACallOfAnotherNode is shown, told of, drawn and ended by any node; by one that is
 // named only if it is that one's.
 func TestR19_ACallOfAnotherNode(t *testing.T) {
-	a, b, _, _ := two(t)
+	a, b, _, _ := twoNodes(t)
 	up := a.lists("?state=up").Calls[0]
 	path := "/v1/calls/" + up.ID
 	var d ops.CallDetail
@@ -228,7 +228,7 @@ func TestR19_ACallOfAnotherNode(t *testing.T) {
 
 // TestR07_ManyAreEndedInTheCluster, counted first in all of it.
 func TestR07_ManyAreEndedInTheCluster(t *testing.T) {
-	a, b, _, _ := two(t)
+	a, b, _, _ := twoNodes(t)
 	if e := a.ends("?state=hunting&dry_run=true"); e.Matched != 8 || e.Left != 8 || len(e.Calls) != 8 || e.Ending != 0 {
 		t.Errorf("%+v", e)
 	}
@@ -252,7 +252,7 @@ func TestR07_ManyAreEndedInTheCluster(t *testing.T) {
 // TestR19_ADeadOwner: what the store has of its calls is listed, shown, told of, and marked;
 // nothing can be done to it.
 func TestR19_ADeadOwner(t *testing.T) {
-	a, b, _, at := two(t)
+	a, b, _, at := twoNodes(t)
 	c, _ := a.node.cluster.(*neighbours)
 	c.stored = map[string][]*b2bua.Call{"u2": at.keeps()}
 	if err := b.Close(); err != nil {
@@ -312,7 +312,7 @@ func TestR19_ADeadOwner(t *testing.T) {
 
 // TestAStandby lists what its unit's other node has, and by itself nothing.
 func TestAStandby(t *testing.T) {
-	a, b, _, at := two(t)
+	a, b, _, at := twoNodes(t)
 	b.node.unit, a.node.engine = "u1", nil
 	c, _ := a.node.cluster.(*neighbours)
 	c.peers[0].Unit, c.owners["u1"] = "u1", ops.Owner{Node: "sbc-b", Epoch: 4}
@@ -331,7 +331,7 @@ func TestAStandby(t *testing.T) {
 
 // TestASlowNode holds nobody up, and is named.
 func TestASlowNode(t *testing.T) {
-	a, _, _, at := two(t)
+	a, _, _, at := twoNodes(t)
 	c, _ := a.node.cluster.(*neighbours)
 	c.stored = map[string][]*b2bua.Call{"u2": at.keeps()}
 	var asked atomic.Int32
@@ -360,7 +360,7 @@ func TestASlowNode(t *testing.T) {
 
 // TestErrands: another node's request is good for one node, one path, one time and one key.
 func TestErrands(t *testing.T) {
-	a, b, _, _ := two(t)
+	a, b, _, _ := twoNodes(t)
 	c, _ := a.node.cluster.(*neighbours)
 	sealed := make(chan string, 10)
 	listens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -19,7 +19,7 @@ const alive = 15 * time.Second
 type Idle struct{}
 
 func (s *Server) events(api huma.API) {
-	types := map[string]any{"step": Step{}, "missed": Missed{}, "idle": Idle{}}
+	types := map[string]any{"step": Step{}, "carrier": CarrierStands{}, "missed": Missed{}, "idle": Idle{}}
 	sse.Register(api, operation(Viewer, huma.Operation{
 		OperationID: "events", Method: http.MethodGet, Path: "/v1/events", Tags: []string{"calls"}, Summary: "What happens to the calls of this node, as it happens",
 	}), types, func(ctx context.Context, _ *struct{}, send sse.Sender) {

@@ -25,16 +25,19 @@ type Version struct {
 
 // Reloaded is what came of a reload.
 type Reloaded struct {
-	Generation int      `json:"generation" doc:"Rises by one with every configuration that is taken; 1 is the one that the process has begun with."`
+	Generation int      `json:"generation" doc:"Rises by one with every configuration that is taken; a process begins above those that are kept, or with 1."`
 	File       string   `json:"file"`
 	Changes    []Change `json:"changes" doc:"What the file says otherwise than the one before. What is in other files, such as certificates, is read again in any case."`
 	Warnings   []string `json:"warnings,omitempty" doc:"Keys that have no effect, with file, line and column."`
+
+	Tag string `json:"-"` // its ETag
 }
 
 // Change is a key whose value is another one.
 type Change struct {
-	Key string `json:"key" example:"trunks.pbx.max_duration"`
-	How string `json:"how" enum:"added,removed,changed"`
+	Key  string `json:"key" example:"trunks.pbx.max_duration"`
+	How  string `json:"how" enum:"added,removed,changed"`
+	Text string `json:"text" example:"carrier tc1: limits.calls is 500, was 400"`
 }
 
 // Refused is why a configuration cannot be used.

@@ -153,7 +153,7 @@ func (s *Server) board(r *http.Request) board {
 	b.Rate, b.Wrong = s.node.Feed().lately(time.Now())
 	for _, name := range s.node.Carriers() {
 		day, _, _ := s.node.Scorecards().Of(name)
-		b.Carriers = append(b.Carriers, Carrier{name, day})
+		b.Carriers = append(b.Carriers, Carrier{Name: name, Stands: newStand(s.node.Standings().Of(time.Now(), name)), Score: day})
 	}
 	e := s.node.Engine()
 	if e == nil {

@@ -181,10 +181,8 @@ func (s *Server) fetch(ctx context.Context, p Peer, method, uri string) (carried
 	return carried{response.Header.Get("Content-Type"), text}, nil
 }
 
-type callerKey struct{}
-
 // whoIn is who makes the request that is being answered.
 func whoIn(ctx context.Context) caller {
-	who, _ := ctx.Value(callerKey{}).(caller)
+	who, _ := ctx.Value(whoKey{}).(caller)
 	return who
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bulkhead/b2bua"
+	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
 
@@ -18,6 +19,9 @@ import (
 type Scorecards struct {
 	Journal *b2bua.Journal
 	Now     func() time.Time
+
+	Standings *b2bua.Standings                    // that carriers' thresholds are held against; nil: they are only counted
+	Stands    func(carrier string, s b2bua.Stand) // told when a carrier stands otherwise for its scorecard; nil: nobody
 
 	mu       sync.Mutex
 	carriers map[string]*[hours]Score
@@ -60,10 +64,16 @@ func (c *Scorecards) Saw(b2bua.Sight) {}
 
 // Ended is b2bua.Observer.
 func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
+	deeds := make([]deed, len(r.Attempts))
+	defer c.judge(deeds)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, a := range r.Attempts {
-		s := c.hour(a.Carrier)
+		s, d := c.hour(a.Carrier), &deeds[i]
+		d.carrier = a.Carrier
+		if !a.NotSent {
+			d.Attempts = 1
+		}
 		s.Attempts++
 		answered := a.Code/100 == 2 && !a.Late && !r.Answered.IsZero()
 		switch {
@@ -78,6 +88,7 @@ func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
 		}
 		if a.Late {
 			s.Late++
+			d.Misdeeds[carriers.LateAnswer] = 1
 		}
 		first := a.Ringing
 		if first.IsZero() || !a.EarlyMedia.IsZero() && a.EarlyMedia.Before(first) {
@@ -87,13 +98,14 @@ func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
 			first = a.Final
 		}
 		if !first.IsZero() {
-			d := first.Sub(a.Began)
-			s.delays += d
+			d.Delays, d.Delay = 1, first.Sub(a.Began)
+			s.delays += d.Delay
 			s.DelayCount++
-			s.DelayMost = max(s.DelayMost, d.Seconds())
+			s.DelayMost = max(s.DelayMost, d.Delay.Seconds())
 		}
 		if response := firstOf(a.Ringing, a.EarlyMedia, a.Final); a.Trying.IsZero() && !response.IsZero() && response.Sub(a.Began) > 200*time.Millisecond {
 			s.No100++
+			d.Misdeeds[carriers.No100] = 1
 		}
 	}
 }
@@ -142,14 +154,45 @@ func (c *Scorecards) Left(id dialog.CallID) {
 			}
 		}
 	}
+	deeds := make([]deed, len(legs))
+	defer c.judge(deeds)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, l := range legs {
-		s := c.hour(a.Record.Attempts[i].Carrier)
+		d := &deeds[i]
+		d.carrier = a.Record.Attempts[i].Carrier
+		s := c.hour(d.carrier)
 		s.Absorbed += l.absorbed
 		s.ACKIgnored += l.repeats
+		if l.repeats >= ignores {
+			d.Misdeeds[carriers.ACKIgnored] = 1
+		}
 		if l.cancelled > 0 && l.final == 0 {
 			s.NoFinal++
+			d.Misdeeds[carriers.NoFinal] = 1
+		}
+	}
+}
+
+// ignores is how often a refusal is repeated by who ignores its ACKs: fewer copies may have
+// crossed them, or the ACKs were lost.
+const ignores = 3
+
+// deed is what has come to light of one attempt.
+type deed struct {
+	carrier string
+	carriers.Deeds
+}
+
+// judge holds what has come to light against the carriers' thresholds. The lock is not held.
+func (c *Scorecards) judge(list []deed) {
+	if c.Standings == nil {
+		return
+	}
+	now := c.Now()
+	for _, d := range list {
+		if c.Standings.Count(now, d.carrier, d.Deeds) && c.Stands != nil {
+			c.Stands(d.carrier, c.Standings.Of(now, d.carrier))
 		}
 	}
 }

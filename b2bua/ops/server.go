@@ -66,6 +66,8 @@ type Node interface {
 	Serves() (unit string, epoch uint64)
 	// Cluster are the other nodes; nil: there are none.
 	Cluster() Cluster
+
+	Controls
 }
 
 // Server serves the API.

@@ -39,6 +39,10 @@ type node struct {
 	unit    string
 	epoch   uint64
 	cluster ops.Cluster
+
+	standings b2bua.Standings
+	drain     *ops.Drain
+	given     string
 }
 
 func (n *node) Version() ops.Version {
@@ -133,6 +137,12 @@ func (s *served) ask(as, method, path string) says {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return s.answer(client, as, request)
+}
+
+// answer asks as somebody of a role.
+func (s *served) answer(client *http.Client, as string, request *http.Request) says {
+	s.t.Helper()
 	if as != "" && as != "socket" {
 		request.Header.Set("Authorization", "Bearer "+strings.ReplaceAll(token(as), " ", "-"))
 	}

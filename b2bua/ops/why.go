@@ -11,12 +11,14 @@ import (
 )
 
 // Why says in plain sentences why a call went as it did, from its record as it stands: first
-// the cause of its end, or what it is at, then each attempt in its order.
+// the cause of its end, or what it is at, then each attempt in its order, then who was passed
+// over.
 func Why(r b2bua.Record) []string {
 	list := []string{outcome(r)}
 	for i, a := range r.Attempts {
 		list = append(list, attempt(r, i, a)...)
 	}
+	list = append(list, untried(r)...)
 	for _, t := range r.Transfers {
 		list = append(list, transfer(t))
 	}
@@ -87,6 +89,8 @@ func noRoute(r b2bua.Record) string {
 	switch {
 	case r.Status == 404 && len(r.Attempts) == 0:
 		return fmt.Sprintf("The routes lead nowhere for %s from trunk %s: answered 404.", called(r), r.Trunk)
+	case len(r.Attempts) == 0 && len(r.Untried) > 0:
+		return nobody(r)
 	case len(r.Attempts) == 0:
 		return fmt.Sprintf("The route for %s from trunk %s refused the call: answered %s.", called(r), r.Trunk, response(r.Code, ""))
 	}

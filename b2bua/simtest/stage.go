@@ -36,6 +36,8 @@ type Stage struct {
 	Wrap    func(b2bua.Book) b2bua.Book // before the first statement: a book that misbehaves
 	Raised  func(*b2bua.Engine)         // if set, sees the engine before the first message
 	Watch   b2bua.Observer              // before the first statement; nil: nobody else sees what crosses the wire
+	Stands  *b2bua.Standings            // before the first statement; nil: all carriers are in service
+	Change  func(*carriers.Config)      // of what has been declared; nil: it stays so
 	Faulty  bool                        // the scenario is about defects: violations and panics are its own business
 	Settled bool                        // settle has been reached
 	Quiet   time.Duration               // what it took
@@ -170,6 +172,9 @@ func (s *Stage) raise() {
 	if s.Engine != nil {
 		return
 	}
+	if s.Change != nil {
+		s.Change(&s.config)
+	}
 	book, err := carriers.NewBook(s.config, s.realms)
 	if err != nil {
 		s.t.Fatal(err)
@@ -188,7 +193,7 @@ func (s *Stage) raise() {
 		observer = b2bua.Observers{s.Net, s.Watch}
 	}
 	s.Engine = b2bua.New(b2bua.Config{
-		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider,
+		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider, Standings: s.Stands,
 	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), observer)
 	if s.Raised != nil {
 		s.Raised(s.Engine)

@@ -30,7 +30,12 @@ func carriersCommand() *cobra.Command {
 			if err := node.ask(cmd.Context(), http.MethodGet, "/v1/carriers", &all); err != nil {
 				return told(cmd, err)
 			}
-			return scores(cmd.OutOrStdout(), format, all, len(all), func(i int) (string, ops.Score) { return all[i].Name, all[i].Score }, "carrier")
+			if err := scores(cmd.OutOrStdout(), format, all, len(all), func(i int) (string, ops.Score) {
+				return all[i].Name + "\t" + all[i].Stands.Standing.String(), all[i].Score
+			}, "carrier\tstanding"); err != nil || format != "table" {
+				return err
+			}
+			return keptBack(cmd.OutOrStdout(), all)
 		},
 	}
 	flags.add(c, 0)
@@ -39,8 +44,9 @@ func carriersCommand() *cobra.Command {
 }
 
 func carrierCommand() *cobra.Command {
-	c := &cobra.Command{Use: "carrier", Short: "Look at one carrier"}
+	c := &cobra.Command{Use: "carrier", Short: "Look at one carrier, and keep calls from it"}
 	c.AddCommand(scorecardCommand())
+	c.AddCommand(orderCommands()...)
 	return c
 }
 

@@ -31,7 +31,9 @@ type Config struct {
 	Overload        *OverloadConfig `yaml:"overload,omitempty"`  // nil: nothing is shed
 	Emergency       []string        `yaml:"emergency,omitempty"` // numbers that are shed last
 
-	names carriers.Names // where gateways that are names lead; nil: there are none
+	text      []byte           // that it was read from
+	names     carriers.Names   // where gateways that are names lead; nil: there are none
+	standings *b2bua.Standings // how carriers stand; nil: all are in service
 }
 
 // RealmConfig is one side of the border.

@@ -13,6 +13,8 @@ import (
 type difference struct {
 	path keyPath
 	how  string // added, removed, changed
+
+	was, is string // of a value that has changed, in short; empty: not said, or too much
 }
 
 // differences are the keys in which two configurations differ, in the order of the
@@ -41,20 +43,20 @@ func differing(path keyPath, a, b reflect.Value, found []difference) []differenc
 			was, is := a.MapIndex(key), b.MapIndex(key)
 			switch {
 			case !was.IsValid():
-				found = append(found, difference{path.with(name), "added"})
+				found = append(found, difference{path: path.with(name), how: "added"})
 			case !is.IsValid():
-				found = append(found, difference{path.with(name), "removed"})
+				found = append(found, difference{path: path.with(name), how: "removed"})
 			default:
 				found = differing(path.with(name), was, is, found)
 			}
 		}
 	case reflect.DeepEqual(a.Interface(), b.Interface()):
 	case a.Kind() == reflect.Pointer && a.IsNil():
-		found = append(found, difference{path, "added"})
+		found = append(found, difference{path: path, how: "added"})
 	case a.Kind() == reflect.Pointer && b.IsNil():
-		found = append(found, difference{path, "removed"})
+		found = append(found, difference{path: path, how: "removed"})
 	default:
-		found = append(found, difference{path, "changed"})
+		found = append(found, difference{path: path, how: "changed", was: shown(a), is: shown(b)})
 	}
 	return found
 }
@@ -84,11 +86,18 @@ func (v *validator) keeps(before *Config) {
 	c := *v.config
 	c.Realms = maps.Clone(c.Realms)
 	c.complete()
-	all := differences(before, &c)
+	for _, d := range restarting(differences(before, &c)) {
+		v.fault(d.path.String(), "is %s, which needs a restart", d.how)
+	}
+}
+
+// restarting are the differences that a running node cannot take.
+func restarting(all []difference) (list []difference) {
 	for _, d := range all {
 		follows := slices.ContainsFunc(all, func(other difference) bool { return d.path.follows(other.path) })
 		if !d.path.swappable() && !follows {
-			v.fault(d.path.String(), "is %s, which needs a restart", d.how)
+			list = append(list, d)
 		}
 	}
+	return list
 }

@@ -97,11 +97,11 @@ func successor(ctx context.Context, store storage.Assembly, owner, want string) 
 		return slices.ContainsFunc(all, func(n storage.Node) bool { return n.Name == name && n.Silent <= beatSilent })
 	}
 	if owner == "" || !alive(owner) {
-		return "", errors.New("no node that is alive has it")
+		return "", cannot("no node that is alive has it")
 	}
 	if want != "" {
 		if want == owner || !alive(want) {
-			return "", fmt.Errorf("%s cannot take it: it has it already, or is not alive", want)
+			return "", cannot(want + " cannot take it: it has it already, or is not alive")
 		}
 		return want, nil
 	}
@@ -114,7 +114,7 @@ func successor(ctx context.Context, store storage.Assembly, owner, want string) 
 		}
 	}
 	if best == "" {
-		return "", fmt.Errorf("only %s is alive: nobody could take it", owner)
+		return "", cannot("only " + owner + " is alive: nobody could take it")
 	}
 	return best, nil
 }

@@ -115,6 +115,7 @@ func read(name string, data []byte, host string, before *Config, secrets bool) (
 		return nil, faults
 	}
 	c.complete()
+	c.text = data
 	return &file{&c, d, v.warnings}, nil
 }
 

@@ -18,7 +18,7 @@ func main() {
 	}
 	root.AddCommand(
 		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
-		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), cdrCommand(), versionCommand(),
+		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), versionCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)

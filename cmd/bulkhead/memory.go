@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 )
 
 // headroom is what the heap may grow by between two collections however little
@@ -31,6 +32,7 @@ func collectLess() {
 	}
 	debug.SetGCPercent(percent(live()))
 	watch()
+	go release()
 }
 
 // percent is the GOGC value that leaves the headroom above so many bytes. Below
@@ -42,4 +44,41 @@ func live() uint64 {
 	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
+}
+
+// A node with little to do is rid of what it needs no more: so long after the last
+// collection it is looked for, where there may be so much of it, and what is free goes back to
+// the system. Under load collections come sooner, and this never.
+const (
+	restsFor = 5 * time.Second
+	worthIt  = 8 << 20
+)
+
+// rest tells when that is due, from what the runtime counts.
+type rest struct {
+	cycles uint64    // collections when last looked
+	since  time.Time // when their number was first seen
+}
+
+// due says so, given how many collections there were and how many bytes may go: those that
+// the heap has grown by since the last, and those that it has free.
+func (r *rest) due(now time.Time, cycles, idle uint64) bool {
+	if r.since.IsZero() || cycles != r.cycles {
+		r.cycles, r.since = cycles, now
+	}
+	return now.Sub(r.since) >= restsFor && idle >= worthIt
+}
+
+// release gives memory back at rest, until the process ends.
+func release() {
+	var r rest
+	s := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}}
+	for now := range time.Tick(restsFor / 4) {
+		metrics.Read(s)
+		live, all := s[1].Value.Uint64(), s[2].Value.Uint64()
+		if r.due(now, s[0].Value.Uint64(), max(all, live)-live+s[3].Value.Uint64()) {
+			debug.FreeOSMemory()
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/ops"
 	"bulkhead/carriers/dns"
+	"bulkhead/storage"
 )
 
 // process is what is operated: the configuration in force, and the border that it is in
@@ -46,9 +47,17 @@ type process struct {
 	media    ops.Media
 	cards    *ops.Scorecards
 
+	standings *b2bua.Standings
+	ordersIn  atomic.Pointer[storage.Orders]   // where the unit's orders are; nil: there is no unit
+	assembly  atomic.Pointer[storage.Assembly] // where its nodes meet; nil: there is no unit
+
+	drain  atomic.Pointer[ops.Drain] // nil: nobody has drained the node
+	ending *time.Timer               // of its deadline; nil: there is none
+
 	mu         sync.Mutex // one reload at a time, and none while a border is raised
 	config     *Config
 	generation int
+	taken      time.Time   // when config came into force
 	border     *border     // nil: the node stands by
 	api        *ops.Server // nil: there is none
 }
@@ -66,7 +75,7 @@ func newFigures(r prometheus.Registerer) figures {
 		return g
 	}
 	f := figures{
-		generation: gauge("config_generation", "Of the configuration in force: 1 is the first, and each that is taken counts."),
+		generation: gauge("config_generation", "Of the configuration in force: each that is taken counts, from those that are kept beside the file."),
 		loaded:     gauge("config_loaded_timestamp_seconds", "When the configuration in force was taken, in Unix time."),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "config_reloads_total", Help: "Reloads of the configuration, by what came of them.",
@@ -81,13 +90,22 @@ func newFigures(r prometheus.Registerer) figures {
 
 // newProcess begins with a configuration; the name is that of its file.
 func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) *process {
-	p := &process{name: name, log: log, level: level, began: time.Now(), config: c, generation: 1, registry: prometheus.NewRegistry()}
+	p := &process{name: name, log: log, level: level, began: time.Now(), taken: time.Now(), config: c, generation: newGenerations(name).first(), registry: prometheus.NewRegistry()}
 	p.pair, p.unit = c.State != nil && c.State.Redis != nil, c.unitName()
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
 	p.journal = &b2bua.Journal{Keep: c.keep()}
-	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now}
-	p.figures.generation.Set(1)
+	p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "bulkhead", Name: "node_drained", Help: "1 while an operator has the node take no new calls.",
+	}, func() float64 {
+		if p.drain.Load() != nil {
+			return 1
+		}
+		return 0
+	}))
+	p.standings = &b2bua.Standings{}
+	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now, Standings: p.standings, Stands: p.scored}
+	p.figures.generation.Set(float64(p.generation))
 	p.figures.loaded.SetToCurrentTime()
 	return p
 }
@@ -101,11 +119,13 @@ func (p *process) raise(s *sockets, make func(*Config) (*border, error)) (*borde
 	for name, err := range faults {
 		return nil, fmt.Errorf("%s: %w", whose(name), err)
 	}
+	p.config.standings = p.standings
 	b, err := make(p.config)
 	if err != nil {
 		return nil, err
 	}
 	apply()
+	b.engine.Refuse(p.drain.Load() != nil)
 	p.border = b
 	p.serving.Store(true)
 	return b, nil
@@ -118,42 +138,6 @@ func (p *process) lower() {
 	p.border = nil
 	p.epoch.Store(0)
 	p.serving.Store(false)
-}
-
-// Reload is ops.Node: all of the file is taken, or nothing.
-func (p *process) Reload() (ops.Reloaded, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	began := time.Now()
-	f, err := load(p.name, p.config)
-	var apply []func()
-	if err == nil {
-		apply, err = p.prepare(f)
-	}
-	if err != nil {
-		p.figures.reloads.WithLabelValues("refused").Inc()
-		p.log.Error("configuration refused; the one before stays", zap.String("file", p.name), zap.Int("generation", p.generation), zap.Error(err))
-		return ops.Reloaded{}, refused(err)
-	}
-	for _, do := range apply {
-		do()
-	}
-	changes := differences(p.config, f.config)
-	p.config = f.config
-	p.generation++
-	p.figures.reloads.WithLabelValues("taken").Inc()
-	p.figures.generation.Set(float64(p.generation))
-	p.figures.loaded.SetToCurrentTime()
-	done := ops.Reloaded{Generation: p.generation, File: p.name, Changes: make([]ops.Change, 0, len(changes))}
-	for _, c := range changes {
-		done.Changes = append(done.Changes, ops.Change{Key: c.path.String(), How: c.how})
-	}
-	for _, w := range f.warnings() {
-		done.Warnings = append(done.Warnings, w.String())
-	}
-	p.log.Info("configuration taken", append(summary(changes), zap.String("file", p.name), zap.Int("generation", p.generation),
-		zap.Int("warnings", len(done.Warnings)), zap.Duration("took", time.Since(began)))...)
-	return done, nil
 }
 
 // prepare does all that can fail: what it returns only has to be done.
@@ -255,7 +239,7 @@ func summary(changes []difference) (list []zap.Field) {
 // State is ops.Node. A node that stands by can take calls over, so it is ready.
 func (p *process) State() (state string, ready bool) {
 	switch {
-	case p.leaving.Load():
+	case p.leaving.Load(), p.drain.Load() != nil:
 		return "draining", false
 	case p.serving.Load():
 		return "serving", true

@@ -80,29 +80,84 @@ func (r *remote) ask(ctx context.Context, method, path string, into any) error {
 	return nil
 }
 
+// send is ask with a body, as JSON.
+func (r *remote) send(ctx context.Context, method, path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	_, err = r.into(request, into)
+	return err
+}
+
+// post sends a configuration, made for the one that has a tag, and reads the answer.
+func (r *remote) post(ctx context.Context, path, tag string, text []byte, into any) (newTag string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://bulkhead"+path, bytes.NewReader(text))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/yaml")
+	if tag != "" {
+		request.Header.Set("If-Match", tag)
+	}
+	return r.into(request, into)
+}
+
+// tagged is ask for something that has a tag.
+func (r *remote) tagged(ctx context.Context, path string, into any) (tag string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bulkhead"+path, nil)
+	if err != nil {
+		return "", err
+	}
+	return r.into(request, into)
+}
+
+// into reads the answer to a request into a value, and says its tag.
+func (r *remote) into(request *http.Request, into any) (tag string, err error) {
+	text, head, err := r.do(request)
+	if err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return "", fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
+	}
+	return head.Get("ETag"), nil
+}
+
 // said is the answer to a request as it came.
 func (r *remote) said(ctx context.Context, method, path string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://bulkhead"+path, nil)
 	if err != nil {
 		return nil, err
 	}
+	text, _, err := r.do(request)
+	return text, err
+}
+
+// do does what a request says.
+func (r *remote) do(request *http.Request) ([]byte, http.Header, error) {
 	response, err := r.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
+		return nil, nil, fmt.Errorf("asking the node at %s: %w", r.socket, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
+		return nil, nil, fmt.Errorf("reading what the node at %s says: %w", r.socket, err)
 	}
 	if response.StatusCode >= 400 {
 		p := &ops.Problem{}
 		if json.Unmarshal(text, p) != nil || p.Status == 0 {
-			return nil, fmt.Errorf("the node at %s says %s: %s", r.socket, response.Status, bytes.TrimSpace(text))
+			return nil, nil, fmt.Errorf("the node at %s says %s: %s", r.socket, response.Status, bytes.TrimSpace(text))
 		}
-		return nil, p
+		return nil, nil, p
 	}
-	return text, nil
+	return text, response.Header, nil
 }
 
 // told prints the parts of a problem, a line each, and leaves the problem as a whole as

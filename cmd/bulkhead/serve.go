@@ -120,6 +120,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		return err
 	}
 
+	go p.keepOrders(ctx)
 	served := make(chan error, 1)
 	go func() { served <- b.run(ctx) }()
 	signals := make(chan os.Signal, 4)

@@ -33,6 +33,7 @@ type unitStore interface {
 	storage.Store
 	storage.Leaser
 	storage.Assembly
+	storage.Orders
 }
 
 // claim decides when a unit is this node's.
@@ -59,6 +60,9 @@ type unit struct {
 	claim   claim
 	nodes   *nodes
 	file    *exportFile // nil: records stay in the store
+
+	orders   storage.Orders // the store
+	assembly storage.Assembly
 
 	exports sync.Mutex // details are fetched by one at a time
 
@@ -114,7 +118,7 @@ func serveUnit(p *process, c *Config, key [32]byte, file *b2bua.RecordFile, hang
 
 // newUnit connects nothing yet: a store that is down at the start is waited for.
 func newUnit(c *Config, key [32]byte, log *zap.Logger, store unitStore, drain time.Duration, hurry context.Context) *unit {
-	u := &unit{config: c, key: key, log: log, store: store, drain: drain, hurry: hurry, nodes: newNodes(c.Node, store)}
+	u := &unit{config: c, key: key, log: log, store: store, orders: store, assembly: store, drain: drain, hurry: hurry, nodes: newNodes(c.Node, store)}
 	u.process = newProcess("", c, log, zap.NewAtomicLevel())
 	u.claim = &lease{node: c.Node, store: store, log: log}
 	if c.follows() {
@@ -153,6 +157,9 @@ func (u *unit) run(ctx context.Context) error {
 	defer leave()
 	beside.Go(func() { u.nodes.meet(last, u.log) })
 	beside.Go(func() { u.returned(last) })
+	u.process.ordersIn.Store(&u.orders)
+	u.process.assembly.Store(&u.assembly)
+	beside.Go(func() { u.process.keepOrders(last) })
 	if f, ok := u.claim.(*follower); ok {
 		beside.Go(func() { f.follow(last) })
 	}

@@ -38,6 +38,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		},
 	})
 	u.tellEnds(ctx, epoch)
+	u.orderly(ctx, log)
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
 	keeper, observer := crashing(writer)
 	b, err = u.process.raise(s, func(c *Config) (*border, error) {
@@ -109,6 +110,16 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		released = nil // the address was gone, and who has it was quick
 	}
 	return errors.Join(err, released)
+}
+
+// orderly has what operators have ordered hold before the first call: a node that stood by
+// knows it from a second ago, a new process from nowhere.
+func (u *unit) orderly(ctx context.Context, log *zap.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, ordersAtOnce)
+	defer cancel()
+	if err := u.process.shareOrders(ctx); err != nil {
+		log.Warn("serving without the orders that the store may have", zap.Error(err))
+	}
 }
 
 // pass lets the address go to another node, and serves until it has gone: nobody

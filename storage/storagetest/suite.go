@@ -38,6 +38,7 @@ func Suite(t *testing.T, make func(t *testing.T) (storage.Store, Clock)) {
 		"ReclaimAfterLoss":      testReclaim,
 		"Lease":                 testLease,
 		"Assembly":              testAssembly,
+		"Orders":                testOrders,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, clock := make(t)
