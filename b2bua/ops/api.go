@@ -41,6 +41,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.configs(api)
 
 	s.pages(mux)
+	s.debug(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		state, ready := s.node.State()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,16 @@ func TestRoles(t *testing.T) {
 		{"operator", "POST", "/v1/reload", 403},
 		{"admin", "POST", "/v1/reload", 200},
 		{"socket", "POST", "/v1/reload", 200},
+		{"", "GET", "/debug/pprof/", 401},
+		{"operator", "GET", "/debug/pprof/", 403},
+		{"operator", "GET", "/debug/pprof/heap", 403},
+		{"operator", "GET", "/debug/pprof/profile?seconds=1", 403},
+		{"operator", "GET", "/debug/pprof/trace", 403},
+		{"operator", "GET", "/debug/pprof/cmdline", 403},
+		{"admin", "GET", "/debug/pprof/", 200},
+		{"admin", "GET", "/debug/pprof/heap", 200},
+		{"socket", "GET", "/debug/pprof/goroutine?debug=1", 200},
+		{"admin", "POST", "/debug/pprof/heap", 404},
 		{"admin", "GET", "/v1/nothing", 404},
 		{"admin", "GET", "/", 200},
 		{"viewer", "GET", "/", 200},
@@ -290,7 +301,8 @@ func TestOpenAPI(t *testing.T) {
 		Paths   map[string]map[string]struct {
 			OperationID string
 			Security    []map[string][]string
-			Responses   map[string]any
+			Description string
+			Responses   map[string]struct{ Content map[string]any }
 		}
 		Components struct{ SecuritySchemes map[string]any }
 	}
@@ -303,12 +315,33 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for path, methods := range d.Paths {
 		for method, op := range methods {
-			if op.OperationID == "" || len(op.Security) != 1 || op.Responses["200"] == nil && op.Responses["202"] == nil || op.Responses["401"] == nil || op.Responses["403"] == nil {
+			if op.OperationID == "" || len(op.Security) != 1 {
 				t.Errorf("%s %s: %+v", method, path, op)
+			}
+			// GET looks, and a viewer may; what changes something takes an operator, or an admin.
+			takes := regexp.MustCompile(`Takes the role (viewer|operator|admin)\.$`).FindStringSubmatch(op.Description)
+			if takes == nil || (takes[1] == "viewer") && method != "get" && !strings.HasSuffix(path, ":test") && !strings.HasSuffix(path, ":validate") && !strings.HasSuffix(path, ":diff") {
+				t.Errorf("%s %s: which role? %q", method, path, op.Description)
+			}
+			good := 0
+			for code, r := range op.Responses {
+				if code[0] == '2' {
+					good++
+				} else if len(r.Content) != 1 || r.Content["application/problem+json"] == nil {
+					t.Errorf("%s %s: %s is no problem: %v", method, path, code, r.Content)
+				}
+			}
+			for _, code := range []string{"401", "403", "500"} {
+				if _, ok := op.Responses[code]; !ok {
+					t.Errorf("%s %s: %s is not described", method, path, code)
+				}
+			}
+			if good != 1 {
+				t.Errorf("%s %s: %d ways to succeed", method, path, good)
 			}
 		}
 	}
-	if d.Paths["/v1/reload"]["post"].Responses["422"] == nil {
+	if _, ok := d.Paths["/v1/reload"]["post"].Responses["422"]; !ok {
 		t.Error("a refused reload is not described")
 	}
 }
