@@ -149,9 +149,9 @@ func (s *Server) engine() (*b2bua.Engine, error) {
 
 // find shows a call that is here; nil: it is not.
 func (s *Server) find(ctx context.Context, id string) (*b2bua.Engine, *CallDetail) {
-	e, name := s.node.Engine(), dialog.CallID{}
-	var ok bool
-	if name, ok = dialog.ParseCallID(id); !ok || e == nil {
+	e := s.node.Engine()
+	name, ok := dialog.ParseCallID(id)
+	if !ok || e == nil {
 		return nil, nil
 	}
 	var d CallDetail

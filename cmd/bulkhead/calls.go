@@ -23,10 +23,11 @@ var formats = []string{"table", "wide", "json", "jsonl", "csv"}
 func callsCommand() *cobra.Command {
 	var flags remoteFlags
 	filter, format, most := url.Values{}, "table", 1000
+	again, each := false, 2*time.Second
 	c := &cobra.Command{
 		Use:   "calls [FILE]",
-		Short: "List the calls of a running node",
-		Long: "Ask the node, by the socket of its API, for its calls, the newest first. A call is\n" +
+		Short: "List the calls of a cluster",
+		Long: "Ask a node, by the socket of its API, for the calls of its cluster, the newest first. A call is\n" +
 			"hunting until a carrier rings, ringing, up, ending, and then settling: its record is\n" +
 			"written, and what peers still say is absorbed.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,25 +39,20 @@ func callsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if again {
+				return node.watch(cmd, filter, most, each, write, format == "table" || format == "wide")
+			}
 			l, err := node.calls(cmd, filter, most)
 			if err != nil {
 				return err
 			}
-			if err := write(cmd.OutOrStdout(), l.Calls, time.Now()); err != nil {
-				return err
-			}
-			if n := l.Matched - len(l.Calls); n > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "and %d more: --limit says how many are shown\n", n)
-			}
-			if l.Missing > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s wait for the store and could not be looked at\n", plural(l.Missing, "call"))
-			}
-			gaps(cmd, l.Incomplete)
-			return nil
+			return printed(cmd.OutOrStdout(), cmd.ErrOrStderr(), l, write)
 		},
 	}
 	flags.add(c, 0)
 	c.Flags().StringVarP(&format, "output", "o", format, "how to print: "+strings.Join(formats, ", "))
+	c.Flags().BoolVarP(&again, "watch", "w", false, "list them again and again, until ^C")
+	c.Flags().DurationVar(&each, "every", each, "how often, with --watch")
 	c.Flags().IntVar(&most, "limit", most, "how many calls to show at most")
 	filterFlags(c, filter)
 	c.AddCommand(hangupCallsCommand())
@@ -80,16 +76,31 @@ func filterFlags(c *cobra.Command, filter url.Values) {
 	}
 }
 
-// gaps says which nodes have not told of their calls.
-func gaps(cmd *cobra.Command, all []ops.Gap) {
+// printed prints a list, and notes what is not in it.
+func printed(out, notes io.Writer, l ops.Calls, write printer) error {
+	if err := write(out, l.Calls, time.Now()); err != nil {
+		return err
+	}
+	if n := l.Matched - len(l.Calls); n > 0 {
+		fmt.Fprintf(notes, "and %d more: --limit says how many are shown\n", n)
+	}
+	if l.Missing > 0 {
+		fmt.Fprintf(notes, "%s wait for the store and could not be looked at\n", plural(l.Missing, "call"))
+	}
+	gaps(notes, l.Incomplete)
+	return nil
+}
+
+// gaps notes which nodes have not told of their calls.
+func gaps(notes io.Writer, all []ops.Gap) {
 	for _, g := range all {
 		switch {
 		case g.Node != "":
-			fmt.Fprintf(cmd.ErrOrStderr(), "incomplete: node %s: %s\n", g.Node, g.Reason)
+			fmt.Fprintf(notes, "incomplete: node %s: %s\n", g.Node, g.Reason)
 		case g.Unit != "":
-			fmt.Fprintf(cmd.ErrOrStderr(), "incomplete: unit %s: %s\n", g.Unit, g.Reason)
+			fmt.Fprintf(notes, "incomplete: unit %s: %s\n", g.Unit, g.Reason)
 		default:
-			fmt.Fprintf(cmd.ErrOrStderr(), "incomplete: %s\n", g.Reason)
+			fmt.Fprintf(notes, "incomplete: %s\n", g.Reason)
 		}
 	}
 }
@@ -119,8 +130,11 @@ func (r *remote) calls(cmd *cobra.Command, filter url.Values, most int) (all ops
 // columns are what a table shows of a call.
 var columns = []string{"call", "state", "age", "trunk", "from", "to", "carrier", "attempts"}
 
+// printer writes calls in some format.
+type printer func(io.Writer, []ops.Call, time.Time) error
+
 // printers write calls in each format.
-var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
+var printers = map[string]printer{
 	"table": func(w io.Writer, all []ops.Call, now time.Time) error { return table(w, all, now, false) },
 	"wide":  func(w io.Writer, all []ops.Call, now time.Time) error { return table(w, all, now, true) },
 	"json": func(w io.Writer, all []ops.Call, _ time.Time) error {

@@ -74,7 +74,7 @@ func (r *remote) hangMany(cmd *cobra.Command, m *many) error {
 	if err != nil {
 		return err
 	}
-	gaps(cmd, e.Incomplete)
+	gaps(cmd.ErrOrStderr(), e.Incomplete)
 	out := cmd.OutOrStdout()
 	switch {
 	case e.Matched == 0:

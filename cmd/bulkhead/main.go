@@ -20,6 +20,7 @@ func main() {
 		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
 		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), versionCommand(),
 	)
+	completes(root)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)
 		os.Exit(1)
