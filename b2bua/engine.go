@@ -88,6 +88,9 @@ type Config struct {
 	// engine is there.
 	Standings *Standings
 
+	// Starts are told of calls that have been answered; nil: nobody is.
+	Starts Starts
+
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
 

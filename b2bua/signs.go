@@ -33,6 +33,7 @@ func (s *strand) observe(now time.Time) {
 // packed, has taken account of.
 func (s *strand) passed() {
 	s.told, s.alive = 0, 0
+	s.begun = !s.call.Answered.IsZero()
 	for s.told < len(s.call.Out) && s.call.Out[s.told].State >= dialog.Answered {
 		s.told++
 	}

@@ -35,6 +35,7 @@ type strand struct {
 	trunk  string
 	places []carriers.Place // that the call takes up
 	told   int              // attempts that are accounted for
+	begun  bool             // that it has been answered is told
 	alive  uint8            // the leg whose peer has said something
 	last   *[8]event        // the last events, for the log where a defect shows; nil: none
 	count  int
@@ -350,6 +351,7 @@ func (s *strand) step(it *item) (done bool) {
 	s.call.judge = s
 	actions := s.call.Step(now, ev)
 	s.observe(now)
+	s.begins(now)
 	s.recount() // before a peer hears that there is a place
 	return s.perform(now, actions)
 }

@@ -79,7 +79,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		Key: key, Unit: unit, Agent: "Bulkhead",
 		Timers: dialog.Timers{T1: c.Timers.T1, T2: c.Timers.T2, T4: c.Timers.T4},
 		Own:    map[string][]netip.Addr{},
-		Keeper: keeper, Speaks: speaks, Present: present, Standings: c.standings,
+		Keeper: keeper, Speaks: speaks, Present: present, Standings: c.standings, Starts: c.starts,
 	}
 	if o := c.Overload; o != nil {
 		config.Overload = b2bua.Overload{Delay: o.Delay, Backlog: float64(o.Backlog), Setups: o.Setups, Memory: uint64(o.Memory), Emergency: c.Emergency}

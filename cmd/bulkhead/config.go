@@ -33,6 +33,7 @@ type Config struct {
 
 	text      []byte           // that it was read from
 	names     carriers.Names   // where gateways that are names lead; nil: there are none
+	starts    b2bua.Starts     // are told of answered calls; nil: nobody is
 	standings *b2bua.Standings // how carriers stand; nil: all are in service
 }
 
@@ -119,8 +120,21 @@ type APIConfig struct {
 
 // CDRConfig is where call records go.
 type CDRConfig struct {
-	File   carriers.File `yaml:"file,omitempty"`
-	Stream bool          `yaml:"stream,omitempty"`
+	File    carriers.File  `yaml:"file,omitempty"`
+	Stream  bool           `yaml:"stream,omitempty"`
+	Start   bool           `yaml:"start,omitempty"`   // answered calls are told as well, in starts-NAME beside the file
+	Webhook *WebhookConfig `yaml:"webhook,omitempty"` // nil: records are only in the file
+}
+
+// WebhookConfig is where records are posted, and answered calls with them.
+type WebhookConfig struct {
+	URL       string        `yaml:"url"`                  // http or https
+	TokenFile carriers.File `yaml:"token_file,omitempty"` // a line: the bearer token; read again where it is refused
+	CA        carriers.File `yaml:"ca,omitempty"`         // PEM: who vouches for the server; empty: the system's authorities
+	Batch     int           `yaml:"batch,positive,max=1000"`
+	Timeout   time.Duration `yaml:"timeout,positive"` // of one POST
+	Retry     time.Duration `yaml:"retry,positive"`   // after a failure, twice as long after each, to most
+	Most      time.Duration `yaml:"most,positive"`    // longest between two
 }
 
 // TraceConfig is what is kept and sent of the messages of a call.
@@ -170,6 +184,11 @@ func (s *StateConfig) Default() { s.Wait = 50 * time.Millisecond }
 
 // Default sets what holds where the section says nothing.
 func (o *OverloadConfig) Default() { o.Delay, o.Backlog = 100*time.Millisecond, 0.25 }
+
+// Default sets what holds where the section says nothing.
+func (w *WebhookConfig) Default() {
+	w.Batch, w.Timeout, w.Retry, w.Most = 100, 5*time.Second, time.Second, time.Minute
+}
 
 // Default sets what holds where the section says nothing.
 func (u *UnitConfig) Default() { u.Mode = "lease" }

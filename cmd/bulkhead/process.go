@@ -47,6 +47,7 @@ type process struct {
 	media    ops.Media
 	cards    *ops.Scorecards
 
+	starts    b2bua.Starts // nil: nobody is told of answered calls
 	standings *b2bua.Standings
 	ordersIn  atomic.Pointer[storage.Orders]   // where the unit's orders are; nil: there is no unit
 	assembly  atomic.Pointer[storage.Assembly] // where its nodes meet; nil: there is no unit
@@ -119,7 +120,7 @@ func (p *process) raise(s *sockets, make func(*Config) (*border, error)) (*borde
 	for name, err := range faults {
 		return nil, fmt.Errorf("%s: %w", whose(name), err)
 	}
-	p.config.standings = p.standings
+	p.config.standings, p.config.starts = p.standings, p.starts
 	b, err := make(p.config)
 	if err != nil {
 		return nil, err

@@ -92,6 +92,11 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	if p.cluster, err = newCluster(c, key, log); err != nil {
 		return err
 	}
+	published, err := p.publish(c)
+	if err != nil {
+		return err
+	}
+	defer published.close()
 	if err := p.openAPI(); err != nil {
 		return err
 	}
@@ -102,6 +107,9 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 			if err := file.Reopen(); err != nil {
 				log.Error("record file", zap.Error(err))
 			}
+		}
+		if err := published.reopen(); err != nil {
+			log.Error("file of answered calls", zap.Error(err))
 		}
 		_, _ = p.Reload() // the log tells what came of it
 	}

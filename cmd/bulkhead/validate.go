@@ -55,6 +55,7 @@ func (v *validator) validate() {
 		v.fault("timers.t2", "%s is less than t1, %s", c.Timers.T2, c.Timers.T1)
 	}
 	v.api()
+	v.cdr()
 	if c.Trace != nil && c.Trace.HEP != "" {
 		v.udp("trace.hep", c.Trace.HEP)
 	}
@@ -244,6 +245,29 @@ func (v *validator) api() {
 		v.fault("api.tls", "goes with listen")
 	}
 	v.tls("api", a.TLS, false)
+}
+
+func (v *validator) cdr() {
+	c := v.config.CDR
+	if c == nil {
+		return
+	}
+	if c.Start && c.File == "" {
+		v.fault("cdr.start", "needs cdr.file: it is beside that")
+	}
+	w := c.Webhook
+	if w == nil {
+		return
+	}
+	if c.File == "" {
+		v.fault("cdr.webhook", "needs cdr.file: records wait there until they are taken")
+	}
+	if u, err := url.Parse(w.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		v.fault("cdr.webhook.url", "want http or https and a host, such as https://billing.example/cdr; a secret stands in token_file")
+	}
+	if w.Most < w.Retry {
+		v.fault("cdr.webhook.most", "%s is less than retry, %s", w.Most, w.Retry)
+	}
 }
 
 func (v *validator) oneOf(path, s string, allowed ...string) {

@@ -90,7 +90,11 @@ func TestNodeIsDownAfterThreePingsAndUpAfterTwo(t *testing.T) {
 	// A miss between them begins it anew.
 	wait(t, pings)
 	f.answer(wait(t, pings), "d6:result4:ponge")
-	f.answer(wait(t, pings), "d6:result4:ponge")
+	next := wait(t, pings)
+	if c.Nodes()[0].Up {
+		t.Error("it came up after one answer and a miss")
+	}
+	f.answer(next, "d6:result4:ponge")
 	if got := wait(t, told); got != (change{"n0", true}) {
 		t.Errorf("%v", got)
 	}

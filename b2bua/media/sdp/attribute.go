@@ -2,10 +2,17 @@ package sdp
 
 import "bytes"
 
-// attributeName is what follows "a=", up to the colon.
+// attributeName is what follows "a=", up to the colon, in lower case: names have a case (RFC
+// 8866 §5.13), and some readers do not know.
 func attributeName(value []byte) []byte {
 	name, _, _ := bytes.Cut(value, []byte(":"))
-	return bytes.TrimSpace(name)
+	name = bytes.TrimSpace(name)
+	for _, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			return bytes.ToLower(name)
+		}
+	}
+	return name
 }
 
 // goes says that an attribute is not for the other side. t is the transport of its m= line;

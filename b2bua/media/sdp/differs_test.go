@@ -73,9 +73,11 @@ func theirs(body []byte, r Rules) (list []string) {
 		if t := strings.TrimLeft(l, " \t"); t == "" || len(t) > 1 && t[1] == '=' && t[0] >= 'a' && t[0] <= 'z' {
 			l = t
 		}
-		kind, value, _ := strings.Cut(l, "=")
+		kind, value, ok := strings.Cut(l, "=")
 		switch {
 		case l == "":
+		case !ok || len(kind) != 1:
+			list = append(list, l)
 		case kind == "v":
 			inMedia = false
 		case slices.Contains(strings.Fields("o s i u e p k c"), kind):
@@ -83,7 +85,7 @@ func theirs(body []byte, r Rules) (list []string) {
 		case kind == "m":
 			inMedia = true
 			f := strings.Fields(value)
-			if r.Addr.IsValid() {
+			if r.Media != nil {
 				f[1], f[2] = "", ""
 			}
 			list = append(list, strings.Join(f, " "))
@@ -99,13 +101,13 @@ func theirs(body []byte, r Rules) (list []string) {
 // so on; here, so that the package's own list is not its own witness.
 func ourAttribute(value string) bool {
 	name, rest, _ := strings.Cut(value, ":")
-	switch name = strings.TrimSpace(name); name {
+	switch name = strings.ToLower(strings.TrimSpace(name)); name {
 	case "ssrc":
 		return strings.Contains(rest, " cname:")
 	case "group":
 		return strings.HasPrefix(rest, "BUNDLE")
 	}
-	if _, ok := map[string]bool{"sendrecv": true, "sendonly": true, "recvonly": true, "inactive": true}[strings.ToLower(name)]; ok {
+	if _, ok := map[string]bool{"sendrecv": true, "sendonly": true, "recvonly": true, "inactive": true}[name]; ok {
 		return true
 	}
 	return slices.Contains(strings.Fields(`rtcp rtcp-mux rtcp-mux-only crypto key-mgmt candidate remote-candidates end-of-candidates
@@ -137,7 +139,7 @@ func pionReads(t testing.TB, name string, b *Body, out []byte) {
 		return
 	}
 	for _, m := range b.Media() {
-		if !slices.Contains(kinds, m.Kind) || m.Transport != RTP || m.Proto != strings.ToUpper(m.Proto) {
+		if m.Transport != RTP || m.Proto != strings.ToUpper(m.Proto) {
 			return
 		}
 	}
@@ -146,6 +148,8 @@ func pionReads(t testing.TB, name string, b *Body, out []byte) {
 	for i := range b.lines { // the order of the lines is theirs
 		l := &b.lines[i]
 		switch {
+		case l.kind == 'm' && !slices.Contains(kinds, strings.Fields(string(l.value()))[0]):
+			return
 		case l.media != session && l.kind == 'm':
 			order, at = "ma", 0
 		case l.media != session && l.kind != 'c' && l.kind != 'a', l.kind == 0, l.kind == 'b':

@@ -41,8 +41,10 @@ func (m *Media) rtpmap(value string) {
 	if n, err := strconv.ParseUint(strings.TrimSpace(rate), 10, 31); err == nil {
 		f.Rate = int(n)
 	}
-	if n, err := strconv.ParseUint(strings.TrimSpace(channels), 10, 8); err == nil && n > 0 {
-		f.Channels = int(n)
+	if channels != "" {
+		if n, err := strconv.ParseUint(strings.TrimSpace(channels), 10, 8); err == nil && n > 0 {
+			f.Channels = int(n)
+		}
 	}
 }
 

@@ -136,12 +136,12 @@ func mediaOf(d *pion.SessionDescription, m *pion.MediaDescription, l mline) (Med
 	for i := range m.Attributes {
 		a := &m.Attributes[i]
 		directed = x.direct(a.Key, directed)
-		x.attribute(a.Key, strings.TrimSpace(a.Value))
+		x.attribute(strings.ToLower(strings.TrimSpace(a.Key)), strings.TrimSpace(a.Value))
 	}
 	for i := range d.Attributes {
 		a := &d.Attributes[i]
 		directed = x.direct(a.Key, directed)
-		switch a.Key {
+		switch strings.ToLower(a.Key) {
 		case "ice-ufrag":
 			x.ICE = true
 		case "fingerprint":

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -81,26 +80,34 @@ func (b *Body) mendedSession(w []byte, p *part) ([]byte, *Fault) {
 // numbers are the session's id and version as an o= line has them.
 type numbers struct{ id, version uint64 }
 
-// originFields are the two numbers and what follows them. A user name may have blanks, which
-// no RFC allows.
-func originFields(value []byte) (f [][]byte) {
-	f = bytes.Fields(value)
-	if i := slices.IndexFunc(f, func(x []byte) bool { return string(x) == "IN" }); i >= 2 {
-		return f[i-2:]
+// numbersIn finds the two numbers of an o= line, which are the words before "IN": a user name
+// may have blanks, though no RFC allows it. Empty: there are none.
+func numbersIn(value []byte) (id, version []byte) {
+	rest, _, found := bytes.Cut(value, []byte(" IN "))
+	if !found {
+		return nil, nil
 	}
-	return f[min(1, len(f)):]
+	rest, version = lastWord(rest)
+	_, id = lastWord(rest)
+	return id, version
+}
+
+func lastWord(b []byte) (rest, word []byte) {
+	b = bytes.TrimRight(b, " \t")
+	i := bytes.LastIndexAny(b, " \t") + 1
+	return b[:i], b[i:]
 }
 
 // originFault refuses a number that does not fit into 64 bits, since pion, and who knows who
 // else, reads another one. What is no number at all is nobody's number: it is passed over.
 func originFault(value []byte) *Fault {
-	f := originFields(value)
-	for _, x := range f[:min(2, len(f))] {
+	id, version := numbersIn(value)
+	for _, x := range [...][]byte{id, version} {
 		x = bytes.TrimPrefix(x, []byte("-")) // a number that was printed as a signed one
 		if len(bytes.Trim(x, "0123456789")) > 0 || len(x) == 0 {
 			continue
 		}
-		if _, err := strconv.ParseUint(string(x), 10, 64); err != nil {
+		if x = bytes.TrimLeft(x, "0"); len(x) > 0 && number(x) == 0 {
 			return fault(Origin, 0, string(value))
 		}
 	}
@@ -108,21 +115,20 @@ func originFault(value []byte) *Fault {
 }
 
 // numbersOf reads an o= line; zero where there are none.
-func numbersOf(value []byte) (n numbers) {
-	if f := originFields(value); len(f) > 1 {
-		n.id, n.version = number(f[0]), number(f[1])
-	}
-	return n
+func numbersOf(value []byte) numbers {
+	id, version := numbersIn(value)
+	return numbers{number(id), number(version)}
 }
 
-// number reads a decimal number; what is none is zero.
+// number reads a decimal number; what is none, or is beyond 64 bits, is zero.
 func number(b []byte) uint64 {
 	var n uint64
 	for _, c := range b {
-		if c < '0' || c > '9' || n > (math.MaxUint64-9)/10 {
+		d := uint64(c - '0')
+		if c < '0' || c > '9' || n > (math.MaxUint64-d)/10 {
 			return 0
 		}
-		n = n*10 + uint64(c-'0')
+		n = n*10 + d
 	}
 	return n
 }
@@ -172,16 +178,16 @@ func (c *connection) mended(w, value []byte) ([]byte, *Fault) {
 // hostOf is the address or the name of a c= line, empty where it has none. What follows it
 // is looked at by nobody: "IN IP4 192.0.2.1/127", "IN IP4 192.0.2.1 UNHOLD".
 func hostOf(value []byte) string {
-	f := bytes.Fields(value)
-	if len(f) < 3 || !bytes.EqualFold(f[0], []byte("IN")) || !bytes.EqualFold(f[1], []byte("IP4")) && !bytes.EqualFold(f[1], []byte("IP6")) {
+	net := next(value, 0)
+	family := next(value, net.to)
+	at := next(value, family.to)
+	if f := value[family.from:family.to]; !bytes.EqualFold(value[net.from:net.to], []byte("IN")) ||
+		!bytes.EqualFold(f, []byte("IP4")) && !bytes.EqualFold(f, []byte("IP6")) {
 		return ""
 	}
-	host, _, _ := bytes.Cut(f[2], []byte("/"))
-	host = bytes.TrimSuffix(bytes.TrimPrefix(host, []byte("[")), []byte("]"))
-	if _, name := addressOf(string(host)); name == "" {
-		return ""
-	}
-	return string(host)
+	host, _, _ := bytes.Cut(value[at.from:at.to], []byte("/"))
+	_, name := addressOf(string(bytes.TrimSuffix(bytes.TrimPrefix(host, []byte("[")), []byte("]"))))
+	return name
 }
 
 // addressOf reads an address, or a name (RFC 1123 §2.1): it is never both, and where the name
@@ -190,7 +196,7 @@ func addressOf(host string) (addr netip.Addr, name string) {
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" {
 		return addr.Unmap(), host
 	}
-	if len(host) > 253 || strings.Trim(host, "0123456789.") == "" {
+	if len(host) > 253 || strings.Trim(host, "0123456789.-_") == "" {
 		return netip.Addr{}, ""
 	}
 	for i := range len(host) {

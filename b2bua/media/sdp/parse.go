@@ -55,6 +55,7 @@ func (b *Body) split(body []byte) *Fault {
 		return fault(TooLong, 0, "")
 	}
 	b.lines = make([]line, 0, 1+bytes.Count(body, []byte("\n")))
+	b.parts = make([]part, 0, 1)
 	var p part
 	media, described, versions := session, 0, 0
 	end := func() {

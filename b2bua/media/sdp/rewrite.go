@@ -10,7 +10,8 @@ import (
 type writing struct {
 	*Body
 	Rules
-	out []byte
+	first bool // of several descriptions
+	out   []byte
 }
 
 // Rewrite gives the body as the other side is shown it. What the rules do not name is as it
@@ -28,6 +29,7 @@ func (b *Body) Rewrite(r Rules) ([]byte, error) {
 	w := writing{Body: b, Rules: r, out: make([]byte, 0, size)}
 	for i := range b.parts {
 		p := &b.parts[i]
+		w.first = i == 0
 		w.session(p)
 		for from := p.head; from < p.to; {
 			to := from + 1
@@ -164,11 +166,12 @@ func (w *writing) common(l *line, t Transport) {
 	}
 }
 
-// origin writes the o= line; value is what came, if any did.
+// origin writes the o= line; value is what came, if any did. Where the leg gives the numbers
+// later it gives them to the first description: those of others would be a peer's for ever.
 func (w *writing) origin(value []byte) {
 	addr := w.Rules.origin()
 	n := numbers{w.Origin.ID, w.Origin.Version}
-	if n == (numbers{}) {
+	if n == (numbers{}) && w.first {
 		n = numbersOf(value)
 	}
 	switch {
