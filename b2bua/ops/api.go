@@ -22,7 +22,7 @@ const roleKey = "role"
 func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	c := huma.DefaultConfig("Bulkhead", "1")
-	c.Info.Description = "Operates one node. By the Unix socket no token is needed."
+	c.Info.Description = "Operates a node, and looks after the calls of its whole cluster. By the Unix socket no token is needed."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "/v1/openapi", "", "", nil
 	c.RejectUnknownQueryParameters = true
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
