@@ -150,6 +150,10 @@ func inUse(section []byte) (kind string, used bool) {
 	return string(f[0]), len(bytes.Trim(port, "0")) > 0
 }
 
+// payloadTypes is how many there are (RFC 3550 §5.1). A stream that names more is refused: to
+// look for codecs takes the product of its formats and attributes.
+const payloadTypes = 128
+
 // stream rewrites an m= line and what belongs to it; nil: it stays as it is. lost: no
 // format is left, and the port is zero now.
 func (c *Codecs) stream(section []byte, order []string) (out []byte, lost bool) {
@@ -159,12 +163,18 @@ func (c *Codecs) stream(section []byte, order []string) (out []byte, lost bool) 
 	if _, used := inUse(section); !used || len(f) < 4 || !bytes.Contains(f[2], []byte("RTP/")) {
 		return nil, false // what is no RTP has no payload types: T.38, MSRP
 	}
+	refused := func() ([]byte, bool) {
+		at := len(f[0]) + bytes.Index(line[len(f[0]):], f[1])
+		return slices.Concat(line[:at], []byte("0"), line[at+len(f[1]):], section[end:]), true
+	}
+	if len(f) > 3+payloadTypes {
+		return refused()
+	}
 	formats := formatsOf(section[end:], f[3:])
 	media := slices.ContainsFunc(formats, format.media)
 	kept := slices.DeleteFunc(slices.Clone(formats), func(x format) bool { return !c.passes(x, formats) })
 	if lost = !slices.ContainsFunc(kept, format.media) && media || len(kept) == 0; lost {
-		at := len(f[0]) + bytes.Index(line[len(f[0]):], f[1])
-		return slices.Concat(line[:at], []byte("0"), line[at+len(f[1]):], section[end:]), true
+		return refused()
 	}
 	if len(order) > 0 {
 		slices.SortStableFunc(kept, func(a, b format) int { return a.rank(order) - b.rank(order) })

@@ -36,12 +36,16 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.stories(api)
 	s.events(api)
 	s.carriers(api)
+	s.traces(api)
+	s.captures(api)
+	s.evidence(api)
+	s.logging(api)
 	s.orders(api)
 	s.drains(api)
 	s.configs(api)
 
 	s.pages(mux)
-	s.debug(mux)
+	s.profiles(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		state, ready := s.node.State()

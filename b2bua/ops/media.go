@@ -15,12 +15,12 @@ import (
 type Media struct {
 	shards [64]struct {
 		sync.Mutex
-		calls map[dialog.CallID][]described
+		calls map[dialog.CallID][]halfLeg
 	}
 }
 
-// described is one side of a leg.
-type described struct {
+// halfLeg is one side of a leg.
+type halfLeg struct {
 	leg  uint8
 	in   bool
 	text string // as digest makes it
@@ -61,9 +61,9 @@ func (m *Media) Saw(s b2bua.Sight) {
 		}
 	}
 	if sh.calls == nil {
-		sh.calls = map[dialog.CallID][]described{}
+		sh.calls = map[dialog.CallID][]halfLeg{}
 	}
-	sh.calls[s.Call] = append(list, described{s.Leg, s.In, text})
+	sh.calls[s.Call] = append(list, halfLeg{s.Leg, s.In, text})
 }
 
 // Hunted is b2bua.Observer.

@@ -67,6 +67,8 @@ type Node interface {
 	// Cluster are the other nodes; nil: there are none.
 	Cluster() Cluster
 
+	Tracing
+	Logging
 	Controls
 }
 

@@ -62,8 +62,8 @@ func show(out io.Writer, d ops.CallDetail, now time.Time) error {
 			}
 		}
 		line("  Call-ID", "%s", l.CallID)
-		described(line, "  it says", l.Said)
-		described(line, "  is shown", l.Shown)
+		mediaOf(line, "  it says", l.Said)
+		mediaOf(line, "  is shown", l.Shown)
 		for _, c := range l.Changed {
 			line("  changed", "%s: %s, was %s", c.Name, or(c.To, "withheld"), or(c.From, "not said"))
 		}
@@ -92,8 +92,8 @@ func show(out io.Writer, d ops.CallDetail, now time.Time) error {
 	return w.Flush()
 }
 
-// described prints streams of media.
-func described(line func(name, format string, values ...any), name string, streams []ops.Stream) {
+// mediaOf prints streams of media.
+func mediaOf(line func(name, format string, values ...any), name string, streams []ops.Stream) {
 	for _, s := range streams {
 		if s.Off {
 			line(name, "%s off", s.Kind)

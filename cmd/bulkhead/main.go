@@ -18,7 +18,7 @@ func main() {
 	}
 	root.AddCommand(
 		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
-		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), versionCommand(),
+		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), traceCommand(), replayCommand(), logCommand(), versionCommand(),
 	)
 	completes(root)
 	if err := root.Execute(); err != nil {

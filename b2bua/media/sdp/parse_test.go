@@ -108,6 +108,7 @@ a=crypto:2 AES_CM_128_HMAC_SHA1_80 mikey:x
 m=image 5008/2 UDPTL t38
 c=IN IP4 gw.example.com
 a=rtpmap:t38 x/8000
+a=rtcp:9 IN IP4 192.0.2.1
 a=recvonly
 m=audio 0 RTP/AVP 0
 m=audio 65535 RTP/AVP 0

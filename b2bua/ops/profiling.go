@@ -5,10 +5,10 @@ import (
 	"net/http/pprof"
 )
 
-// debug adds what Go tells of its own process: profiles and traces, in the form that
+// profiles adds what Go tells of its own process: profiles and traces, in the form that
 // `go tool pprof` reads. It is for admins: a profile takes time of the calls, and memory has
 // numbers and secrets in it.
-func (s *Server) debug(mux *http.ServeMux) {
+func (s *Server) profiles(mux *http.ServeMux) {
 	for path, serve := range map[string]http.HandlerFunc{
 		"/debug/pprof/":        pprof.Index, // and the named profiles below it
 		"/debug/pprof/cmdline": pprof.Cmdline,
