@@ -58,6 +58,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		defer cancel()
 		return errors.Join(err, s.edge.Close(), writer.Close(last), u.release(ctx, epoch, ""))
 	}
+	u.process.epoch.Store(epoch)
 	defer u.process.lower()
 	served := make(chan error, 1)
 	beside, others := make(chan struct{}), []func(){
