@@ -20,6 +20,14 @@ type Metrics struct {
 
 	Registered *prometheus.GaugeVec // 1 or 0, by carrier
 	gauges     *gauges              // of the engine that has them now
+	messages   messages
+
+	attempts, late, unanswered *prometheus.CounterVec // by carrier
+	delay                      *prometheus.HistogramVec
+	setup, duration            *prometheus.HistogramVec // by trunk
+
+	trunks, carriers labels // that have series of their own
+	pairs            pairs  // of failovers
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
@@ -66,8 +74,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	r.MustRegister(m.Registered)
 	r.MustRegister(m.gauges)
 	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
+	m.gauges.metrics = m
+	r.MustRegister(&m.messages)
+	m.measures(r, vec)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
+	}
+	m.Dropped.WithLabelValues("record", "not_written")
+	for _, result := range []string{"targets", "reject", "known", "timeout", "failed"} {
+		m.Decisions.WithLabelValues(result)
 	}
 	return m
 }

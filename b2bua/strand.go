@@ -33,6 +33,7 @@ type strand struct {
 	heard  time.Time // when anything but the clock came last
 	trunk  string
 	places []carriers.Place // that the call takes up
+	among  counted          // where it is counted
 	told   int              // attempts that are accounted for
 	begun  bool             // that it has been answered is told
 	alive  uint8            // the leg whose peer has said something
@@ -285,6 +286,7 @@ func (s *strand) leave() {
 	s.gone = true
 	s.occupy(nil)
 	s.forsake()
+	s.uncount()
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {

@@ -115,6 +115,8 @@ type APIConfig struct {
 	Socket     carriers.File `yaml:"socket,omitempty"`      // default: /run/bulkhead/NODE.sock
 	TokensFile carriers.File `yaml:"tokens_file,omitempty"` // of who may come by listen; read again by a reload
 	TLS        *TLSConfig    `yaml:"tls,omitempty"`         // of listen; read again by a reload
+	Advertise  string        `yaml:"advertise,omitempty"`   // URL by which other nodes reach listen; default: listen, if it is an address of this node alone
+	PeerCA     carriers.File `yaml:"peer_ca,omitempty"`     // who vouches for other nodes' certificates, beside the system's authorities; read again by a reload
 }
 
 // CDRConfig is where call records go.

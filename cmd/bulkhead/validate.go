@@ -251,6 +251,15 @@ func (v *validator) api() {
 			v.fault("api.listen", "needs tokens_file: nobody may come that way without a token")
 		}
 	}
+	if a.Advertise != "" {
+		u, err := url.Parse(a.Advertise)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil {
+			v.fault("api.advertise", "%q is not a URL of a host, such as http://192.0.2.1:8080", a.Advertise)
+		}
+		if a.Listen == "" {
+			v.fault("api.advertise", "goes with listen")
+		}
+	}
 	if n := len(a.Socket); n > mostSocket {
 		v.fault("api.socket", "its path is %d bytes, and %d are the most", n, mostSocket)
 	}
