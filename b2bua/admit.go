@@ -21,15 +21,11 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		e.refuse(it.message, it.path, r, name)
 		return
 	}
-	if !dialog.Acceptable(it.message) {
-		it.message.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
-	}
-	asked := trunk.Setup(it.message)
+	asked := askedFor(id, trunk, it.message)
 	if !asked.Privacy.Provided() { // RFC 3323 §5
 		e.refuse(it.message, it.path, dialog.Refusal{Code: 500, Phrase: privacyNotProvided}, "privacy")
 		return
 	}
-	asked.Call, asked.Body = id, it.message.Body
 	places, ok := e.bounded(id, p, trunk, asked.Number, it)
 	if !ok {
 		return
@@ -40,14 +36,28 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		choice := s.profiles.choose(now, asked, chooser{e, id})
 		a := s.profiles.admission(trunk, it.message, it.path, &asked, choice)
 		a.Judge, a.Choosing = s, choice.Ask != nil
+		a = s.admitted(a)
 		call, actions := NewCall(id, now, a)
 		s.call = call
+		if s.capture != nil {
+			s.captured(now, a, &it, actions)
+		}
 		if a.Choosing {
 			s.decide(now, choice.Ask, asked, s.profiles.chosen)
 		}
 		return actions
 	}
 	e.open(id, p, trunk.Name, places, it)
+}
+
+// askedFor is what an INVITE asks for, in the words of its trunk's profile.
+func askedFor(id dialog.CallID, trunk *carriers.Trunk, m *dialog.Message) dialog.Setup {
+	if !dialog.Acceptable(m) {
+		m.Body = dialog.Body{} // optional: not passed on (RFC 3261 §8.2.3)
+	}
+	asked := trunk.Setup(m)
+	asked.Call, asked.Body = id, m.Body
+	return asked
 }
 
 const privacyNotProvided = "Privacy Not Provided"

@@ -95,6 +95,8 @@ type Config struct {
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
 
+	Captures *Captures // of calls that somebody wants whole; nil: none are made
+
 	// Own are the addresses that each realm listens on: a node answers the
 	// OPTIONS that it asks itself.
 	Own map[string][]netip.Addr

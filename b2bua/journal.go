@@ -44,6 +44,7 @@ type page struct {
 	lines []line
 	lost  int
 	from  bool    // the beginning is here
+	left  bool    // nothing more will be seen
 	over  *Record // nil: it has not ended
 }
 
@@ -207,6 +208,9 @@ func (j *Journal) Left(id dialog.CallID) {
 	sh.mu.Lock()
 	p := sh.calls[id]
 	gone := p != nil && p.over == nil // its record is another node's, or was written before the page began
+	if p != nil {
+		p.left = true
+	}
 	sh.mu.Unlock()
 	if gone {
 		j.forget(id)
@@ -233,6 +237,7 @@ type Account struct {
 	Rungs  []Rung  // in the order of their first sending
 	Lost   int     // messages beyond the bound
 	Record *Record // of a call that has ended; nil: it has not
+	Left   bool    // nothing more will be seen of it: what peers still said has been absorbed
 }
 
 // Rung is a message and all its repeats.
@@ -249,6 +254,18 @@ type Rung struct {
 	Note     string    `json:"note,omitempty"` // why it went no further
 }
 
+// Past gives what is known of the calls that have ended, the oldest first.
+func (j *Journal) Past(now time.Time, each func(dialog.CallID, Account)) {
+	j.mu.Lock()
+	ended := slices.Clone(j.ended)
+	j.mu.Unlock()
+	for _, p := range ended {
+		if a, ok := j.Call(p.id, now); ok && a.Record != nil {
+			each(p.id, a)
+		}
+	}
+}
+
 // Call gives what is known of a call at a time; false: nothing is.
 func (j *Journal) Call(id dialog.CallID, now time.Time) (Account, bool) {
 	sh := j.shard(id)
@@ -258,7 +275,7 @@ func (j *Journal) Call(id dialog.CallID, now time.Time) (Account, bool) {
 	if p == nil || p.over != nil && now.Sub(p.over.Ended) > j.Keep {
 		return Account{}, false
 	}
-	a := Account{Began: p.began, Whole: p.from, Lost: p.lost, Record: p.over, Rungs: make([]Rung, 0, len(p.lines))}
+	a := Account{Began: p.began, Whole: p.from, Lost: p.lost, Record: p.over, Left: p.left, Rungs: make([]Rung, 0, len(p.lines))}
 	for _, l := range p.lines {
 		a.Rungs = append(a.Rungs, Rung{
 			At: p.began.Add(time.Duration(l.at) * time.Millisecond), Until: p.began.Add(time.Duration(l.until) * time.Millisecond),

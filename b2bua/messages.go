@@ -2,12 +2,9 @@ package b2bua
 
 import (
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"bulkhead/dialog"
 )
 
 // classes are the kinds of a message: a request, or a response by the class of its code.
@@ -65,12 +62,4 @@ func (c *messages) Collect(m chan<- prometheus.Metric) {
 		}
 		show(againTotal, &c.again[i], method)
 	}
-}
-
-// method is a method's name without the memory of the message that it stood in.
-func method(name string) string {
-	if dialog.Defined(name) {
-		return strings.Clone(name)
-	}
-	return "unknown method"
 }

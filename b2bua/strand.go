@@ -43,6 +43,8 @@ type strand struct {
 	armed  time.Time // as told to the clock; zero: not at all
 	alarm  alarm
 
+	capture   *Capture     // nil: nobody wants the call whole
+	asked     captureAsked // by which filters it is wanted has been looked up
 	panics    int
 	absorbing bool      // the record is written
 	grave     time.Time // until when a call that a defect has ended is answered for
@@ -350,37 +352,13 @@ func (s *strand) step(it *item) (done bool) {
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
 	s.call.judge = s
+	s.capturing()
 	actions := s.call.Step(now, ev)
+	s.captured(now, ev, it, actions)
 	s.observe(now)
 	s.begins(now)
 	s.recount() // before a peer hears that there is a place
 	return s.perform(now, actions)
-}
-
-// remember keeps what the log shows where a defect shows.
-func (s *strand) remember(now time.Time, it *item) {
-	ev := event{at: now, leg: it.leg}
-	switch c := it.command.(type) {
-	case Due:
-		ev.what = "due"
-	case Unsent:
-		ev.what, ev.leg = "unsent", c.Leg
-	case Hangup:
-		ev.what = c.Cause.Why.String()
-	case Chosen:
-		ev.what = "chosen"
-	case Arrived, nil:
-		if it.message == nil {
-			ev.what = "state"
-			break
-		}
-		ev.what, ev.code = method(it.message.Method), uint16(it.message.Code)
-	}
-	if s.last == nil {
-		s.last, s.count = new([8]event), 0
-	}
-	s.last[s.count%len(s.last)] = ev
-	s.count++
 }
 
 // arm sees to it that the clock wakes the call at its deadline.

@@ -22,7 +22,11 @@ type Book struct {
 	names    Names // never nil
 	asked    map[named][]*Carrier
 	ranges   []numberRange
+	config   Config
 }
+
+// Source is the configuration that the book was made of. It must not be changed.
+func (b *Book) Source() Config { return b.config }
 
 type gatewayAddress struct {
 	realm   string
@@ -47,6 +51,7 @@ func NewBook(c Config, realms Realms) (*Book, error) {
 		routes:   make([]route, 0, len(c.Routes)),
 		names:    noNames{},
 		asked:    map[named][]*Carrier{},
+		config:   c,
 	}
 	for name, t := range c.Trunks {
 		b.trunks[name] = newTrunk(name, t)

@@ -28,6 +28,28 @@ func (Password) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 type Login struct {
 	Username string
 	Password Password
+
+	Proofs Proofs // of a replay, which has no password; nil: they are made
+}
+
+// Proofs are responses that have been shown, by what they answer.
+type Proofs map[Proof]string
+
+// Proof is what a response answers.
+type Proof struct{ Nonce, NC, Cnonce, URI string }
+
+// Note keeps the responses that stand in a request as it was sent.
+func (p Proofs) Note(request []byte) {
+	head, _, _ := strings.Cut(string(request), "\r\n\r\n")
+	for line := range strings.SplitSeq(head, "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		if name != "Authorization" && name != "Proxy-Authorization" {
+			continue
+		}
+		if d, ok := digestParams(value); ok {
+			p[Proof{d["nonce"], d["nc"], d["cnonce"], d["uri"]}] = d["response"]
+		}
+	}
 }
 
 // Algorithm is a hash of RFC 8760 §2.1. SHA-512-256 is read by nobody who is known to us;
@@ -197,9 +219,15 @@ func (c *Challenge) credentials(l Login, method, uri, cnonce string) Header {
 	if c.QOP {
 		nc = fmt.Sprintf("%08x", c.Count)
 	}
-	secret := c.Algorithm.Secret(l, c.Realm)
+	response, shown := l.Proofs[Proof{c.Nonce, nc, cnonce, uri}]
+	if !c.QOP {
+		response, shown = l.Proofs[Proof{Nonce: c.Nonce, URI: uri}]
+	}
+	if !shown {
+		response = c.Algorithm.Response(c.Algorithm.Secret(l, c.Realm), c.Nonce, nc, cnonce, method, uri)
+	}
 	v := `Digest username="` + l.Username + `", realm="` + c.Realm + `", nonce="` + c.Nonce + `", uri="` + uri +
-		`", response="` + c.Algorithm.Response(secret, c.Nonce, nc, cnonce, method, uri) + `"`
+		`", response="` + response + `"`
 	if c.Named {
 		v += ", algorithm=" + c.Algorithm.String()
 	}

@@ -72,6 +72,8 @@ type Seal struct {
 	block cipher.Block
 	key   [32]byte
 	unit  [2]byte
+
+	recalled *recalled // of a replay; nil: nothing is
 }
 
 // NewSeal makes a Seal of a cluster's 32-byte key and the name of the unit,
@@ -95,6 +97,11 @@ func NewSeal(key [32]byte, unit string) *Seal {
 
 // Seal writes an address as 28 characters of one alphabet.
 func (s *Seal) Seal(a Address) string {
+	if s.recalled != nil {
+		if g, ok := s.recalled.find(a.ID, uses[a.Kind], a.Seq); ok {
+			return g.Text
+		}
+	}
 	var b [16]byte // call 8, leg, kind, sequence 2, zero 4: a stranger's block opens once in 2^32
 	copy(b[:], a.Call[:])
 	b[8], b[9] = a.Leg, byte(a.Kind)
@@ -110,6 +117,9 @@ func (s *Seal) Seal(a Address) string {
 func (s *Seal) Open(text string) (a Address, ok bool) {
 	if len(text) != sealed {
 		return a, false
+	}
+	if a, ok = s.recalled.open(text); ok {
+		return a, true
 	}
 	var t [sealed - 2]byte
 	for i := range t {
@@ -179,18 +189,26 @@ func (s *Seal) Call(trunk, callID, fromTag string, cseq uint32) (c CallID) {
 
 // Draw is a number below a bound that chance could have drawn, and the same on every
 // node: of a leg and a number of it.
-func (s *Seal) Draw(id ID, seq uint16, below uint64) uint64 {
+func (s *Seal) Draw(id ID, seq uint16, below uint64) uint64 { return s.draw(id, seq) % below }
+
+func (s *Seal) draw(id ID, seq uint16) uint64 {
+	if g, ok := s.recalled.find(id, "draw", seq); ok {
+		return g.Value
+	}
 	var b [16]byte
 	copy(b[:], id.Call[:])
 	b[8], b[9] = id.Leg, 'd'
 	binary.BigEndian.PutUint16(b[10:], seq)
 	s.block.Encrypt(b[:], b[:])
-	return binary.BigEndian.Uint64(b[:]) % below
+	return binary.BigEndian.Uint64(b[:])
 }
 
 // Cnonce is what a client adds to a digest of its own (RFC 7616 §3.4): of a leg and a
 // transaction of it, so that it is the same on every node, and nobody else could tell it.
 func (s *Seal) Cnonce(id ID, seq uint16) string {
+	if g, ok := s.recalled.find(id, "cnonce", seq); ok {
+		return g.Text
+	}
 	var b [16]byte
 	copy(b[:], id.Call[:])
 	b[8], b[9] = id.Leg, 'c'
@@ -202,6 +220,9 @@ func (s *Seal) Cnonce(id ID, seq uint16) string {
 // Number is a constant of the leg that says nothing about it, for the session
 // id of our o= lines (RFC 4566 §5.2): 62 bits, so that every peer can read it.
 func (s *Seal) Number(id ID) uint64 {
+	if g, ok := s.recalled.find(id, "number", 0); ok {
+		return g.Value
+	}
 	var b [16]byte
 	copy(b[:], id.Call[:])
 	b[8], b[9] = id.Leg, 'o'

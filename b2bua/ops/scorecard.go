@@ -20,6 +20,8 @@ type Scorecards struct {
 	Journal *b2bua.Journal
 	Now     func() time.Time
 
+	tags toTags
+
 	Standings *b2bua.Standings                    // that carriers' thresholds are held against; nil: they are only counted
 	Stands    func(carrier string, s b2bua.Stand) // told when a carrier stands otherwise for its scorecard; nil: nobody
 
@@ -53,14 +55,16 @@ type Score struct {
 	NoFinal    int `json:"no_final_after_cancel" doc:"CANCELs that were accepted, while the INVITE never got its final response (RFC 3261 §9.2)."`
 	No100      int `json:"no_100" doc:"First responses that were slower than 200 ms and no 100 (RFC 3261 §17.2.1)."`
 
+	ToTags int `json:"to_tag_changes" doc:"INVITEs whose final refusals had different To-tags (RFC 3261 §8.2.6.2)."`
+
 	delays time.Duration
 }
 
 // Hunted is b2bua.Observer: the record has it.
 func (c *Scorecards) Hunted(dialog.CallID, b2bua.Failover) {}
 
-// Saw is b2bua.Observer: the Journal has it.
-func (c *Scorecards) Saw(b2bua.Sight) {}
+// Saw is b2bua.Observer: the Journal has it, but for tags.
+func (c *Scorecards) Saw(s b2bua.Sight) { c.tags.saw(s) }
 
 // Ended is b2bua.Observer.
 func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
@@ -103,11 +107,17 @@ func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
 			s.DelayCount++
 			s.DelayMost = max(s.DelayMost, d.Delay.Seconds())
 		}
-		if response := firstOf(a.Ringing, a.EarlyMedia, a.Final); a.Trying.IsZero() && !response.IsZero() && response.Sub(a.Began) > 200*time.Millisecond {
+		if late100(a) {
 			s.No100++
 			d.Misdeeds[carriers.No100] = 1
 		}
 	}
+}
+
+// late100 says that the first response was slower than 200 ms, and no 100.
+func late100(a b2bua.Attempt) bool {
+	response := firstOf(a.Ringing, a.EarlyMedia, a.Final)
+	return a.Trying.IsZero() && !response.IsZero() && response.Sub(a.Began) > 200*time.Millisecond
 }
 
 // ofUser says that an attempt was ended by who was called, or by the number, not by the
@@ -132,6 +142,7 @@ func firstOf(all ...time.Time) (first time.Time) {
 
 // Left is b2bua.Observer: what crossed the wire for the call is all there now.
 func (c *Scorecards) Left(id dialog.CallID) {
+	changed := c.tags.left(id)
 	a, ok := c.Journal.Call(id, c.Now())
 	if !ok || a.Record == nil {
 		return
@@ -170,6 +181,9 @@ func (c *Scorecards) Left(id dialog.CallID) {
 		if l.cancelled > 0 && l.final == 0 {
 			s.NoFinal++
 			d.Misdeeds[carriers.NoFinal] = 1
+		}
+		if slices.Contains(changed, i) {
+			s.ToTags++
 		}
 	}
 }
@@ -262,6 +276,7 @@ func (s *Score) add(o Score) {
 	s.Late += o.Late
 	s.NoFinal += o.NoFinal
 	s.No100 += o.No100
+	s.ToTags += o.ToTags
 }
 
 // ratios fills in what follows from the counts.

@@ -58,6 +58,8 @@ type Node interface {
 	// Carriers are the names of those in the configuration, in order.
 	Carriers() []string
 
+	Tracing
+	Logging
 	Controls
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/ops"
+	"bulkhead/dialog"
 )
 
 // node is one that does what a test says.
@@ -35,9 +37,27 @@ type node struct {
 	feed    ops.Feed
 	cards   ops.Scorecards
 
+	captures b2bua.Captures
+	redact   ops.Redact
+	level    zap.AtomicLevel
+	loud     *zap.Logger
+
 	standings b2bua.Standings
 	drain     *ops.Drain
 	given     string
+}
+
+func (n *node) Level() zap.AtomicLevel { return n.level }
+func (n *node) Loud() *zap.Logger      { return n.loud }
+
+func (n *node) Captures() *b2bua.Captures { return &n.captures }
+
+func (n *node) Redact() ops.Redact { return n.redact }
+
+func (n *node) Local(dialog.Path) netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:5060") }
+
+func (n *node) Described(b2bua.Book, string, []string) (json.RawMessage, error) {
+	return json.RawMessage(`{"node":"sbc-a"}`), nil
 }
 
 func (n *node) Version() ops.Version {
@@ -83,6 +103,8 @@ func serve(t *testing.T) *served {
 	s.write(strings.Join(lines, "\n"))
 	core, logs := observer.New(zapcore.InfoLevel)
 	s.logs = logs
+	noisy, _ := observer.New(zapcore.DebugLevel)
+	s.node.level, s.node.loud = zap.NewAtomicLevel(), zap.New(noisy)
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bulkhead_something_total"}, func() float64 { return 7 }))
 	var err error

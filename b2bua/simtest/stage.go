@@ -36,6 +36,7 @@ type Stage struct {
 	Wrap    func(b2bua.Book) b2bua.Book // before the first statement: a book that misbehaves
 	Raised  func(*b2bua.Engine)         // if set, sees the engine before the first message
 	Watch   b2bua.Observer              // before the first statement; nil: nobody else sees what crosses the wire
+	Capture *b2bua.Captures             // before the first statement; nil: none
 	Stands  *b2bua.Standings            // before the first statement; nil: all carriers are in service
 	Change  func(*carriers.Config)      // of what has been declared; nil: it stays so
 	Faulty  bool                        // the scenario is about defects: violations and panics are its own business
@@ -192,8 +193,11 @@ func (s *Stage) raise() {
 	if s.Watch != nil {
 		observer = b2bua.Observers{s.Net, s.Watch}
 	}
+	if s.Capture != nil {
+		observer = b2bua.Observers{observer, s.Capture}
+	}
 	s.Engine = b2bua.New(b2bua.Config{
-		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider, Standings: s.Stands,
+		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider, Standings: s.Stands, Captures: s.Capture,
 	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), observer)
 	if s.Raised != nil {
 		s.Raised(s.Engine)

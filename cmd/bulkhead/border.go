@@ -98,6 +98,11 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		network = c.around(s.edge)
 	}
 	observers := slices.Clone(watch)
+	for _, o := range watch {
+		if c, ok := o.(*b2bua.Captures); ok {
+			config.Captures = c
+		}
+	}
 	if o != nil {
 		observers = append(observers, o)
 	}
@@ -242,7 +247,7 @@ func (c *Config) logger(out ...string) (*zap.Logger, zap.AtomicLevel, error) {
 	if err != nil {
 		return nil, level, err
 	}
-	z.Level = level
+	z.Level = zap.NewAtomicLevelAt(zapcore.DebugLevel) // the gate has the level
 	z.EncoderConfig.TimeKey = "time"
 	z.EncoderConfig.EncodeTime = func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
 		e.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z"))
@@ -257,7 +262,7 @@ func (c *Config) logger(out ...string) (*zap.Logger, zap.AtomicLevel, error) {
 	if err != nil {
 		return nil, level, err
 	}
-	return log.With(zap.String("node", c.Node)), level, nil
+	return gated(log.With(zap.String("node", c.Node)), level, c.redact()), level, nil
 }
 
 // discard takes records that no file is configured for; the log has their line.

@@ -160,6 +160,14 @@ type OverloadConfig struct {
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
 	Format string `yaml:"format"` // json, console
+
+	Redact *RedactConfig `yaml:"redact,omitempty"` // nil: numbers are shown
+}
+
+// RedactConfig is what is not shown in the log, and in evidence. What proves who somebody is
+// never is.
+type RedactConfig struct {
+	Numbers string `yaml:"numbers"` // none, last4, all: which digits are not
 }
 
 // defaults is what a file starts from; sections that are optional, trunks and
@@ -195,6 +203,9 @@ func (u *UnitConfig) Default() { u.Mode = "lease" }
 func (r *RelayConfig) Default() {
 	r.Ports, r.Latch, r.Timeout = Ports{First: 30000, Last: 39999}, "same-ip", time.Minute
 }
+
+// Default sets what holds where the section says nothing.
+func (r *RedactConfig) Default() { r.Numbers = "none" }
 
 // Default sets what holds where the section says nothing.
 func (t *TraceConfig) Default() { t.Keep = 10 * time.Minute }

@@ -18,7 +18,7 @@ func main() {
 	}
 	root.AddCommand(
 		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
-		callsCommand(), topCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), versionCommand(),
+		callsCommand(), topCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), traceCommand(), replayCommand(), logCommand(), versionCommand(),
 	)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)

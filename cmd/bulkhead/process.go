@@ -42,6 +42,7 @@ type process struct {
 	journal  *b2bua.Journal
 	feed     ops.Feed
 	cards    *ops.Scorecards
+	captures *b2bua.Captures
 
 	starts    b2bua.Starts // nil: nobody is told of answered calls
 	standings *b2bua.Standings
@@ -104,6 +105,7 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 	p.standings = &b2bua.Standings{}
 	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now, Standings: p.standings, Stands: p.scored}
 	p.figures.generation.Set(float64(p.generation))
+	p.captures = &b2bua.Captures{Keep: c.keep()}
 	p.figures.loaded.SetToCurrentTime()
 	return p
 }
@@ -180,7 +182,13 @@ func (p *process) prepare(f *file) (apply []func(), err error) {
 	if p.border != nil {
 		apply = append(apply, func() { p.border.engine.Adopt(book) })
 	}
-	return append(apply, func() { p.level.SetLevel(level.Level()) }), nil
+	before := p.config.Log.Level
+	return append(apply, func() {
+		if f.config.Log.Level != before { // what an operator has set stays otherwise
+			p.level.SetLevel(level.Level())
+		}
+		shows(p.log, f.config.redact())
+	}), nil
 }
 
 // refused is an error in the words of the API.
@@ -275,7 +283,9 @@ func (p *process) Carriers() []string {
 }
 
 // watch are those who see what crosses the wire, whichever border it is.
-func (p *process) watch() b2bua.Observers { return b2bua.Observers{p.journal, &p.feed, p.cards} }
+func (p *process) watch() b2bua.Observers {
+	return b2bua.Observers{p.journal, &p.feed, p.cards, p.captures, &ops.Messages{Log: p.log, Redact: p.Redact}}
+}
 
 // Version is ops.Node.
 func (p *process) Version() ops.Version {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkhead/b2bua/ops"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -70,6 +71,9 @@ func (v *validator) validate() {
 	}
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "json", "console")
+	if r := c.Log.Redact; r != nil {
+		v.oneOf("log.redact.numbers", r.Numbers, ops.RedactNumbers...)
+	}
 	if err := carriers.CheckName(c.Node); err != nil {
 		v.fault("node", "%s", err)
 	}
