@@ -213,7 +213,7 @@ func (p *process) Cluster() ops.Cluster {
 // Serves is ops.Node.
 func (p *process) Serves() (unit string, epoch uint64) {
 	if p.pair {
-		unit = p.unit
+		unit = p.serves
 	}
 	return unit, p.epoch.Load()
 }

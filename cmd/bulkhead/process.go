@@ -30,7 +30,7 @@ type process struct {
 	level   zap.AtomicLevel
 	began   time.Time
 	pair    bool   // the node may stand by
-	unit    string // whose calls it serves then
+	serves  string // the unit whose calls those are
 	epoch   atomic.Uint64
 	serving atomic.Bool // there is a border
 	leaving atomic.Bool
@@ -94,7 +94,7 @@ func newFigures(r prometheus.Registerer) figures {
 // newProcess begins with a configuration; the name is that of its file.
 func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) *process {
 	p := &process{name: name, log: log, level: level, began: time.Now(), taken: time.Now(), config: c, generation: newGenerations(name).first(), registry: prometheus.NewRegistry()}
-	p.pair, p.unit = c.State != nil && c.State.Redis != nil, c.unitName()
+	p.pair, p.serves = c.State != nil && c.State.Redis != nil, c.unitName()
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.metrics, p.figures, p.unit = b2bua.NewMetrics(p.registry), newFigures(p.registry), newUnitFigures(p.registry)
 	p.registry.MustRegister(standing{p})
