@@ -17,16 +17,16 @@ type MediaRecord struct {
 
 // StreamRecord is one stream, as it came from either side.
 type StreamRecord struct {
-	Kind    string     `json:"kind"` // audio, video, image
-	Trunk   FlowRecord `json:"trunk"`
-	Carrier FlowRecord `json:"carrier"`
+	Kind    string     `json:"kind"`    // audio, video, image
+	Trunk   FlowRecord `json:"trunk"`   // from the trunk
+	Carrier FlowRecord `json:"carrier"` // from the carrier
 }
 
 // FlowRecord is what was heard from one side.
 type FlowRecord struct {
 	Address string  `json:"address,omitempty"` // where it was heard from; else where it was described
-	Packets uint64  `json:"packets"`
-	Octets  uint64  `json:"octets"`
+	Packets uint64  `json:"packets"`           // of RTP or UDPTL that were taken
+	Octets  uint64  `json:"octets"`            // their length, the headers of RTP included
 	Lost    uint64  `json:"lost"`              // by sequence number
 	Foreign uint64  `json:"foreign,omitempty"` // dropped, since they came from elsewhere
 	Jitter  float64 `json:"jitter"`            // milliseconds, the most there was
