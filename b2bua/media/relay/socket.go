@@ -104,9 +104,10 @@ func pause(long *unix.Timespec) {
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(long)), 0, 0)
 }
 
-// ready says what there is to be read, and does not wait.
-func ready(poll int, events []unix.EpollEvent) int {
-	n, _, no := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(poll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+// ready says what there is to be read, and waits for some ms at most, unseen by Go's scheduler. A signal ends it: so the collector
+// need not wait for us.
+func ready(poll int, events []unix.EpollEvent, wait int) int {
+	n, _, no := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(poll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(wait), 0, 0)
 	if no != 0 {
 		return 0
 	}

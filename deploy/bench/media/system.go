@@ -150,6 +150,18 @@ func relayed(args []string) {
 	for range burners {
 		go burn()
 	}
+	if burners == 0 {
+		fail(json.NewEncoder(os.Stdout).Encode(ports))
+		_, _ = bufio.NewReader(os.Stdin).ReadString('x') // until we are killed
+		return
+	}
+	calls := make([][]string, 20000) // as much as so many calls of signalling hold: the collector has to look at it
+	for i := range calls {
+		for j := range 20 {
+			calls[i] = append(calls[i], strconv.Itoa(i*j)+strings.Repeat("-", 80))
+		}
+	}
+	defer runtime.KeepAlive(calls)
 	fail(json.NewEncoder(os.Stdout).Encode(ports))
 	_, _ = bufio.NewReader(os.Stdin).ReadString('x') // until we are killed
 }
