@@ -122,9 +122,9 @@ func (p *play) ladder(seen []sighting) []string {
 			label += "sdp "
 		}
 		right := r.sent == (r.who == "caller")
-		arrow := func(span string) string {
+		arrow := func() string {
 			fill := max(width-2-len(label), 0)
-			span = strings.Repeat("-", fill/2) + label + strings.Repeat("-", fill-fill/2)
+			span := strings.Repeat("-", fill/2) + label + strings.Repeat("-", fill-fill/2)
 			if right {
 				return "-" + span + ">"
 			}
@@ -133,11 +133,11 @@ func (p *play) ladder(seen []sighting) []string {
 		cells := []string{strings.Repeat(" ", width), strings.Repeat(" ", width), strings.Repeat(" ", width)}
 		switch r.who {
 		case "caller":
-			cells[0] = arrow("")
+			cells[0] = arrow()
 		case "tc1":
-			cells[1] = arrow("")
+			cells[1] = arrow()
 		case "tc2":
-			cells[2] = arrow("")
+			cells[2] = arrow()
 			cells[1] = strings.Repeat("-", width)
 			if !right {
 				cells[1] = "<" + cells[1][1:]
