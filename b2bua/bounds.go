@@ -80,7 +80,7 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 	if wait, no := e.shed(id, it.message.Dialled()); no {
 		return deny(retryAfter(503, wait), "overload")
 	}
-	if p.bounded {
+	if p.bounded || e.config.Media != nil && e.config.Media.Relay != nil { // a new call takes no port of theirs
 		again := func() { e.deliver(id, it, func() { e.admit(id, p, trunk, it) }) }
 		switch waits, full := e.intake.park(again); {
 		case waits:
@@ -92,7 +92,11 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 	want := append(p.Ranges(number), trunk.Bound())
 	full, ok := e.places.take(now, id, want...)
 	if !ok {
-		e.metrics.Limited.WithLabelValues(full.Kind.String(), full.Name, full.Why).Inc()
+		name := full.Name
+		if full.Kind == carriers.OfTrunk {
+			name = e.metrics.trunks.of(name)
+		}
+		e.metrics.Limited.WithLabelValues(full.Kind.String(), name, full.Why).Inc()
 		r := retryAfter(503, max(full.Wait, time.Second))
 		if full.Why == carriers.SkipCalls {
 			r = retryAfter(full.Code, 2*time.Second)

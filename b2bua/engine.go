@@ -44,6 +44,7 @@ type Engine struct {
 	nonces    *nonces
 	registrar *registrar
 	places    places
+	tally     tally
 	intake    intake
 	overload  struct {
 		sync.Mutex
@@ -93,6 +94,8 @@ type Config struct {
 
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
+
+	Media *Media // nil: none is anchored
 
 	Captures *Captures // of calls that somebody wants whole; nil: none are made
 
@@ -162,6 +165,7 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.snapshots.kept = m.Snapshots
 	e.snapshots.write(nil)
 	e.Adopt(book)
+	e.Adopted(m.adopted)
 	e.Adopted(e.registrar.adopted)
 	e.Adopted(e.adoptGateways)
 	e.Adopted(c.Standings.adopted)
@@ -179,6 +183,7 @@ func (e *Engine) Run(ctx context.Context) {
 	workers.Go(func() { e.register(ctx) })
 	workers.Go(func() { e.probe(ctx) })
 	workers.Go(func() { e.relieve(ctx) })
+	workers.Go(func() { e.listen(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }
@@ -217,6 +222,7 @@ func (e *Engine) Dropped(realm, name string, source netip.Addr, _ int) {
 func (e *Engine) Receive(p wire.Packet) {
 	defer e.contain(p)
 	m := dialog.Read(p.Message)
+	e.metrics.messages.came(m.Method, m.Code)
 	from := pathOf(p.Hop)
 	switch {
 	case p.Fault != nil:

@@ -11,7 +11,9 @@ import (
 
 // gauges shows how things stand when they are asked for (prometheus.Collector).
 type gauges struct {
-	engine atomic.Pointer[Engine]
+	metrics *Metrics
+	engine  atomic.Pointer[Engine]
+	media   flows
 }
 
 var (
@@ -24,9 +26,12 @@ var (
 	cappedGauge  = prometheus.NewDesc("bulkhead_carrier_capped", "1 for a carrier that is tried last, since too few of its calls come to something.", []string{"carrier"}, nil)
 )
 
-var standingGauge = prometheus.NewDesc("bulkhead_carrier_standing", "1 for how a carrier stands, by an operator's order or by its scorecard: in_service, deprioritised, quarantined, drained.", []string{"carrier", "standing"}, nil)
+var (
+	sheddingGauge = prometheus.NewDesc("bulkhead_shed_ratio", "Share of new calls that are refused because the node has too much to do: 0 to 1.", nil, nil)
+	loadGauge     = prometheus.NewDesc("bulkhead_load_ratio", "What the node has to do as a part of the bound of overload that is nearest: above 1 new calls are shed.", nil, nil)
+)
 
-var sheddingGauge = prometheus.NewDesc("bulkhead_shed_ratio", "Share of new calls that are refused because the node has too much to do: 0 to 1.", nil, nil)
+var standingGauge = prometheus.NewDesc("bulkhead_carrier_standing", "1 for how a carrier stands, by an operator's order or by its scorecard: in_service, deprioritised, quarantined, drained.", []string{"carrier", "standing"}, nil)
 
 // Describe is prometheus.Collector.
 func (g *gauges) Describe(d chan<- *prometheus.Desc) {
@@ -36,6 +41,11 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- cappedGauge
 	d <- standingGauge
 	d <- sheddingGauge
+	d <- loadGauge
+	d <- callsGauge
+	for _, one := range [...]*prometheus.Desc{portsGauge, endsGauge, sentTotal, socketsGauge, packetsTotal, lostTotal, droppedMedia} {
+		d <- one
+	}
 }
 
 // Collect is prometheus.Collector.
@@ -47,13 +57,20 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 	if e == nil {
 		return
 	}
+	named := func(carrier string) bool { return g.metrics.carriers.of(carrier) == carrier }
 	for _, b := range e.profiles().Bounds() {
+		if b.Kind == carriers.OfTrunk && g.metrics.trunks.of(b.Name) != b.Name || b.Kind == carriers.OfCarrier && !named(b.Name) {
+			continue
+		}
 		show(usedGauge, e.Used(b.Place), b.Kind.String(), b.Name)
 		if b.Calls > 0 {
 			show(limitGauge, b.Calls, b.Kind.String(), b.Name)
 		}
 	}
 	for _, name := range e.profiles().Carriers() {
+		if !named(name) {
+			continue
+		}
 		at := e.config.Standings.Of(time.Now(), name).Standing
 		for i, word := range carriers.Standings {
 			is := 0
@@ -64,12 +81,21 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 		}
 	}
 	e.overload.Lock()
-	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, e.overload.share)
+	share, load := e.overload.share, e.overload.load
 	e.overload.Unlock()
+	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, share)
+	m <- prometheus.MustNewConstMetric(loadGauge, prometheus.GaugeValue, load)
+	e.tally.collect(m, &g.metrics.trunks)
+	if c := e.config.Media; c != nil && c.Counts != nil {
+		g.media.collect(m, c.Counts)
+	}
 	p, now := &e.probes, time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.gates {
+		if !named(w.carrier) {
+			continue
+		}
 		state := w.health.State(now)
 		for i, name := range carriers.GatewayStates {
 			is := 0
@@ -80,6 +106,9 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 		}
 	}
 	for name, q := range p.quality {
+		if !named(name) {
+			continue
+		}
 		is := 0
 		if q.Capped() {
 			is = 1

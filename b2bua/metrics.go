@@ -14,10 +14,20 @@ type Metrics struct {
 	Limited    *prometheus.CounterVec
 	Violations *prometheus.CounterVec
 	Decisions  *prometheus.CounterVec
+	Unanchored *prometheus.CounterVec
+	Media      *prometheus.CounterVec
 	Panics     prometheus.Counter
 
 	Registered *prometheus.GaugeVec // 1 or 0, by carrier
 	gauges     *gauges              // of the engine that has them now
+	messages   messages
+
+	attempts, late, unanswered *prometheus.CounterVec // by carrier
+	delay                      *prometheus.HistogramVec
+	setup, duration            *prometheus.HistogramVec // by trunk
+
+	trunks, carriers labels // that have series of their own
+	pairs            pairs  // of failovers
 
 	Unprotected prometheus.Counter
 	Restored    prometheus.Counter
@@ -43,6 +53,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Limited:    vec("limited_total", "New calls refused because a limit was reached, by what it is on and which: calls, cps.", "on", "name", "limit"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
 		Decisions:  vec("decisions_total", "Questions put to who decides about a route's calls, by what came of them: targets, reject, known (an answer that was kept), timeout, failed.", "result"),
+		Unanchored: vec("media_not_anchored_total", "Descriptions that could not be carried, by the way and what is wrong: with the description, or no_port, unavailable, unsupported, not_restored.", "mode", "reason"),
+		Media:      vec("media_calls_total", "Calls whose record has been written, by how the media was carried: bypass, relay, rtpengine.", "mode"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),
@@ -62,8 +74,15 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	r.MustRegister(m.Registered)
 	r.MustRegister(m.gauges)
 	r.MustRegister(m.Panics, m.Unprotected, m.Restored, m.Snapshots)
+	m.gauges.metrics = m
+	r.MustRegister(&m.messages)
+	m.measures(r, vec)
 	for _, name := range []string{ViolationSecondFinal, ViolationLateSignal, ViolationLateInvite, ViolationNoDeadline} {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
+	}
+	m.Dropped.WithLabelValues("record", "not_written")
+	for _, result := range []string{"targets", "reject", "known", "timeout", "failed"} {
+		m.Decisions.WithLabelValues(result)
 	}
 	return m
 }

@@ -55,7 +55,8 @@ func (l Load) of(o Overload) (most float64, what string) {
 // once the load is well below all of them, so that what is let in is what can be done.
 type shedding struct {
 	share float64
-	full  int // samples in a row in which everything is shed, and it does not help
+	full  int     // samples in a row in which everything is shed, and it does not help
+	load  float64 // as a part of its bound, when it was looked at last
 }
 
 // When emergency calls are shed too: nothing else has been let in for so long.
@@ -117,6 +118,7 @@ func (e *Engine) weigh(l Load) {
 	was := e.overload.share
 	e.overload.step(load)
 	is := e.overload.share
+	e.overload.load = load
 	e.overload.Unlock()
 	fields := []zap.Field{
 		zap.String("by", what), zap.Duration("delay", l.Delay), zap.Float64("backlog", l.Backlog),

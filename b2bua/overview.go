@@ -62,8 +62,13 @@ func (c *Call) Overview() Overview {
 	if n >= 0 {
 		o.Carrier, o.Gateway, o.Number = c.Out[n].Target.Carrier, c.Out[n].Target.Gateway, c.Out[n].Target.Number
 	}
-	o.State = callState(c.Written, !c.EndedAt.IsZero(), c.Winner >= 0, c.In.State)
+	o.State = c.State()
 	return o
+}
+
+// State is where the call stands.
+func (c *Call) State() CallState {
+	return callState(c.Written, !c.EndedAt.IsZero(), c.Winner >= 0, c.In.State)
 }
 
 // callState is where a call stands: by whether its record is written, it has ended, it was
@@ -196,7 +201,10 @@ func (e *Engine) Inspect(ctx context.Context, id dialog.CallID, at func(*Call)) 
 			seen <- false
 			return
 		}
-		s.guard("panic while looking at a call", func() { at(s.call) })
+		s.guard("panic while looking at a call", func() {
+			s.hear()
+			at(s.call)
+		})
 		seen <- true
 	}}
 	if !e.give(id, look) {

@@ -32,11 +32,11 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 		case Drop:
 			e.metrics.Dropped.WithLabelValues("leg", a.Name).Inc()
 			if a.Name == dialog.DropAbsorbed {
-				e.metrics.Absorbed.WithLabelValues(s.peer(a.Leg)).Inc()
+				e.metrics.Absorbed.WithLabelValues(e.metrics.peer(a.Leg, s.peer(a.Leg))).Inc()
 			}
 			e.saw(Sight{Call: s.id, Leg: a.Leg, Peer: s.peer(a.Leg), In: true, At: now, Note: a.Name})
 		case Failover:
-			e.metrics.Failovers.WithLabelValues(a.Carrier, a.Next, a.Cause.Why.String()).Inc()
+			e.metrics.failedOver(a)
 			if e.observer != nil {
 				e.observer.Hunted(s.id, a)
 			}
@@ -57,7 +57,7 @@ func (s *strand) perform(now time.Time, actions []Action) bool {
 			if s.profiles.Carrier(carrier) == nil {
 				carrier = "" // who decides may name whom it likes
 			}
-			e.metrics.Skipped.WithLabelValues(carrier, carriers.Word(a.Why)).Inc()
+			e.metrics.Skipped.WithLabelValues(e.metrics.carriers.of(carrier), carriers.Word(a.Why)).Inc()
 		case Write:
 			s.after = actions[i+1:]
 			if !s.write(a.Record, len(s.after) > 0) {
@@ -80,6 +80,7 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 	if !e.speaks() {
 		return
 	}
+	e.metrics.messages.went(a.Method, a.Code, a.Repeat)
 	e.saw(Sight{Call: s.id, Leg: a.Leg, Peer: s.peer(a.Leg), At: now, Path: a.Path, Method: a.Method, Code: a.Code, Data: a.Data, Repeat: a.Repeat})
 	var unsent func(error)
 	if a.Code == 0 && a.Tx != 0 {
@@ -101,7 +102,10 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 // save.
 func (s *strand) write(r Record, wait bool) bool {
 	e := s.engine
-	e.metrics.Ended.WithLabelValues(r.Trunk, r.Result).Inc()
+	e.metrics.ended(r, s.call)
+	if e.config.Media != nil {
+		e.metrics.Media.WithLabelValues(r.mode()).Inc()
+	}
 	carrier := ""
 	if n := len(r.Attempts); n > 0 {
 		carrier = r.Attempts[n-1].Carrier
@@ -156,6 +160,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 		}
 		return
 	}
+	s.call.anchors = s.anchors()
 	cause := dialog.Cause{Why: dialog.Fault, Code: 500, Q850: 41}
 	for n := 0; n <= len(s.call.Out); n++ {
 		s.guard("panic while ending a leg", func() { s.perform(now, s.call.Abort(now, uint8(n), cause)) })
@@ -170,6 +175,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 func (s *strand) surrender(now time.Time) {
 	r := Record{Schema: 1, Call: s.id.String(), Trunk: s.trunk, Ended: now, Result: "failed", Cause: dialog.Fault.String(), EndedBy: "bulkhead", Attempts: []Attempt{}}
 	written := s.call.Written
+	s.guard("panic while ending the media of a call", s.forsake)
 	s.guard("panic in a record", func() { r = s.call.Record(now) })
 	s.call = nil
 	if !written {

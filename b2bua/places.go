@@ -99,7 +99,10 @@ func (s *strand) recount() {
 		return // as they were when it was packed
 	case s.call == nil && s.grave.IsZero():
 		return // it has not begun
+	case s.call == nil:
+		s.uncount() // a defect has ended it
 	case s.call != nil:
+		s.stands(s.call.State())
 		if !s.call.In.Over() {
 			for _, p := range s.places {
 				if p.Kind != carriers.OfCarrier && p != inSetup {
@@ -174,7 +177,8 @@ func (s *strand) rested(p *profiles) {
 		}
 	}
 	s.engine.places.hold(s.id, s.places, places)
-	s.places = places
+	s.places, s.trunk = places, places[0].Name
+	s.stands(Up)
 }
 
 // glance reads of a record whose call it is, which number the trunk has dialled, and who

@@ -224,6 +224,7 @@ func (e *Engine) pings(out []query) {
 			return
 		}
 		name := s.name
+		e.metrics.messages.went(s.Method, s.Code, s.Repeat)
 		e.wire.Send(hopOf(s.Path), wireNowhere, s.Data, func(err error) {
 			if e.muted.Load() || e.config.Present != nil && !e.config.Present() {
 				return // no fault of the peer's

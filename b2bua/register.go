@@ -162,7 +162,7 @@ func (e *Engine) enrol(now time.Time) {
 			one.is.After(before.is)
 			one.up = before.up
 		} else {
-			e.metrics.Registered.WithLabelValues(name).Set(0)
+			e.metrics.registered(name, 0)
 		}
 		r.all[id] = one
 	}
@@ -191,6 +191,7 @@ func (e *Engine) registers(now time.Time, id dialog.CallID, one *registered, ev 
 				continue
 			}
 			tx := a.Tx
+			e.metrics.messages.went(a.Method, a.Code, a.Repeat)
 			e.wire.Send(hopOf(a.Path), hopOf(a.Fallback), a.Data, func(err error) {
 				e.registrar.give(registerEvent{call: id, ev: dialog.Unsent{Tx: tx, Why: err.Error()}})
 			})
@@ -213,12 +214,12 @@ func (e *Engine) tells(now time.Time, one *registered) {
 	switch up := !until.IsZero(); {
 	case up && !one.up:
 		e.log.Info("registered", zap.String("carrier", one.carrier), zap.Duration("for", until.Sub(now)), zap.String("service_route", one.is.Routes()))
-		e.metrics.Registered.WithLabelValues(one.carrier).Set(1)
+		e.metrics.registered(one.carrier, 1)
 	case !up && one.up && one.ending:
 		e.log.Info("registration ended", zap.String("carrier", one.carrier))
 	case !up && one.up:
 		e.log.Warn("not registered any more", zap.String("carrier", one.carrier), zap.Int("status", code), zap.String("reason", why))
-		e.metrics.Registered.WithLabelValues(one.carrier).Set(0)
+		e.metrics.registered(one.carrier, 0)
 	case failure != "" && failure != one.said:
 		e.log.Warn("registration failed", zap.String("carrier", one.carrier), zap.Bool("registered", up), zap.Int("status", code),
 			zap.String("reason", why), zap.Time("next", next))

@@ -12,20 +12,27 @@ import (
 // observe takes what has become of the call's attempts since it was last called: each
 // counts once when something is heard, and once when it has come to something.
 func (s *strand) observe(now time.Time) {
-	if s.call == nil || !s.profiles.watches {
+	if s.call == nil {
 		return
 	}
+	watches := s.profiles.watches
 	for s.told < len(s.call.Out) {
 		leg := s.call.Out[s.told]
 		if leg.State < dialog.Answered {
-			if responded(leg) && s.alive != leg.ID.Leg {
+			if watches && responded(leg) && s.alive != leg.ID.Leg {
 				s.alive = leg.ID.Leg
 				s.engine.sign(now, leg, carriers.CallAnswered)
 			}
 			return
 		}
 		s.told++
-		s.engine.became(now, leg)
+		s.engine.metrics.attempted(leg)
+		if s.call.Winner == s.told-1 {
+			s.engine.metrics.answered(s.call)
+		}
+		if watches {
+			s.engine.became(now, leg)
+		}
 	}
 }
 

@@ -6,21 +6,21 @@ import "time"
 // ends and has all of this as well: it is for who counts, bills or watches calls while they
 // run. A node that dies at that instant may leave it out; none is given out twice by one node.
 type Start struct {
-	Schema   int       `json:"schema"` // 1
-	Kind     string    `json:"kind"`   // start
-	Call     string    `json:"call"`
-	Trunk    string    `json:"trunk"`
-	CallID   string    `json:"call_id"` // of the trunk's leg
-	From     string    `json:"from"`
-	Asserted string    `json:"asserted,omitempty"`
-	To       string    `json:"to"`
-	Began    time.Time `json:"began"`
-	Ringing  time.Time `json:"ringing,omitzero"`
-	Answered time.Time `json:"answered"`
-	Attempts int       `json:"attempts"` // the last of them was answered
-	Carrier  string    `json:"carrier"`
-	Gateway  string    `json:"gateway"`
-	Number   string    `json:"number"` // that the carrier was asked for
+	Schema   int       `json:"schema"`             // 1
+	Kind     string    `json:"kind"`               // start
+	Call     string    `json:"call"`               // id of the call
+	Trunk    string    `json:"trunk"`              // who called
+	CallID   string    `json:"call_id"`            // of the trunk's leg
+	From     string    `json:"from"`               // number or name of who called
+	Asserted string    `json:"asserted,omitempty"` // who the trunk's side says is calling (RFC 3325)
+	To       string    `json:"to"`                 // as one of E.164, where the trunk's country is known
+	Began    time.Time `json:"began"`              // of the INVITE
+	Ringing  time.Time `json:"ringing,omitzero"`   // first 180, 182 or 183 that the trunk got
+	Answered time.Time `json:"answered"`           // by the carrier
+	Attempts int       `json:"attempts"`           // the last of them was answered
+	Carrier  string    `json:"carrier"`            // name of the carrier that answered
+	Gateway  string    `json:"gateway"`            // as configured
+	Number   string    `json:"number"`             // that the carrier was asked for
 }
 
 // Starts takes what is told of answered calls. It must not block.

@@ -33,6 +33,7 @@ type strand struct {
 	heard  time.Time // when anything but the clock came last
 	trunk  string
 	places []carriers.Place // that the call takes up
+	among  counted          // where it is counted
 	told   int              // attempts that are accounted for
 	begun  bool             // that it has been answered is told
 	alive  uint8            // the leg whose peer has said something
@@ -178,7 +179,7 @@ func (s *strand) put(it item) bool {
 // thread for it costs more than the step. Everything else runs on a worker that is
 // idle, whose stack has grown to what a step takes, or on a goroutine of its own.
 func (e *Engine) start(s *strand, read bool) {
-	if read {
+	if read && !e.waits() { // an rtpengine is waited for, and nobody who reads is to wait
 		s.run()
 		return
 	}
@@ -284,6 +285,8 @@ func (s *strand) spared() bool {
 func (s *strand) leave() {
 	s.gone = true
 	s.occupy(nil)
+	s.forsake()
+	s.uncount()
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
 	if s.absorbing {
@@ -349,7 +352,7 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	s.call.judge = s
+	s.call.judge, s.call.anchors = s, s.anchors()
 	s.capturing()
 	actions := s.call.Step(now, ev)
 	s.captured(now, ev, it, actions)

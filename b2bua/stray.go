@@ -61,6 +61,7 @@ func (e *Engine) answer(m *dialog.Message, from dialog.Path, r dialog.Refusal) {
 	if !e.speaks() {
 		return
 	}
+	e.metrics.messages.went(m.Method, r.Code, false)
 	e.wire.Send(hopOf(to), wireNowhere, data, nil)
 }
 
@@ -79,6 +80,7 @@ func (e *Engine) late(m *dialog.Message, from dialog.Path, a dialog.Address) {
 	}
 	local, _ := e.wire.Local(from.Realm, hopOf(from).Transport)
 	for _, s := range dialog.Afterwards(m, from, a, e.seal, local) {
+		e.metrics.messages.went(s.Method, s.Code, s.Repeat)
 		e.wire.Send(hopOf(s.Path), wireNowhere, s.Data, nil)
 	}
 }

@@ -8,6 +8,7 @@ type entry struct {
 	detail  []byte
 	ends    bool
 	waiters []func(error)
+	since   time.Time // the first state of it that is not stored was put
 
 	in         *line // nil: in flight, or in none
 	next, prev *entry
@@ -78,7 +79,7 @@ func (b *backlog) put(it Item) *entry {
 	}
 	e := b.dirty[it.ID]
 	if e == nil {
-		e = &entry{item: it}
+		e = &entry{item: it, since: time.Now()}
 		b.dirty[it.ID] = e
 		b.ready.push(e)
 	} else if !e.ends && it.Version > e.item.Version {
@@ -94,7 +95,7 @@ func (b *backlog) end(tombstone Item, detail []byte) *entry {
 	}
 	e := b.dirty[tombstone.ID]
 	if e == nil {
-		e = &entry{}
+		e = &entry{since: time.Now()}
 		b.dirty[tombstone.ID] = e
 	} else if e.ends {
 		return e
@@ -153,7 +154,7 @@ func (b *backlog) returned(e *entry, park bool) {
 	id := e.item.ID
 	delete(b.flying, id)
 	if newer := b.dirty[id]; newer != nil {
-		newer.waiters = append(e.waiters, newer.waiters...)
+		newer.waiters, newer.since = append(e.waiters, newer.waiters...), e.since
 		return
 	}
 	b.dirty[id] = e

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 )
 
 // Role is how much somebody may do. A higher one may all that a lower one may.
@@ -39,8 +40,10 @@ func (r Role) String() string {
 
 // caller is who makes a request.
 type caller struct {
-	Name string
-	Role Role
+	Name  string
+	Role  Role
+	Via   string // the node that asks for somebody; empty: he asks himself
+	Wrong string // why it is nobody; empty: he does not say who he is
 }
 
 // tokens are the callers by the SHA-256 of their token.
@@ -115,6 +118,9 @@ func (s *Server) caller(r *http.Request) caller {
 		return who
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, peerScheme) {
+		return s.errand(r, strings.TrimSpace(token), time.Now())
+	}
 	if !strings.EqualFold(scheme, "Bearer") {
 		return caller{}
 	}
@@ -129,6 +135,8 @@ func (s *Server) holder(token string) caller {
 // objection is why a caller may not do what needs a role; zero: it may.
 func objection(who caller, needs Role) (code int, detail string) {
 	switch {
+	case who.Role == Nobody && who.Wrong != "":
+		return http.StatusUnauthorized, who.Wrong
 	case who.Role == Nobody:
 		return http.StatusUnauthorized, "a token of the tokens file is needed"
 	case who.Role < needs:

@@ -22,7 +22,7 @@ const roleKey = "role"
 func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	c := huma.DefaultConfig("Bulkhead", "1")
-	c.Info.Description = "Operates one node. By the Unix socket no token is needed."
+	c.Info.Description = "Operates a node, and looks after the calls of its whole cluster. By the Unix socket no token is needed."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "/v1/openapi", "", "", nil
 	c.RejectUnknownQueryParameters = true
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -40,11 +40,13 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.captures(api)
 	s.evidence(api)
 	s.logging(api)
+	s.lives(api)
 	s.orders(api)
 	s.drains(api)
 	s.configs(api)
 
 	s.pages(mux)
+	s.profiles(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		state, ready := s.node.State()
@@ -102,8 +104,12 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	if r.Context().Value(peerKey{}) != nil {
 		from = "unix socket"
 	}
+	via := zap.Skip()
+	if who.Via != "" {
+		via = zap.String("via", who.Via)
+	}
 	s.log.Info("audit", zap.String("who", who.Name), zap.Stringer("role", who.Role), zap.String("from", from),
-		zap.String("action", ctx.Operation().OperationID), zap.String("path", r.URL.RequestURI()), zap.Int("status", code))
+		zap.String("action", ctx.Operation().OperationID), zap.String("path", r.URL.RequestURI()), zap.Int("status", code), via)
 }
 
 // say answers a line of text.

@@ -3,12 +3,12 @@ package ops
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +33,11 @@ type Call struct {
 	Began    time.Time `json:"began,omitzero"`
 	Answered time.Time `json:"answered,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
+	Node     string    `json:"node,omitempty" doc:"That serves it or, where owner is said, that did last."`
+	Unit     string    `json:"unit,omitempty" doc:"That it belongs to for life, whichever node serves the unit."`
+	Owner    string    `json:"owner,omitempty" enum:"dead,unreachable,none" doc:"Said where no node has told of the call: it is as the store has it. Dead: its node has not been heard of; unreachable: it lives, but did not answer; none: no node has its unit at the moment."`
+	Stored   time.Time `json:"stored,omitzero" doc:"When it was stored last, where owner is said."`
+	Age      float64   `json:"stored_age,omitempty" doc:"Seconds since stored."`
 }
 
 // Calls is a page of a list.
@@ -41,6 +46,15 @@ type Calls struct {
 	Next    string `json:"next,omitempty" doc:"The cursor of the page after this one; absent: this is the last."`
 	Matched int    `json:"matched" doc:"How many calls the filters let through, on all pages."`
 	Missing int    `json:"missing,omitempty" doc:"Calls that wait for the store and could not be looked at."`
+
+	Incomplete []Gap `json:"incomplete,omitempty" doc:"Nodes that did not tell of their calls, so that these are as the store has them, or not here at all."`
+}
+
+// Gap is a node that has not told of its calls.
+type Gap struct {
+	Node   string `json:"node,omitempty" doc:"Absent: it is not known which nodes there are."`
+	Unit   string `json:"unit,omitempty"`
+	Reason string `json:"reason"`
 }
 
 // Filters are what a list is narrowed by; those that are not said let everything through.
@@ -73,100 +87,33 @@ func (f *Filters) Resolve(huma.Context) (faults []error) {
 	return faults
 }
 
+// values are the filters as they are asked of other nodes.
+func (f *Filters) values() url.Values {
+	q := url.Values{}
+	for name, v := range map[string]string{
+		"state": strings.Join(f.State, ","), "trunk": f.Trunk, "carrier": f.Carrier, "number": f.Number, "from": f.From, "longer_than": f.LongerThan,
+	} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	for name, n := range map[string]int{"attempts": f.Attempts, "strays": f.Strays} {
+		if n > 0 {
+			q.Set(name, strconv.Itoa(n))
+		}
+	}
+	return q
+}
+
 // match says that a call is let through.
 func (f *Filters) match(o *b2bua.Overview, now time.Time) bool {
 	return (len(f.State) == 0 || slices.Contains(f.State, o.State.String())) &&
 		(f.Trunk == "" || f.Trunk == o.Trunk) && (f.Carrier == "" || f.Carrier == o.Carrier) &&
 		(strings.HasPrefix(o.To, f.Number) || strings.HasPrefix(o.Number, f.Number)) && strings.HasPrefix(o.From, f.From) &&
-		now.Sub(o.Began) >= f.longer && o.Attempts >= f.Attempts && o.Strays >= f.Strays
+		(f.longer == 0 || now.Sub(o.Began) >= f.longer) && o.Attempts >= f.Attempts && o.Strays >= f.Strays
 }
 
-// Page says which part of a list is wanted, and what of each call.
-type Page struct {
-	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many calls a page has at most."`
-	Cursor string   `query:"cursor" doc:"Next of the page before."`
-	Fields []string `query:"fields" doc:"Of each call; the id is always there. Not said: all."`
-
-	after cursor
-}
-
-// callFields are the names of Call's fields in JSON.
-var callFields = func() (names []string) {
-	for f := range reflect.TypeFor[Call]().Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, name)
-	}
-	return names
-}()
-
-// Resolve reads what is not a plain value.
-func (p *Page) Resolve(huma.Context) (faults []error) {
-	for _, f := range p.Fields {
-		if !slices.Contains(callFields, f) {
-			faults = append(faults, &huma.ErrorDetail{Message: "known fields: " + strings.Join(callFields, ", "), Location: "query.fields", Value: f})
-		}
-	}
-	if p.Cursor != "" {
-		var ok bool
-		if p.after, ok = parseCursor(p.Cursor); !ok {
-			faults = append(faults, &huma.ErrorDetail{Message: "want what a page says as next", Location: "query.cursor", Value: p.Cursor})
-		}
-	}
-	return faults
-}
-
-// cursor is a call's place in a list: calls that begin or go do not move it.
-type cursor struct {
-	began time.Time
-	id    dialog.CallID
-}
-
-func (c cursor) String() string {
-	return base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint64(nil, uint64(c.began.UnixNano())), c.id[:]...))
-}
-
-func parseCursor(s string) (c cursor, ok bool) {
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) != 8+len(c.id) {
-		return c, false
-	}
-	copy(c.id[:], b[8:])
-	c.began = time.Unix(0, int64(binary.BigEndian.Uint64(b)))
-	return c, true
-}
-
-// compare puts the newest first.
-func (c cursor) compare(d cursor) int {
-	return cmp.Or(d.began.Compare(c.began), slices.Compare(c.id[:], d.id[:]))
-}
-
-func placeOf(o b2bua.Overview) cursor { return cursor{o.Began.Round(0), o.ID} }
-
-// pick makes the page of a list.
-func (p *Page) pick(all []b2bua.Overview, f *Filters, now time.Time) Calls {
-	l := Calls{Calls: []Call{}}
-	fit := all[:0]
-	for _, o := range all {
-		if !f.match(&o, now) {
-			continue
-		}
-		l.Matched++
-		if p.Cursor == "" || placeOf(o).compare(p.after) > 0 {
-			fit = append(fit, o)
-		}
-	}
-	slices.SortFunc(fit, func(a, b b2bua.Overview) int { return placeOf(a).compare(placeOf(b)) })
-	if len(fit) > p.Limit {
-		fit = fit[:p.Limit]
-		l.Next = placeOf(fit[p.Limit-1]).String()
-	}
-	for _, o := range fit {
-		l.Calls = append(l.Calls, p.only(newCall(o)))
-	}
-	return l
-}
-
-func newCall(o b2bua.Overview) Call {
+func newCall(o *b2bua.Overview) Call {
 	return Call{
 		ID: o.ID.String(), State: o.State.String(), Trunk: o.Trunk, From: o.From, To: o.To, Carrier: o.Carrier, Gateway: o.Gateway,
 		Number: o.Number, Attempts: o.Attempts, Strays: o.Strays, Began: utc(o.Began), Answered: utc(o.Answered), Ended: utc(o.Ended),
@@ -181,20 +128,6 @@ func utc(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// only leaves out the fields that are not wanted.
-func (p *Page) only(c Call) Call {
-	if len(p.Fields) == 0 {
-		return c
-	}
-	v := reflect.ValueOf(&c).Elem()
-	for i, name := range callFields {
-		if name != "id" && !slices.Contains(p.Fields, name) {
-			v.Field(i).SetZero()
-		}
-	}
-	return c
-}
-
 // lookFor is how long a list may wait for calls that wait for the store.
 const lookFor = time.Second
 
@@ -202,6 +135,9 @@ const lookFor = time.Second
 type Wanted struct {
 	ID string `path:"id"`
 }
+
+// path is where the call is.
+func (w *Wanted) path() string { return "/v1/calls/" + url.PathEscape(w.ID) }
 
 // engine is what has the calls, or why there is none.
 func (s *Server) engine() (*b2bua.Engine, error) {
@@ -211,46 +147,90 @@ func (s *Server) engine() (*b2bua.Engine, error) {
 	return nil, huma.Error503ServiceUnavailable("this node serves no calls: another one of its unit does")
 }
 
-// find shows a call.
-func (s *Server) find(ctx context.Context, id string) (*b2bua.Engine, CallDetail, error) {
-	e, err := s.engine()
-	if err != nil {
-		return nil, CallDetail{}, err
+// find shows a call that is here; nil: it is not.
+func (s *Server) find(ctx context.Context, id string) (*b2bua.Engine, *CallDetail) {
+	e := s.node.Engine()
+	name, ok := dialog.ParseCallID(id)
+	if !ok || e == nil {
+		return nil, nil
 	}
 	var d CallDetail
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	name, ok := dialog.ParseCallID(id)
-	if !ok || !e.Inspect(ctx, name, func(c *b2bua.Call) { d = newDetail(c, time.Now()) }) {
-		return nil, d, huma.Error404NotFound(fmt.Sprintf("there is no call %q here", id))
+	if !e.Inspect(ctx, name, func(c *b2bua.Call) { d = newDetail(c, s.node.Media(), time.Now()) }) || d.ID == "" { // a defect shows in looking at it, which the log has
+		return nil, nil
 	}
-	return e, d, nil
+	s.ours(&d.Call)
+	_, d.Epoch = s.node.Serves()
+	return e, &d
+}
+
+// unknown says that there is no such call, or that nobody can tell.
+func (s *Server) unknown(in scope, id string, why error) error {
+	if in.here && in.store == nil && s.node.Engine() == nil {
+		_, err := s.engine()
+		return err
+	}
+	silent := ""
+	if a, ok := errors.AsType[*absent](why); ok {
+		silent = a.Error()
+	} else if why != nil {
+		silent = "; " + why.Error()
+	}
+	where := "here"
+	if !in.one {
+		where = "on any node"
+	}
+	return huma.Error404NotFound(fmt.Sprintf("there is no call %q %s%s", id, where, silent))
 }
 
 func (s *Server) calls(api huma.API) {
 	register(api, Viewer, huma.Operation{
-		OperationID: "calls", Method: http.MethodGet, Path: "/v1/calls", Tags: []string{"calls"}, Summary: "List the calls of this node",
-		Errors: []int{http.StatusServiceUnavailable},
+		OperationID: "calls", Method: http.MethodGet, Path: "/v1/calls", Tags: []string{"calls"}, Summary: "List the calls of the cluster",
+		Description: "Calls whose owner does not answer are as the store has them, and say so.",
+		Errors:      []int{http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *struct {
 		Filters
 		Page
+		Where
 	}) (*body[Calls], error) {
-		e, err := s.engine()
+		scope, err := s.scope(ctx, in.Where)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, lookFor)
-		defer cancel()
-		all, missing := e.Overviews(ctx)
-		l := in.pick(all, &in.Filters, time.Now())
-		l.Missing = missing
+		l, err := s.list(ctx, scope, &in.Filters, &in.Page)
+		if err != nil {
+			return nil, err
+		}
+		for i := range l.Calls {
+			l.Calls[i] = in.only(l.Calls[i])
+		}
 		return &body[Calls]{l}, nil
 	})
 	register(api, Viewer, huma.Operation{
 		OperationID: "call", Method: http.MethodGet, Path: "/v1/calls/{id}", Tags: []string{"calls"}, Summary: "All of one call",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable},
-	}, func(ctx context.Context, in *Wanted) (*body[CallDetail], error) {
-		_, d, err := s.find(ctx, in.ID)
+	}, func(ctx context.Context, in *struct {
+		Wanted
+		Where
+	}) (*body[CallDetail], error) {
+		scope, err := s.scope(ctx, in.Where)
+		if err != nil {
+			return nil, err
+		}
+		if scope.here {
+			if _, d := s.find(ctx, in.ID); d != nil {
+				return &body[CallDetail]{*d}, nil
+			}
+		}
+		d, _, err := elsewhere[CallDetail](ctx, s, scope, peerWithin, http.MethodGet, in.path())
+		if _, ok := errors.AsType[*absent](err); ok {
+			kept, broken := s.findStored(ctx, scope, in.ID)
+			if kept == nil {
+				return nil, s.unknown(scope, in.ID, cmp.Or(broken, err))
+			}
+			return &body[CallDetail]{kept.detail(time.Now())}, nil
+		}
 		if err != nil {
 			return nil, err
 		}

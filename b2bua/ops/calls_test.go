@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ import (
 
 // border is an engine between a trunk and two carriers that a test plays.
 type border struct {
-	t       *testing.T
+	t       testing.TB
 	engine  *b2bua.Engine
 	journal b2bua.Journal
 	watch   watchers
@@ -51,7 +52,7 @@ func (*border) Local(realm string, _ wire.Transport) (string, bool) {
 // Write is b2bua.Records.
 func (*border) Write(b2bua.Record) error { return nil }
 
-func newBorder(t *testing.T) *border {
+func newBorder(t testing.TB) *border {
 	t.Helper()
 	b := &border{t: t, journal: b2bua.Journal{Keep: time.Minute}}
 	carrier := func(at string) carriers.CarrierConfig {
@@ -267,30 +268,6 @@ func TestPagingIsStable(t *testing.T) {
 	}
 }
 
-// TestR19_OneCall: its legs, their transactions, and every attempt.
-func TestR19_OneCall(t *testing.T) {
-	s, _ := busy(t)
-	id := s.lists("?attempts=2").Calls[0].ID
-	a := s.ask("viewer", "GET", "/v1/calls/"+id)
-	var d ops.CallDetail
-	if err := json.Unmarshal([]byte(a.text), &d); err != nil || a.StatusCode != 200 {
-		t.Fatal(err, a.text)
-	}
-	if d.ID != id || d.State != "hunting" || len(d.Record.Attempts) != 2 || d.Record.Attempts[0].Code != 503 || d.Record.Attempts[1].Trying.IsZero() || d.Due.IsZero() {
-		t.Errorf("%+v", d)
-	}
-	if len(d.Legs) != 3 || d.Legs[0].Peer != "pbx" || d.Legs[0].Remote != "127.0.11.5:5060" || d.Legs[0].State != "trying" ||
-		d.Legs[1].Peer != "tc1" || d.Legs[1].State != "leaving" || d.Legs[1].Cause != "rejected" || d.Legs[2].Peer != "tc2" || d.Legs[2].State != "trying" {
-		t.Errorf("%+v", d.Legs)
-	}
-	if tx := d.Legs[2].Transactions; len(tx) != 1 || tx[0].Method != "INVITE" || tx[0].Machine != "INVITE client" || tx[0].State != "proceeding" {
-		t.Errorf("%+v", tx)
-	}
-	for _, id := range []string{"nothing", strings.Repeat("a", len(id))} {
-		s.ask("viewer", "GET", "/v1/calls/"+id).problem(t, 404)
-	}
-}
-
 // TestHangup ends both sides, with the cause; who may only look may not.
 func TestHangup(t *testing.T) {
 	s, b := busy(t)
@@ -377,4 +354,33 @@ func TestLadderAndWhy(t *testing.T) {
 		t.Error(got)
 	}
 	s.ask("viewer", "GET", "/v1/calls/"+hunting+"/why").problem(t, 404)
+}
+
+// BenchmarkList asks for a page of 50,000 calls by HTTP, with filters and without.
+func BenchmarkList(b *testing.B) {
+	s, border := serve(b), newBorder(b)
+	s.node.engine = border.engine
+	for n := range 50_000 {
+		border.invites(n, "127.0.11.5", fmt.Sprintf("+41%05d", n), "+44")
+	}
+	for _, query := range []string{"?limit=100", "?limit=1000", "?state=hunting&from=%2B41499", "?carrier=tc1"} {
+		b.Run(query, func(b *testing.B) {
+			began := processor(b)
+			for b.Loop() {
+				if a := s.ask("viewer", "GET", "/v1/calls"+query); a.StatusCode != 200 {
+					b.Fatal(a.text)
+				}
+			}
+			b.ReportMetric((processor(b)-began).Seconds()*1000/float64(b.N), "cpu-ms/op") // which other programs do not change much
+		})
+	}
+}
+
+// processor is the time of processors that this process has had.
+func processor(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

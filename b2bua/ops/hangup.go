@@ -1,10 +1,15 @@
 package ops
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,6 +26,8 @@ type Ended struct {
 	DryRun  bool   `json:"dry_run"`
 	Calls   []Call `json:"calls" doc:"Those that are being ended or, in a dry run, would be first; no more than limit."`
 	Missing int    `json:"missing,omitempty" doc:"Calls that wait for the store and could not be looked at."`
+
+	Incomplete []Gap `json:"incomplete,omitempty" doc:"Nodes that did not answer, or refused: their calls go on."`
 }
 
 // Hanging is how many calls are to be ended.
@@ -74,41 +81,143 @@ func (s *Server) hangups(api huma.API) {
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *struct {
 		Wanted
+		Where
 		Cause int `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
 	}) (*body[Call], error) {
-		e, d, err := s.find(ctx, in.ID)
+		scope, err := s.scope(ctx, in.Where)
 		if err != nil {
 			return nil, err
 		}
-		id, _ := dialog.ParseCallID(in.ID)
-		if !d.Ended.IsZero() || !e.HangupOf(id, byOperator(in.Cause)) {
-			return nil, huma.Error409Conflict("the call has ended: " + d.Record.Cause)
+		if scope.here {
+			if e, d := s.find(ctx, in.ID); d != nil {
+				id, _ := dialog.ParseCallID(in.ID)
+				if !d.Ended.IsZero() || !e.HangupOf(id, byOperator(in.Cause)) {
+					return nil, huma.Error409Conflict("the call has ended: " + d.Record.Cause)
+				}
+				return &body[Call]{d.Call}, nil
+			}
 		}
-		return &body[Call]{d.Call}, nil
+		was, _, err := elsewhere[Call](ctx, s, scope, peerWithin, http.MethodDelete, in.path()+"?cause="+strconv.Itoa(in.Cause))
+		if _, ok := errors.AsType[*absent](err); ok {
+			kept, broken := s.findStored(ctx, scope, in.ID)
+			if kept == nil {
+				return nil, s.unknown(scope, in.ID, cmp.Or(broken, err))
+			}
+			return nil, huma.Error409Conflict(kept.beyond() + ": it can be ended when a node serves it again" + err.Error())
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &body[Call]{was}, nil
 	})
 	register(api, Operator, huma.Operation{
 		OperationID: "hangup-calls", Method: http.MethodDelete, Path: "/v1/calls", Tags: []string{"calls"}, Summary: "End many calls",
-		Description: "Those that the filters of the list let through, unless they have ended. At rate a second, for 10 s at most: " +
+		Description: "Those that the filters of the list let through, unless they have ended. Each node ends its own: at rate a second, for 10 s at most: " +
 			"what is left then is ended by asking again, and what is asked for is not ended any more when who asks goes away.",
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusConflict, http.StatusServiceUnavailable},
 	}, func(ctx context.Context, in *struct {
 		Filters
 		Hanging
+		Where
 	}) (*body[Ended], error) {
 		if err := in.check(&in.Filters); err != nil {
 			return nil, err
 		}
-		e, err := s.engine()
+		scope, err := s.scope(ctx, in.Where)
 		if err != nil {
 			return nil, err
 		}
-		done, err := s.hangMany(ctx, e, &in.Filters, &in.Hanging)
+		if in.AtMost > 0 && !in.DryRun && !scope.one {
+			count := in.Hanging
+			count.DryRun, count.AtMost = true, 0
+			seen, err := s.hangAll(ctx, scope, &in.Filters, &count)
+			if err == nil {
+				err = in.tooMany(seen.Matched)
+			}
+			if err != nil {
+				return nil, err
+			}
+			in.AtMost = 0
+		}
+		done, err := s.hangAll(ctx, scope, &in.Filters, &in.Hanging)
 		if err != nil {
 			return nil, err
 		}
 		return &body[Ended]{done}, nil
 	})
+}
+
+// values are what is asked of other nodes.
+func (h *Hanging) values(q url.Values) {
+	q.Set("all", strconv.FormatBool(h.All))
+	q.Set("dry_run", strconv.FormatBool(h.DryRun))
+	for name, n := range map[string]int{"cause": h.Cause, "rate": h.Rate, "limit": h.Limit} {
+		q.Set(name, strconv.Itoa(n))
+	}
+}
+
+// hangAll ends the calls that match in scope. Each node ends its own.
+func (s *Server) hangAll(ctx context.Context, in scope, f *Filters, h *Hanging) (Ended, error) {
+	e, err := s.engine()
+	if in.here && in.one {
+		if err != nil {
+			return Ended{}, err
+		}
+		return s.hangMany(ctx, e, f, h)
+	}
+	q := f.values()
+	h.values(q)
+	own, _ := s.node.Serves()
+	var ask []Peer
+	for _, p := range in.peers {
+		if !in.here || e == nil || p.Unit != own {
+			ask = append(ask, p)
+		}
+	}
+	var here Ended
+	var gaps []Gap
+	var ending sync.WaitGroup
+	served, idle := map[string]bool{}, map[string]bool{}
+	if in.here && e != nil {
+		served[own] = true
+		ending.Go(func() {
+			var refused error
+			if here, refused = s.hangMany(ctx, e, f, h); refused != nil {
+				gaps = append(gaps, Gap{s.self(), own, refused.Error()})
+			}
+		})
+	}
+	said := gather[Ended](ctx, s, ask, hangFor+peerWithin, http.MethodDelete, "/v1/calls?"+q.Encode())
+	ending.Wait()
+	done, gaps := here, append(in.gaps, gaps...)
+	done.DryRun = h.DryRun
+	for _, t := range said {
+		if t.err == nil {
+			served[t.Unit] = true
+			done.add(t.answer)
+		}
+		idle[t.Node] = t.idle()
+	}
+	for _, t := range said {
+		if t.err != nil && !t.idle() && !served[t.Unit] {
+			gaps = append(gaps, Gap{t.Node, t.Unit, t.err.Error()})
+		}
+	}
+	if done.Calls == nil {
+		done.Calls = []Call{}
+	}
+	done.Incomplete = gaps
+	return done, nil
+}
+
+// add adds what another node has ended.
+func (d *Ended) add(other Ended) {
+	d.Matched += other.Matched
+	d.Ending += other.Ending
+	d.Left += other.Left
+	d.Missing += other.Missing
+	d.Calls = append(d.Calls, other.Calls...)
 }
 
 // hangMany ends the calls that match here.
@@ -124,14 +233,15 @@ func (s *Server) hangMany(ctx context.Context, e *b2bua.Engine, f *Filters, h *H
 	all, missing := e.Overviews(look)
 	now := time.Now()
 	all = slices.DeleteFunc(all, func(o b2bua.Overview) bool { return !o.Ended.IsZero() || !f.match(&o, now) })
-	slices.SortFunc(all, func(a, b b2bua.Overview) int { return placeOf(a).compare(placeOf(b)) })
+	slices.SortFunc(all, func(a, b b2bua.Overview) int { return placeOf(&a).compare(placeOf(&b)) })
 	done := Ended{Matched: len(all), Left: len(all), DryRun: h.DryRun, Calls: []Call{}, Missing: missing}
 	if err := h.tooMany(len(all)); err != nil {
 		return done, err
 	}
 	if h.DryRun {
 		for _, o := range all[:min(h.Limit, len(all))] {
-			done.Calls = append(done.Calls, newCall(o))
+			done.Calls = append(done.Calls, newCall(&o))
+			s.ours(&done.Calls[len(done.Calls)-1])
 		}
 		return done, nil
 	}
@@ -142,7 +252,8 @@ func (s *Server) hangMany(ctx context.Context, e *b2bua.Engine, f *Filters, h *H
 	for _, o := range all[:min(h.Limit, len(all))] {
 		if e.HangupOf(o.ID, byOperator(h.Cause)) {
 			done.Ending++
-			done.Calls = append(done.Calls, newCall(o))
+			done.Calls = append(done.Calls, newCall(&o))
+			s.ours(&done.Calls[len(done.Calls)-1])
 		}
 		done.Left-- // one that is not there any more has ended by itself
 		select {

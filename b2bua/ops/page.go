@@ -2,7 +2,6 @@ package ops
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -34,9 +33,9 @@ func (s *Server) shell(title, live string) shell {
 // board is the first page.
 type board struct {
 	shell
-	Sums     []sum
+	Sums     []CallCount
 	Rate     float64
-	Carriers []Carrier
+	Carriers []boardCarrier
 	States   []string
 	Asked    struct{ State, Number, Carrier string }
 	Calls    []Call
@@ -46,9 +45,10 @@ type board struct {
 	Standby  string
 }
 
-type sum struct {
-	Name  string
-	Count int
+// boardCarrier is a carrier on it: as it is now, and what it has done for a day.
+type boardCarrier struct {
+	Carrier
+	State string
 }
 
 // onBoard is how many calls the board lists.
@@ -68,7 +68,7 @@ var pages = template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		return fmt.Sprintf("%.1f s", c.DelayMean)
 	},
 	"age":  func(c Call) string { return time.Since(c.Began).Round(time.Second).String() },
-	"said": said,
+	"said": Said,
 }).ParseFS(pageFiles, "page/layout.html"))
 
 // page is the layout with one of its contents.
@@ -77,8 +77,8 @@ func page(name string) *template.Template {
 	return template.Must(t.ParseFS(pageFiles, "page/"+name))
 }
 
-// said is a step in words.
-func said(s Step) string {
+// Said is a step that went wrong, in words.
+func Said(s Step) string {
 	switch {
 	case s.What == "failed" && s.Next != "":
 		return fmt.Sprintf("%s: %s (%d), now %s", s.Peer, strings.ReplaceAll(s.Cause, "_", " "), s.Code, s.Next)
@@ -150,26 +150,17 @@ func (s *Server) board(r *http.Request) board {
 	b := board{shell: s.shell("Bulkhead", "/v1/events"), States: b2bua.CallStates[:]}
 	q := r.URL.Query()
 	b.Asked.State, b.Asked.Number, b.Asked.Carrier = q.Get("state"), q.Get("number"), q.Get("carrier")
-	b.Rate, b.Wrong = s.node.Feed().lately(time.Now())
-	for _, name := range s.node.Carriers() {
-		day, _, _ := s.node.Scorecards().Of(name)
-		b.Carriers = append(b.Carriers, Carrier{Name: name, Stands: newStand(s.node.Standings().Of(time.Now(), name)), Score: day})
+	now, all := s.live(r.Context())
+	b.Rate, b.Wrong = now.Rate, now.Wrong
+	for _, c := range now.Carriers {
+		day, _, _ := s.node.Scorecards().Of(c.Name)
+		b.Carriers = append(b.Carriers, boardCarrier{Carrier{Name: c.Name, Stands: newStand(s.node.Standings().Of(now.At, c.Name)), Score: day}, c.State})
 	}
-	e := s.node.Engine()
-	if e == nil {
+	if s.node.Engine() == nil {
 		b.Standby = "This node serves no calls: another one of its unit does."
 		return b
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), lookFor)
-	defer cancel()
-	all, _ := e.Overviews(ctx)
-	b.Sums = make([]sum, len(b2bua.CallStates))
-	for i, name := range b2bua.CallStates {
-		b.Sums[i].Name = name
-	}
-	for _, o := range all {
-		b.Sums[o.State].Count++
-	}
+	b.Sums = now.Calls
 	f, p := Filters{Number: b.Asked.Number, Carrier: b.Asked.Carrier}, Page{Limit: onBoard}
 	if b.Asked.State != "" {
 		f.State = []string{b.Asked.State}

@@ -30,6 +30,8 @@ type Config struct {
 	Listen     string // ip:port; empty: no TCP
 	TokensFile string // of who may come by TCP
 	TLS        Files  // of TCP; without a certificate tokens and answers travel in clear
+	PeerKey    []byte // by which nodes of a cluster ask each other; empty: they do not
+	PeerCA     string // PEM file of who vouches for their certificates beside the system's authorities; empty: nobody
 }
 
 // Files are PEM files of a certificate.
@@ -55,8 +57,15 @@ type Node interface {
 	Feed() *Feed
 	// Scorecards count how carriers behave.
 	Scorecards() *Scorecards
+	// Media remembers what has been described of it.
+	Media() *Media
 	// Carriers are the names of those in the configuration, in order.
 	Carriers() []string
+	// Serves is the unit of this node, and the epoch in which it has it; zero: it has
+	// not, or there is no store that tells.
+	Serves() (unit string, epoch uint64)
+	// Cluster are the other nodes; nil: there are none.
+	Cluster() Cluster
 
 	Tracing
 	Logging
@@ -70,6 +79,7 @@ type Server struct {
 	log    *zap.Logger
 	access atomic.Pointer[access]
 	bulk   sync.Mutex // held while many calls are being ended
+	heard  heard
 
 	listeners []net.Listener
 	ending    chan struct{} // closed by Close: streams end
@@ -81,6 +91,7 @@ type Server struct {
 type access struct {
 	tokens tokens
 	tls    *tls.Config // nil: none
+	peers  *http.Client
 }
 
 // Limits of a request: of its head, and of all.
@@ -183,7 +194,14 @@ func (s *Server) Renew() (apply func(), err error) {
 	if a.tls, err = s.config.TLS.read(); err != nil {
 		return nil, err
 	}
-	return func() { s.access.Store(a) }, nil
+	if a.peers, err = s.config.peerClient(a.tls); err != nil {
+		return nil, err
+	}
+	return func() {
+		if before := s.access.Swap(a); before != nil {
+			before.peers.CloseIdleConnections()
+		}
+	}, nil
 }
 
 // listenUnix opens a Unix socket that its owner and group may use. One that a process

@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -41,6 +42,39 @@ func (s *Server) story(ctx context.Context, id string) (a b2bua.Account, r b2bua
 	return a, *a.Record, nil
 }
 
+// tale is the story of a call here or, where it is not known here, what the node says that
+// knows it; of a call whose owner is dead, what the store tells.
+func tale[T any](ctx context.Context, s *Server, w Where, of *Wanted, more string) (a b2bua.Account, r b2bua.Record, there *T, err error) {
+	in, err := s.scope(ctx, w)
+	if err != nil {
+		return a, r, nil, err
+	}
+	if in.here {
+		if a, r, err = s.story(ctx, of.ID); err == nil {
+			return a, r, nil, nil
+		}
+	}
+	answer, _, missed := elsewhere[T](ctx, s, in, peerWithin, http.MethodGet, of.path()+more)
+	silent, ok := errors.AsType[*absent](missed)
+	switch {
+	case missed == nil:
+		return a, r, &answer, nil
+	case !ok:
+		return a, r, nil, missed
+	}
+	if kept, broken := s.findStored(ctx, in, of.ID); kept != nil {
+		r = kept.call.Record(time.Now())
+		return b2bua.Account{Began: r.Began}, r, nil, nil
+	} else if broken != nil {
+		silent.silent = append(silent.silent, Gap{Reason: broken.Error()})
+	}
+	where := "here"
+	if !in.one {
+		where = "on any node"
+	}
+	return a, r, nil, huma.Error404NotFound(fmt.Sprintf("of a call %q nothing is known %s%s", of.ID, where, silent))
+}
+
 // drawn is a ladder in some form.
 type drawn struct {
 	ContentType string `header:"Content-Type"`
@@ -59,11 +93,15 @@ func (s *Server) stories(api huma.API) {
 		}}},
 	}, func(ctx context.Context, in *struct {
 		Wanted
+		Where
 		Format string `query:"format" enum:"json,text,svg" default:"json"`
 	}) (*drawn, error) {
-		a, r, err := s.story(ctx, in.ID)
+		a, r, there, err := tale[carried](ctx, s, in.Where, &in.Wanted, "/ladder?format="+in.Format)
 		if err != nil {
 			return nil, err
+		}
+		if there != nil {
+			return &drawn{there.kind, there.text}, nil
 		}
 		l := NewLadder(a, r)
 		switch in.Format {
@@ -79,10 +117,16 @@ func (s *Server) stories(api huma.API) {
 		OperationID: "why", Method: http.MethodGet, Path: "/v1/calls/{id}/why", Tags: []string{"calls"},
 		Summary: "Why it went so, in sentences", Description: "Also of calls that have ended, for as long as trace.keep says.",
 		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable},
-	}, func(ctx context.Context, in *Wanted) (*body[Reasons], error) {
-		_, r, err := s.story(ctx, in.ID)
+	}, func(ctx context.Context, in *struct {
+		Wanted
+		Where
+	}) (*body[Reasons], error) {
+		_, r, there, err := tale[Reasons](ctx, s, in.Where, &in.Wanted, "/why")
 		if err != nil {
 			return nil, err
+		}
+		if there != nil {
+			return &body[Reasons]{*there}, nil
 		}
 		return &body[Reasons]{Reasons{in.ID, Why(r)}}, nil
 	})

@@ -2,10 +2,12 @@ package simtest
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"bulkhead/b2bua"
@@ -68,11 +70,17 @@ func (s *Stage) times(pairs ...any) string {
 	return b.String()
 }
 
-// Counters writes every counter that is not zero, without its prefix and the
+// drawn are counters of what the ladder and the record show already.
+var drawn = []string{"bulkhead_sip_messages_total", "bulkhead_sip_retransmissions_total", "bulkhead_attempts_total"}
+
+// Counters writes every counter that is not zero and not drawn, without its prefix and the
 // names of its labels.
 func (s *Stage) Counters() string {
 	var lines []string
 	for name, values := range s.gather() {
+		if slices.Contains(drawn, name) {
+			continue
+		}
 		for labels, v := range values {
 			if v != 0 {
 				lines = append(lines, fmt.Sprintf("%s{%s} %g\n", strings.TrimPrefix(name, "bulkhead_"), labels, v))
@@ -93,6 +101,25 @@ func (s *Stage) Counter(name string, labels ...string) (sum float64) {
 	}
 	return sum
 }
+
+// Histogram is what one with one label has come to, by its name and the label's value.
+func (s *Stage) Histogram(name, value string) string {
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == "bulkhead_"+name && m.Label[0].GetValue() == value {
+				return fmt.Sprintf("sum %g, count %d", m.Histogram.GetSampleSum(), m.Histogram.GetSampleCount())
+			}
+		}
+	}
+	return "none"
+}
+
+// Metrics are all that the engine shows of itself.
+func (s *Stage) Metrics() prometheus.Gatherer { return s.registry }
 
 func (s *Stage) gather() map[string]map[string]float64 {
 	families, err := s.registry.Gather()

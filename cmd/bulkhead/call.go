@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,10 +15,14 @@ import (
 
 func showCommand() *cobra.Command {
 	var flags remoteFlags
+	format := "text"
 	c := &cobra.Command{
 		Use:   "show [FILE] CALL",
-		Short: "Print all that a running node knows of a call, as JSON",
+		Short: "Print all that the cluster knows of a call",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if format != "text" && format != "json" {
+				return fmt.Errorf("-o %s: want one of text, json", format)
+			}
 			node, rest, err := flags.find(cmd, args)
 			if err != nil {
 				return err
@@ -26,12 +31,16 @@ func showCommand() *cobra.Command {
 			if err := node.ask(cmd.Context(), http.MethodGet, "/v1/calls/"+url.PathEscape(rest[0]), &d); err != nil {
 				return told(cmd, err)
 			}
+			if format == "text" {
+				return show(cmd.OutOrStdout(), d, time.Now())
+			}
 			e := json.NewEncoder(cmd.OutOrStdout())
 			e.SetIndent("", "  ")
 			return e.Encode(d)
 		},
 	}
 	flags.add(c, 1)
+	c.Flags().StringVarP(&format, "output", "o", format, "how to print: text, json")
 	return c
 }
 

@@ -23,10 +23,11 @@ var formats = []string{"table", "wide", "json", "jsonl", "csv"}
 func callsCommand() *cobra.Command {
 	var flags remoteFlags
 	filter, format, most := url.Values{}, "table", 1000
+	again, each := false, 2*time.Second
 	c := &cobra.Command{
 		Use:   "calls [FILE]",
-		Short: "List the calls of a running node",
-		Long: "Ask the node, by the socket of its API, for its calls, the newest first. A call is\n" +
+		Short: "List the calls of a cluster",
+		Long: "Ask a node, by the socket of its API, for the calls of its cluster, the newest first. A call is\n" +
 			"hunting until a carrier rings, ringing, up, ending, and then settling: its record is\n" +
 			"written, and what peers still say is absorbed.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,21 +39,20 @@ func callsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, matched, err := node.calls(cmd, filter, most)
+			if again {
+				return node.watch(cmd, filter, most, each, write, format == "table" || format == "wide")
+			}
+			l, err := node.calls(cmd, filter, most)
 			if err != nil {
 				return err
 			}
-			if err := write(cmd.OutOrStdout(), all, time.Now()); err != nil {
-				return err
-			}
-			if n := matched - len(all); n > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "and %d more: --limit says how many are shown\n", n)
-			}
-			return nil
+			return printed(cmd.OutOrStdout(), cmd.ErrOrStderr(), l, write)
 		},
 	}
 	flags.add(c, 0)
 	c.Flags().StringVarP(&format, "output", "o", format, "how to print: "+strings.Join(formats, ", "))
+	c.Flags().BoolVarP(&again, "watch", "w", false, "list them again and again, until ^C")
+	c.Flags().DurationVar(&each, "every", each, "how often, with --watch")
 	c.Flags().IntVar(&most, "limit", most, "how many calls to show at most")
 	filterFlags(c, filter)
 	c.AddCommand(hangupCallsCommand())
@@ -66,6 +66,7 @@ func filterFlags(c *cobra.Command, filter url.Values) {
 		{"number", "the number dialled, or asked for, begins so"}, {"from", "the caller's number begins so"},
 		{"longer-than", "begun so long ago at least, such as 90s or 1h"}, {"attempts", "with so many attempts at least"},
 		{"strays", "with so many messages at least that came after they could matter"},
+		{"node", "of this node; default: of the whole cluster"},
 	} {
 		name := f[0]
 		c.Flags().Func(name, f[1], func(s string) error {
@@ -75,31 +76,65 @@ func filterFlags(c *cobra.Command, filter url.Values) {
 	}
 }
 
-// calls asks for the pages of a list until there are as many calls as are wanted. matched
-// is how many there are.
-func (r *remote) calls(cmd *cobra.Command, filter url.Values, most int) (all []ops.Call, matched int, err error) {
+// printed prints a list, and notes what is not in it.
+func printed(out, notes io.Writer, l ops.Calls, write printer) error {
+	if err := write(out, l.Calls, time.Now()); err != nil {
+		return err
+	}
+	if n := l.Matched - len(l.Calls); n > 0 {
+		fmt.Fprintf(notes, "and %d more: --limit says how many are shown\n", n)
+	}
+	if l.Missing > 0 {
+		fmt.Fprintf(notes, "%s wait for the store and could not be looked at\n", plural(l.Missing, "call"))
+	}
+	gaps(notes, l.Incomplete)
+	return nil
+}
+
+// gaps notes which nodes have not told of their calls.
+func gaps(notes io.Writer, all []ops.Gap) {
+	for _, g := range all {
+		switch {
+		case g.Node != "":
+			fmt.Fprintf(notes, "incomplete: node %s: %s\n", g.Node, g.Reason)
+		case g.Unit != "":
+			fmt.Fprintf(notes, "incomplete: unit %s: %s\n", g.Unit, g.Reason)
+		default:
+			fmt.Fprintf(notes, "incomplete: %s\n", g.Reason)
+		}
+	}
+}
+
+// calls asks for the pages of a list until there are as many calls as are wanted, and makes
+// one of them.
+func (r *remote) calls(cmd *cobra.Command, filter url.Values, most int) (all ops.Calls, err error) {
+	filter.Del("cursor")
 	for {
-		filter.Set("limit", strconv.Itoa(max(1, min(1000, most-len(all)))))
+		filter.Set("limit", strconv.Itoa(max(1, min(1000, most-len(all.Calls)))))
 		var l ops.Calls
 		if err := r.ask(cmd.Context(), http.MethodGet, "/v1/calls?"+filter.Encode(), &l); err != nil {
-			return nil, 0, told(cmd, err)
+			return all, told(cmd, err)
 		}
-		if len(all) == 0 {
-			matched = l.Matched
+		l.Calls = append(all.Calls, l.Calls...)
+		if len(all.Calls) > 0 {
+			l.Matched = all.Matched
 		}
-		all = append(all, l.Calls...)
-		if len(all) >= most || l.Next == "" {
-			return all[:min(len(all), most)], matched, nil
+		if all = l; len(all.Calls) >= most || all.Next == "" {
+			all.Calls = all.Calls[:min(len(all.Calls), most)]
+			return all, nil
 		}
-		filter.Set("cursor", l.Next)
+		filter.Set("cursor", all.Next)
 	}
 }
 
 // columns are what a table shows of a call.
 var columns = []string{"call", "state", "age", "trunk", "from", "to", "carrier", "attempts"}
 
+// printer writes calls in some format.
+type printer func(io.Writer, []ops.Call, time.Time) error
+
 // printers write calls in each format.
-var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
+var printers = map[string]printer{
 	"table": func(w io.Writer, all []ops.Call, now time.Time) error { return table(w, all, now, false) },
 	"wide":  func(w io.Writer, all []ops.Call, now time.Time) error { return table(w, all, now, true) },
 	"json": func(w io.Writer, all []ops.Call, _ time.Time) error {
@@ -118,10 +153,11 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 	},
 	"csv": func(w io.Writer, all []ops.Call, _ time.Time) error {
 		c := csv.NewWriter(w)
-		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "strays", "began", "answered", "ended"}) // Error has it
+		_ = c.Write([]string{"id", "state", "trunk", "from", "to", "carrier", "gateway", "number", "attempts", "strays", "began", "answered", "ended", "node", "unit", "owner", "stored"}) // Error has it
 		for _, o := range all {
 			_ = c.Write([]string{o.ID, o.State, o.Trunk, o.From, o.To, o.Carrier, o.Gateway, o.Number, strconv.Itoa(o.Attempts), strconv.Itoa(o.Strays),
-				instant(o.Began), instant(o.Answered), instant(o.Ended)})
+				instant(o.Began), instant(o.Answered), instant(o.Ended),
+				o.Node, o.Unit, o.Owner, instant(o.Stored)})
 		}
 		c.Flush()
 		return c.Error()
@@ -131,14 +167,24 @@ var printers = map[string]func(io.Writer, []ops.Call, time.Time) error{
 func table(out io.Writer, all []ops.Call, now time.Time, wide bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	head := columns
+	owner := false // said where it says something
+	for _, c := range all {
+		owner = owner || c.Owner != ""
+	}
+	if owner && !wide {
+		head = append(head[:len(head):len(head)], "owner")
+	}
 	if wide {
-		head = append(head[:len(head):len(head)], "gateway", "number", "began", "answered")
+		head = append(head[:len(head):len(head)], "gateway", "number", "began", "answered", "strays", "node", "owner")
 	}
 	fmt.Fprintln(w, strings.ToUpper(strings.Join(head, "\t"))) // Flush has the error
 	for _, c := range all {
 		row := []string{c.ID, c.State, now.Sub(c.Began).Round(time.Second).String(), c.Trunk, c.From, c.To, c.Carrier, strconv.Itoa(c.Attempts)}
+		if owner && !wide {
+			row = append(row, ownership(c))
+		}
 		if wide {
-			row = append(row, c.Gateway, c.Number, instant(c.Began), instant(c.Answered))
+			row = append(row, c.Gateway, c.Number, instant(c.Began), instant(c.Answered), strconv.Itoa(c.Strays), c.Node, ownership(c))
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
@@ -151,4 +197,15 @@ func instant(t time.Time) string {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// ownership is whether a call's node has told of it, in words.
+func ownership(c ops.Call) string {
+	if c.Owner == "" {
+		return "live"
+	}
+	if c.Stored.IsZero() {
+		return c.Owner + ", as stored"
+	}
+	return fmt.Sprintf("%s, as stored %s ago", c.Owner, time.Duration(c.Age*float64(time.Second)).Round(time.Second))
 }

@@ -51,7 +51,7 @@ func hangupCallsCommand() *cobra.Command {
 	c.Flags().BoolVar(&m.dryRun, "dry-run", false, "say which calls it would be, and end none")
 	c.Flags().IntVar(&m.confirm, "confirm", 0, "how many calls that is, as a dry run has said: no more are ended")
 	c.Flags().IntVar(&m.cause, "cause", m.cause, "cause of Q.850 that both sides are told")
-	c.Flags().IntVar(&m.rate, "rate", m.rate, "how many are ended a second")
+	c.Flags().IntVar(&m.rate, "rate", m.rate, "how many each node ends a second")
 	return c
 }
 
@@ -73,6 +73,10 @@ func (r *remote) hangMany(cmd *cobra.Command, m *many) error {
 	e, err := ask()
 	if err != nil {
 		return err
+	}
+	gaps(cmd.ErrOrStderr(), e.Incomplete)
+	if e.Missing > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s wait for the store and could not be looked at\n", plural(e.Missing, "call"))
 	}
 	out := cmd.OutOrStdout()
 	switch {

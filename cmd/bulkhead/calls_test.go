@@ -74,6 +74,18 @@ func TestCallsByTheCommand(t *testing.T) {
 	}
 
 	out, _, err = ran(showCommand(), r.file, id)
+	text := strings.Join(strings.Fields(out), " ")
+	for _, want := range []string{"call " + id + " state hunting from +4102, by trunk pbx to +3312 carrier tc1, gateway 127.0.192.1:5060, asked for +3312 began ",
+		" ago node sbc-a ", " trunk pbx at 127.0.191.1:5060, UDP state trying: no carrier rings yet Call-ID 2 ",
+		" attempt 1 tc1 at 127.0.192.1:5060, ", " state trying: the INVITE is sent, and nothing has come ", " call: longest setup: the call fails", " in "} {
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v: %q is not in\n%s", err, want, out)
+		}
+	}
+	if _, _, err := ran(showCommand(), r.file, id, "-o", "xml"); err == nil {
+		t.Error("-o xml passes")
+	}
+	out, _, err = ran(showCommand(), r.file, id, "-o", "json")
 	var d ops.CallDetail
 	if err != nil || json.Unmarshal([]byte(out), &d) != nil || d.ID != id || len(d.Legs) != 2 || d.Record.Attempts[0].Carrier != "tc1" {
 		t.Errorf("%v\n%s", err, out)

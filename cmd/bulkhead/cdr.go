@@ -20,7 +20,7 @@ import (
 
 func cdrCommand() *cobra.Command {
 	c := &cobra.Command{Use: "cdr", Short: "Read the records of ended calls"}
-	c.AddCommand(cdrExportCommand(), cdrWhyCommand(), cdrReconcileCommand())
+	c.AddCommand(cdrExportCommand(), cdrWhyCommand(), cdrReconcileCommand(), cdrSchemaCommand())
 	return c
 }
 
@@ -183,6 +183,18 @@ func cdrWhyCommand() *cobra.Command {
 			if err == nil && !found {
 				return fmt.Errorf("there is no record of call %s", args[0])
 			}
+			return err
+		},
+	}
+}
+
+func cdrSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print what stands in records, as JSON Schema",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(b2bua.RecordSchema)
 			return err
 		},
 	}

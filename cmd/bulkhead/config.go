@@ -85,6 +85,7 @@ type UnitConfig struct {
 
 // MediaConfig is how media is anchored.
 type MediaConfig struct {
+	Mode      string           `yaml:"mode"` // bypass, relay, rtpengine: where neither trunk nor carrier asks for one
 	Relay     *RelayConfig     `yaml:"relay,omitempty"`
 	RTPEngine *RTPEngineConfig `yaml:"rtpengine,omitempty"`
 }
@@ -114,6 +115,8 @@ type APIConfig struct {
 	Socket     carriers.File `yaml:"socket,omitempty"`      // default: /run/bulkhead/NODE.sock
 	TokensFile carriers.File `yaml:"tokens_file,omitempty"` // of who may come by listen; read again by a reload
 	TLS        *TLSConfig    `yaml:"tls,omitempty"`         // of listen; read again by a reload
+	Advertise  string        `yaml:"advertise,omitempty"`   // URL by which other nodes reach listen; default: listen, if it is an address of this node alone
+	PeerCA     carriers.File `yaml:"peer_ca,omitempty"`     // who vouches for other nodes' certificates, beside the system's authorities; read again by a reload
 }
 
 // CDRConfig is where call records go.
@@ -203,6 +206,9 @@ func (u *UnitConfig) Default() { u.Mode = "lease" }
 func (r *RelayConfig) Default() {
 	r.Ports, r.Latch, r.Timeout = Ports{First: 30000, Last: 39999}, "same-ip", time.Minute
 }
+
+// Default sets what holds where the section says nothing.
+func (m *MediaConfig) Default() { m.Mode = "relay" }
 
 // Default sets what holds where the section says nothing.
 func (r *RedactConfig) Default() { r.Numbers = "none" }

@@ -268,6 +268,10 @@ routes:
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}
+	other := parsed(strings.Replace(text, `"+3*"}, targets: [{carrier: tc1}`, `"+3*"}, targets: [{carrier: tc1, number: "+4"}`, 1))
+	if d := differences(before, other); len(d) != 1 || d[0].words(before, other) != "routes: 3 for number +3* changed" {
+		t.Errorf("%v", d)
+	}
 	swapped := strings.NewReplacer(`"+1*"`, `"+3*"`, `"+3*"`, `"+1*"`).Replace(text)
 	if d := differences(before, parsed(swapped)); len(d) != 1 || d[0].words(before, parsed(swapped)) != "routes: in another order" {
 		t.Errorf("%v", d)

@@ -35,7 +35,11 @@ func (p *process) Drain(d *ops.Drain) error {
 		p.log.Info("node in service again", zap.Int("calls", calls))
 		return nil
 	}
-	p.log.Info("node drained", zap.String("by", "operator "+d.By), zap.String("reason", d.Reason), zap.Int("calls", calls), zap.Time("ends", d.Ends))
+	fields := []zap.Field{zap.String("by", "operator "+d.By), zap.String("reason", d.Reason), zap.Int("calls", calls)}
+	if !d.Ends.IsZero() {
+		fields = append(fields, zap.Time("ends", d.Ends))
+	}
+	p.log.Info("node drained", fields...)
 	if !d.Ends.IsZero() {
 		p.ending = time.AfterFunc(time.Until(d.Ends), func() { p.endDrained(d) })
 	}

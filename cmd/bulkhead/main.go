@@ -18,8 +18,9 @@ func main() {
 	}
 	root.AddCommand(
 		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
-		callsCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), traceCommand(), replayCommand(), logCommand(), versionCommand(),
+		callsCommand(), topCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), traceCommand(), replayCommand(), logCommand(), versionCommand(),
 	)
+	completes(root)
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "bulkhead:", err)
 		os.Exit(1)

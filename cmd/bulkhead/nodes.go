@@ -39,6 +39,8 @@ type nodes struct {
 	mu    sync.Mutex
 	last  time.Time // that the store answered
 	alive string    // another node that was alive then
+	had   string    // the other node that was seen to hold the unit last
+	other time.Time // its last sign of life
 	bound bool
 	owns  bool
 	told  *bool // what fit was told last
@@ -113,11 +115,21 @@ func (n *nodes) beat(ctx context.Context) {
 	n.mu.Lock()
 	owns := n.owns
 	n.mu.Unlock()
-	if err == nil && owns {
+	had := ""
+	switch {
+	case err != nil:
+	case owns:
 		next, _ = n.store.Wished(ctx) // who asked hears that nothing came of it
+	default:
+		if o, err := n.store.Owner(ctx); err == nil && o.Holds && o.Node != n.node {
+			had = o.Node
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if had != "" && had != n.had {
+		n.had, n.other = had, time.Time{}
+	}
 	if err == nil {
 		if n.last.IsZero() {
 			close(n.heard)
@@ -127,7 +139,13 @@ func (n *nodes) beat(ctx context.Context) {
 			n.log.Warn("not handed over: the node is not alive", zap.String("to", next))
 		}
 		for _, other := range all {
-			if other.Name == n.node || other.Silent > beatSilent {
+			if other.Name == n.node {
+				continue
+			}
+			if last := n.last.Add(-other.Silent); other.Name == n.had && last.After(n.other) {
+				n.other = last
+			}
+			if other.Silent > beatSilent {
 				continue
 			}
 			n.alive = other.Name
@@ -150,6 +168,14 @@ func (n *nodes) peer() string {
 		return ""
 	}
 	return n.alive
+}
+
+// heardOwner is when the other node that had the unit last gave its last sign of life; zero:
+// none had it, as far as is known.
+func (n *nodes) heardOwner() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.other
 }
 
 // await waits until another node is alive, and says so.

@@ -46,8 +46,11 @@ func (p *process) Order(ctx context.Context, o carriers.Order) (shared bool) {
 func (p *process) ordered(o carriers.Order) {
 	now := time.Now()
 	s := p.standings.Of(now, o.Carrier)
-	p.log.Info("carrier", zap.String("carrier", o.Carrier), zap.Stringer("state", s.Standing), zap.String("by", "operator "+o.By),
-		zap.String("reason", o.Reason), zap.Time("until", o.Until))
+	fields := []zap.Field{zap.String("carrier", o.Carrier), zap.Stringer("state", s.Standing), zap.String("by", "operator "+o.By), zap.String("reason", o.Reason)}
+	if !o.Until.IsZero() {
+		fields = append(fields, zap.Time("until", o.Until))
+	}
+	p.log.Info("carrier", fields...)
 	p.feed.Stands(now, o.Carrier, s)
 }
 

@@ -29,17 +29,23 @@ type process struct {
 	log     *zap.Logger
 	level   zap.AtomicLevel
 	began   time.Time
-	pair    bool        // the node may stand by
+	pair    bool   // the node may stand by
+	serves  string // the unit whose calls those are
+	epoch   atomic.Uint64
 	serving atomic.Bool // there is a border
 	leaving atomic.Bool
+
+	cluster *cluster // nil: there are no other nodes
 
 	names *dns.Resolver // of the gateways; nil: nobody is asked
 
 	registry *prometheus.Registry
 	metrics  *b2bua.Metrics
 	figures  figures
+	unit     *unitFigures
 	journal  *b2bua.Journal
 	feed     ops.Feed
+	media    ops.Media
 	cards    *ops.Scorecards
 	captures *b2bua.Captures
 
@@ -88,9 +94,10 @@ func newFigures(r prometheus.Registerer) figures {
 // newProcess begins with a configuration; the name is that of its file.
 func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) *process {
 	p := &process{name: name, log: log, level: level, began: time.Now(), taken: time.Now(), config: c, generation: newGenerations(name).first(), registry: prometheus.NewRegistry()}
-	p.pair = c.State != nil && c.State.Redis != nil
+	p.pair, p.serves = c.State != nil && c.State.Redis != nil, c.unitName()
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	p.metrics, p.figures = b2bua.NewMetrics(p.registry), newFigures(p.registry)
+	p.metrics, p.figures, p.unit = b2bua.NewMetrics(p.registry), newFigures(p.registry), newUnitFigures(p.registry)
+	p.registry.MustRegister(standing{p})
 	p.journal = &b2bua.Journal{Keep: c.keep()}
 	p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "bulkhead", Name: "node_drained", Help: "1 while an operator has the node take no new calls.",
@@ -134,7 +141,9 @@ func (p *process) lower() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.border = nil
+	p.epoch.Store(0)
 	p.serving.Store(false)
+	p.metrics.Forget()
 }
 
 // prepare does all that can fail: what it returns only has to be done.
@@ -269,6 +278,9 @@ func (p *process) Journal() *b2bua.Journal { return p.journal }
 // Feed is ops.Node.
 func (p *process) Feed() *ops.Feed { return &p.feed }
 
+// Media is ops.Node.
+func (p *process) Media() *ops.Media { return &p.media }
+
 // Scorecards is ops.Node.
 func (p *process) Scorecards() *ops.Scorecards { return p.cards }
 
@@ -281,7 +293,7 @@ func (p *process) Carriers() []string {
 
 // watch are those who see what crosses the wire, whichever border it is.
 func (p *process) watch() b2bua.Observers {
-	return b2bua.Observers{p.journal, &p.feed, p.cards, p.captures, &ops.Messages{Log: p.log, Redact: p.Redact}}
+	return b2bua.Observers{p.journal, &p.feed, p.cards, &p.media, p.captures, &ops.Messages{Log: p.log, Redact: p.Redact}}
 }
 
 // Version is ops.Node.
@@ -307,6 +319,9 @@ func (p *process) openAPI() error {
 	o := ops.Config{Socket: string(c.Socket), Listen: c.Listen, TokensFile: string(c.TokensFile)}
 	if c.TLS != nil {
 		o.TLS = ops.Files{Certificate: string(c.TLS.Certificate), Key: string(c.TLS.Key), ClientCA: string(c.TLS.ClientCA)}
+	}
+	if p.cluster != nil {
+		o.PeerKey, o.PeerCA = p.cluster.key, string(c.PeerCA)
 	}
 	if c.Listen != "" && c.TLS == nil && !loopbackOnly(c.Listen) {
 		p.log.Warn("the API's tokens travel in clear: give it tls", zap.String("listen", c.Listen))

@@ -345,7 +345,7 @@ func TestReloadCommandSaysWhatItNeeds(t *testing.T) {
 		args     []string
 		err, say string
 	}{
-		{nil, "want reload [FILE], with the node's configuration file or --socket", ""},
+		{nil, "want reload [FILE], with the node's configuration file, --socket or --url", ""},
 		{[]string{"a", "--socket", "b"}, "want reload [FILE], with", ""},
 		{[]string{write("bad.yaml", realm+"routes: [\n")}, errRefused.Error(), "bad.yaml:2:9: "},
 		{[]string{write("no-api.yaml", realm)}, "has no api: the node cannot be asked", ""},

@@ -34,18 +34,23 @@ func newRemote(socket string) *remote {
 
 // remoteFlags are what a command that asks a running node has: it is found by its
 // configuration, or by its socket.
-type remoteFlags struct{ socket string }
+type remoteFlags struct{ socket, url, token, ca string }
 
 // add adds them to a command that has so many arguments after FILE.
 func (r *remoteFlags) add(c *cobra.Command, more int) {
 	c.Flags().StringVar(&r.socket, "socket", "", "socket of the node's API, instead of FILE")
+	c.Flags().StringVar(&r.url, "url", "", "where the node's API listens, instead of FILE, such as https://node-a:8080; with --token-file")
+	c.Flags().StringVar(&r.token, "token-file", "", "file with the token for --url")
+	c.Flags().StringVar(&r.ca, "ca", "", "certificates that vouch for --url; default: the system's")
+	c.MarkFlagsMutuallyExclusive("socket", "url")
+	c.MarkFlagsRequiredTogether("url", "token-file")
 	c.Args = func(c *cobra.Command, args []string) error {
 		file := 1
-		if r.socket != "" {
+		if r.socket != "" || r.url != "" {
 			file = 0
 		}
 		if len(args) != file+more {
-			return fmt.Errorf("want %s, with the node's configuration file or --socket", c.Use)
+			return fmt.Errorf("want %s, with the node's configuration file, --socket or --url", c.Use)
 		}
 		return nil
 	}
@@ -55,6 +60,10 @@ func (r *remoteFlags) add(c *cobra.Command, more int) {
 func (r *remoteFlags) find(cmd *cobra.Command, args []string) (node *remote, rest []string, err error) {
 	if r.socket != "" {
 		return newRemote(r.socket), args, nil
+	}
+	if r.url != "" {
+		node, err = newRemoteAt(r.url, r.token, r.ca)
+		return node, args, err
 	}
 	c, err := glance(args[0])
 	if err != nil {

@@ -89,6 +89,9 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	if err := p.resolve(ctx); err != nil {
 		return err
 	}
+	if p.cluster, err = newCluster(c, key, log); err != nil {
+		return err
+	}
 	published, err := p.publish(c)
 	if err != nil {
 		return err
@@ -98,6 +101,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		return err
 	}
 	defer p.closeAPI()
+	defer p.joinCluster()()
 	hangup := func() { // SIGHUP
 		if file != nil {
 			if err := file.Reopen(); err != nil {

@@ -33,10 +33,19 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		Spool: u.spool, Keep: u.keep,
 		Watch: storage.Watch{
 			Fenced:   fenced,
+			Wrote:    u.process.unit.wrote,
 			Degraded: func(is bool) { log.Warn("calls unprotected", zap.Bool("degraded", is)) },
-			Lost:     func(calls int) { log.Warn("the store had lost the calls; written again", zap.Int("calls", calls)) },
+			Lost: func(calls int) {
+				u.process.unit.losses.Inc()
+				log.Warn("the store had lost the calls; written again", zap.Int("calls", calls))
+			},
 		},
 	})
+	u.process.unit.writer.Store(writer)
+	defer u.process.unit.writer.Store(nil)
+	if u.file != nil {
+		u.process.unit.exported.Store(time.Now().Unix())
+	}
 	u.tellEnds(ctx, epoch)
 	u.orderly(ctx, log)
 	hold := newHold(u.store, epoch, writer.Reseed, fenced)
@@ -49,6 +58,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		defer cancel()
 		return errors.Join(err, s.edge.Close(), writer.Close(last), u.release(ctx, epoch, ""))
 	}
+	u.process.epoch.Store(epoch)
 	defer u.process.lower()
 	served := make(chan error, 1)
 	beside, others := make(chan struct{}), []func(){
@@ -184,6 +194,7 @@ func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, l
 		}
 		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
 			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
+			u.tookOver(ctx, began, n)
 			return
 		}
 		select {
@@ -231,7 +242,10 @@ func (u *unit) export(ctx context.Context, log *zap.Logger) {
 	}
 	u.exports.Lock()
 	defer u.exports.Unlock()
-	if err := u.store.Details(ctx, u.file.take); err != nil && ctx.Err() == nil {
+	switch err := u.store.Details(ctx, u.file.take); {
+	case err == nil:
+		u.process.unit.exported.Store(time.Now().Unix())
+	case ctx.Err() == nil:
 		log.Debug("records wait in the store", zap.Error(err))
 	}
 }
@@ -242,6 +256,7 @@ func (u *unit) spool(id string, detail []byte) {
 		return
 	}
 	if err := u.file.take(id, detail); err != nil {
+		u.process.metrics.Dropped.WithLabelValues("record", "not_written").Inc()
 		u.log.Error("record not written", zap.String("call", id), zap.Error(err))
 	}
 }

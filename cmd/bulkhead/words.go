@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,34 +75,47 @@ func shown(v reflect.Value) string {
 	return text
 }
 
-// rerouted says which routes have come, gone and moved.
+// rerouted says which routes have come, gone and moved, by their numbers from 1. One in the
+// place of another for the same calls has changed.
 func rerouted(before, after []carriers.RouteConfig) string {
+	gone, was := without(before, after)
+	come, is := without(after, before)
 	var list []string
-	common := func(of, in []carriers.RouteConfig, how string) (both []carriers.RouteConfig) {
-		left := append([]carriers.RouteConfig(nil), in...)
-		for i, r := range of {
-			found := -1
-			for j, other := range left {
-				if reflect.DeepEqual(r, other) {
-					found = j
-					break
-				}
-			}
-			if found < 0 {
-				list = append(list, fmt.Sprintf("%d for %s %s", i+1, forCalls(r.Match), how))
-				continue
-			}
-			left = append(left[:found], left[found+1:]...)
-			both = append(both, r)
+	for i, r := range before {
+		switch {
+		case !gone[i]:
+		case come[i] && reflect.DeepEqual(r.Match, after[i].Match):
+			list = append(list, fmt.Sprintf("%d for %s changed", i+1, forCalls(r.Match)))
+			delete(come, i)
+		default:
+			list = append(list, fmt.Sprintf("%d for %s removed", i+1, forCalls(r.Match)))
 		}
-		return both
 	}
-	was := common(before, after, "removed")
-	is := common(after, before, "added")
+	for i, r := range after {
+		if come[i] {
+			list = append(list, fmt.Sprintf("%d for %s added", i+1, forCalls(r.Match)))
+		}
+	}
 	if !reflect.DeepEqual(was, is) {
 		list = append(list, "in another order")
 	}
 	return strings.Join(list, "; ")
+}
+
+// without are the places of the routes that the others do not have, and the routes that both have.
+func without(list, others []carriers.RouteConfig) (places map[int]bool, both []carriers.RouteConfig) {
+	places = map[int]bool{}
+	left := slices.Clone(others)
+	for i, r := range list {
+		found := slices.IndexFunc(left, func(o carriers.RouteConfig) bool { return reflect.DeepEqual(r, o) })
+		if found < 0 {
+			places[i] = true
+			continue
+		}
+		left = slices.Delete(left, found, found+1)
+		both = append(both, r)
+	}
+	return places, both
 }
 
 // forCalls is which calls a route is for, in short.

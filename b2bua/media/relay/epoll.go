@@ -37,8 +37,14 @@ type closing struct {
 	then    func()
 }
 
-// urgency is the nice value of a reader, where we may ask for it (CAP_SYS_NICE).
-const urgency = -10
+// hurry asks that this thread be run before others (CAP_SYS_NICE): in real time, as media servers do, or else before what
+// is as nice as we are. What packets cost is little, but a codec waits for none.
+func hurry() {
+	soon := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
+	if unix.SchedSetAttr(0, &soon, 0) != nil { // a container without a share of real time
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10)
+	}
+}
 
 func newThread(r *Relay) (*thread, error) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -54,6 +60,9 @@ func newThread(r *Relay) (*thread, error) {
 		_, _ = unix.Close(poll), unix.Close(event)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
+	// A reader that rests keeps its place among those who run Go (GOMAXPROCS): so it brings its own, and never
+	// waits for the one of signalling.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	t := &thread{relay: r, poll: poll, event: event, done: make(chan struct{})}
 	none := make([]atomic.Pointer[socket], 256)
 	t.sockets.Store(&none)
@@ -66,17 +75,25 @@ func newThread(r *Relay) (*thread, error) {
 func (t *thread) run() {
 	runtime.LockOSThread() // never unlocked: the thread ends with its priority
 	defer close(t.done)
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), urgency)
+	hurry()
 	events := make([]unix.EpollEvent, 128)
 	b, from, w := make([]byte, MaxPacket), new(address), new(scratch)
-	for {
-		n, err := unix.EpollWait(t.poll, events, -1)
-		if err != nil { // EINTR: no other is possible
-			continue
+	rest := unix.NsecToTimespec(int64(gathering))
+	var asked time.Duration
+	for n := 0; ; {
+		if n == 0 {
+			n = ready(t.poll, events, patience)
+		}
+		if n == 0 {
+			var err error
+			if n, err = unix.EpollWait(t.poll, events, -1); err != nil { // EINTR: no other is possible
+				n = 0
+				continue
+			}
 		}
 		now := t.relay.now()
 		sockets := *t.sockets.Load()
-		rung := false
+		rung, got := false, n
 		for _, e := range events[:n] {
 			if int(e.Fd) == t.event {
 				rung = true
@@ -87,8 +104,28 @@ func (t *thread) run() {
 		if rung && !t.tidy(b, from) {
 			return
 		}
+		n = 0
+		if now-asked < dense {
+			if got < len(events)/2 {
+				pause(&rest)
+			}
+			n = ready(t.poll, events, 0)
+		}
+		asked = t.relay.now()
 	}
 }
+
+// Where packets come close together, being woken for each costs as much as sending it. So the reader rests between two
+// rounds, and finds some of them at once: a third less processor time a packet, for half a millisecond at most.
+// A packet that comes alone does not wait.
+const (
+	dense     = 250 * time.Microsecond // from asking to the next packet
+	gathering = 500 * time.Microsecond
+)
+
+// patience is how long a reader that has nothing to do keeps its place among those who run Go, in ms. Where it gave it up between
+// two packets, it would wait in line for another behind signalling and the collector.
+const patience = 40
 
 // read takes one packet. Where there are more, the next round sees it: no end keeps the others waiting.
 func (s *socket) read(now time.Duration, b []byte, from *address, w *scratch) {
@@ -159,6 +196,7 @@ func (t *thread) tidy(b []byte, from *address) bool {
 	if t.ended {
 		_, _ = unix.Close(t.poll), unix.Close(t.event)
 		t.poll, t.event = -1, -1
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1)
 	}
 	return !t.ended
 }

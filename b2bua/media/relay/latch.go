@@ -17,14 +17,15 @@ const (
 )
 
 // worst is the rank down to which a policy lets sources count.
-func (p Latch) worst() Rank {
-	switch p {
+func (l Latch) worst() Rank {
+	switch l {
 	case Strict:
 		return Exact
 	case Any:
 		return Other
+	default:
+		return Signalled
 	}
-	return Signalled
 }
 
 // rank judges a source of RTP, or of RTCP on a port of its own.

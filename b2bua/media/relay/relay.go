@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 type Config struct {
 	First, Last uint16        // media ports, both included; default 30000 to 39999
 	Quarantine  time.Duration // how long a port rests after its stream; default 10 s
-	Threads     int           // at most so many readers; default 2
+	Threads     int           // at most so many readers; default 2, and one processor less than there are
 	Full        int           // ends from which on there is another reader; default 1600, 800 streams
 }
 
@@ -48,7 +49,7 @@ func New(c Config) (*Relay, error) {
 		c.Quarantine = 10 * time.Second
 	}
 	if c.Threads == 0 {
-		c.Threads = 2
+		c.Threads = min(2, max(1, runtime.NumCPU()-1)) // under a flood, one processor is left to signalling
 	}
 	if c.Full == 0 {
 		c.Full = 1600

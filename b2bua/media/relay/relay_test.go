@@ -3,9 +3,14 @@ package relay
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -17,7 +22,13 @@ type peer struct {
 	at   netip.AddrPort
 }
 
-func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
+// ip is an address. Those of this test's network are apart for each process that runs it.
+func ip(s string) netip.Addr {
+	if host, ours := strings.CutPrefix(s, "127.0.236."); ours {
+		s = fmt.Sprintf("127.%d.236.%s", 2+os.Getpid()%250, host)
+	}
+	return netip.MustParseAddr(s)
+}
 
 // sit opens a peer. Port 0: any.
 func sit(t testing.TB, host string, port uint16) *peer {
@@ -454,5 +465,65 @@ func TestJoinLeavesTheLastAttemptBehind(t *testing.T) {
 	b.quiet()
 	if err := r.Join(next, next); !errors.Is(err, ErrLoop) {
 		t.Errorf("joined to itself: %v", err)
+	}
+}
+
+// Two ends that are read by different threads hear each other, while one of them is joined to others and back.
+func TestJoinedOverTwoReaders(t *testing.T) {
+	r := begin(t, Config{First: 23600, Last: 23799, Threads: 2, Full: 1})
+	before := runtime.GOMAXPROCS(0)
+	a, b, c := sit(t, "127.0.236.1", 5000), sit(t, "127.0.236.2", 6000), sit(t, "127.0.236.3", 6000)
+	s := connect(t, r, a, b, SameIP)
+	third, err := r.Open(ip("127.0.236.12"))
+	if err == nil {
+		err = r.Aim(third, Remote{RTP: c.at})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := r.Totals().Threads; n != 2 {
+		t.Fatalf("%d readers", n)
+	}
+	var work sync.WaitGroup
+	for _, p := range []struct {
+		*peer
+		to netip.AddrPort
+	}{{a, s.Local(A)}, {b, s.Local(B)}, {c, third}} {
+		work.Go(func() {
+			for i := range uint16(2000) {
+				if _, err := p.conn.WriteToUDPAddrPort(packet(uint32(p.at.Port()), i), p.to); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Go(func() {
+		for i := range 200 {
+			if err := r.Join(s.Local(A), []netip.AddrPort{s.Local(B), third}[i%2]); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Wait()
+	if err := r.Join(s.Local(B), s.Local(A)); err != nil {
+		t.Fatal(err)
+	}
+	last := packet(1, 65000)
+	until(t, "the last packet", func() bool {
+		a.say(s.Local(A), last)
+		_ = b.conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		for got := make([]byte, 2000); ; {
+			n, _, err := b.conn.ReadFromUDPAddrPort(got)
+			if err != nil {
+				return false
+			}
+			if slices.Equal(got[:n], last) {
+				return true
+			}
+		}
+	})
+	r.Shut()
+	if now := runtime.GOMAXPROCS(0); now > before {
+		t.Errorf("GOMAXPROCS %d after the relay, %d before", now, before)
 	}
 }

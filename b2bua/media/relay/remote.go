@@ -61,6 +61,9 @@ var (
 
 // check refuses what cannot or must not be sent to from a local address. own says what is the relay's.
 func (e Remote) check(local netip.Addr, own func(netip.AddrPort) bool) error {
+	if e.UDPTL && e.Crypto != nil {
+		return fmt.Errorf("%w: for UDPTL", ErrCrypto)
+	}
 	if e.refused() || e.RTP.Addr().IsUnspecified() {
 		return nil
 	}

@@ -98,3 +98,18 @@ func (s *socket) send(to *target, b []byte) bool {
 		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
 	return no == 0
 }
+
+// pause sleeps for less than it is worth to tell Go's scheduler of. A signal ends it.
+func pause(long *unix.Timespec) {
+	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(long)), 0, 0)
+}
+
+// ready says what there is to be read, and waits for some ms at most, unseen by Go's scheduler. A signal ends it: so the collector
+// need not wait for us.
+func ready(poll int, events []unix.EpollEvent, wait int) int {
+	n, _, no := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(poll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(wait), 0, 0)
+	if no != 0 {
+		return 0
+	}
+	return int(n)
+}

@@ -1,5 +1,0 @@
-//go:build linux && !goroutines
-
-package relay
-
-const freebind = true

@@ -1,0 +1,126 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bulkhead/b2bua/ops"
+	"bulkhead/storage/storagetest"
+)
+
+// beside is a node with a unit of its own, whose API other nodes reach.
+func beside(t *testing.T, dir, name string, network int, redis *storagetest.Server) *pair {
+	t.Helper()
+	tokens := filepath.Join(dir, "tokens-"+name) // of this node only: none of them travels
+	if err := os.WriteFile(tokens, fmt.Appendf(nil, "noc-%s operator a-token-of-%s-that-is-long-enough\n", name, name), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := &pair{border: &border{dir: dir, net: network}, redis: redis}
+	at := b.ip(90) + ":8080"
+	b.plan.more = fmt.Sprintf("api: {listen: %q, advertise: %q, socket: api.sock, tokens_file: %q}", at, "http://"+at, tokens)
+	b.border.process = b.node(t, name).process
+	b.ready()
+	return b
+}
+
+// listed is what the command lists by a node's configuration.
+func (b *pair) listed(file string, args ...string) (calls []ops.Call, problems string) {
+	b.t.Helper()
+	text, err := b.tool(append([]string{"calls", file, "-o", "jsonl", "--state", "hunting,ringing,up"}, args...)...)
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, text)
+	}
+	for line := range strings.Lines(text) {
+		var c ops.Call
+		if json.Unmarshal([]byte(line), &c) == nil {
+			calls = append(calls, c)
+		} else {
+			problems += line
+		}
+	}
+	return calls, problems
+}
+
+// TestR19_OneNodeTellsOfTheCluster: two nodes, each with a unit and a call of its own. Each
+// lists both calls, and shows the other's. One is killed, and nobody takes its unit: its call
+// is listed out of Redis, marked, and cannot be ended. When it is back, the other one ends
+// both.
+func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
+	t.Parallel()
+	redis, dir := storagetest.StartRedis(t), t.TempDir()
+	a, b := beside(t, dir, "a", 222, redis), beside(t, dir, "b", 223, redis)
+	var peers []*sipp
+	for _, n := range []*pair{a, b} {
+		carrier := n.carrierAt(tc1, "uas.xml", nil)
+		call := n.callerTo(number, "uac_hungup.xml", nil)
+		peers = append(peers, carrier, call)
+	}
+	file := func(name string) string { return filepath.Join(dir, name, "bulkhead.yaml") }
+	for _, name := range []string{"a", "b"} {
+		a.nodes[0].until("node "+name+" to list both calls", patience, func() bool {
+			calls, problems := a.listed(file(name), "--state", "up")
+			return len(calls) == 2 && problems == ""
+		})
+	}
+	calls, _ := a.listed(file("a"), "--node", "b")
+	if len(calls) != 1 || calls[0].Node != "b" || calls[0].Unit != "u223" || calls[0].Owner != "" {
+		t.Fatalf("of node b: %+v", calls)
+	}
+	theirs := calls[0].ID
+	if text, err := a.tool("call", "ladder", file("a"), theirs); err != nil || !strings.Contains(text, "INVITE") || !strings.Contains(text, "tc1") {
+		t.Errorf("%v\n%s", err, text)
+	}
+
+	b.nodes[0].signal(syscall.SIGKILL)
+	<-b.nodes[0].exited
+	killed := time.Now()
+	if calls, problems := a.listed(file("a")); len(calls) != 2 || !strings.Contains(problems, "node b") { // at once
+		t.Errorf("%+v %s", calls, problems)
+	}
+	a.nodes[0].until("node b to be taken for dead", patience, func() bool {
+		calls, problems := a.listed(file("a"), "--node", "b")
+		if len(calls) != 1 || calls[0].ID != theirs || calls[0].State != "up" || !strings.Contains(problems, "node b") {
+			t.Fatalf("%+v %s", calls, problems)
+		}
+		return calls[0].Owner == "dead"
+	})
+	t.Logf("taken for dead %v after it was killed", time.Since(killed).Round(100*time.Millisecond))
+	calls, _ = a.listed(file("a"))
+	for _, c := range calls {
+		if own := c.ID != theirs; own && c.Owner != "" || !own && (c.Owner != "dead" || c.Node != "b" || c.Unit != "u223" || c.Stored.IsZero() || c.Age <= 0) {
+			t.Errorf("%+v", c)
+		}
+	}
+	if text, err := a.tool("call", "show", file("a"), theirs, "-o", "json"); err != nil || !strings.Contains(text, `"owner": "dead"`) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err := a.tool("call", "why", file("a"), theirs); err != nil || !strings.Contains(text, "tc1") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err := a.tool("call", "hangup", file("a"), theirs); err == nil || !strings.Contains(text, "node b, which has it, is dead") {
+		t.Errorf("%v\n%s", err, text)
+	}
+
+	b.border.process = b.node(t, "b").process
+	a.nodes[0].until("node b to be back", patience, func() bool {
+		calls, problems := a.listed(file("a"))
+		return len(calls) == 2 && calls[0].Owner == "" && calls[1].Owner == "" && problems == ""
+	})
+	if text, err := a.tool("calls", "hangup", file("a"), "--all", "--confirm", "2"); err != nil || !strings.Contains(text, "2 calls being ended") {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for _, p := range peers {
+		p.finish(patience)
+	}
+	if log := b.nodes[1].tail(1 << 20); !strings.Contains(log, `"action":"hangup-calls"`) || !strings.Contains(log, `"via":"a"`) {
+		t.Errorf("node b does not say for whom it has ended its call:\n%s", log)
+	}
+}
