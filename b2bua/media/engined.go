@@ -61,21 +61,31 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	}
 	ctx := context.Background() // the client has a bound of its own
 	got, err := e.client.Offer(ctx, x)
+	if a.Node != "" && (errors.Is(err, ng.ErrNodeLost) || errors.Is(err, ng.ErrUnknownCall)) {
+		x.Node, x.To = "", "" // as of a new call at another node: both sides describe themselves anew
+		got, err = e.client.Offer(ctx, x)
+	}
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	moved := a.Node != "" && got.Node != a.Node
+	a.Node = got.Node
+	e.engage(call, a) // it has ports there, whatever comes of them
 	out, err := ruled(got.Body, &legs[1-from])
 	if err != nil {
 		return nil, err
 	}
-	a.Node = got.Node
-	if a.Renew { // not before the next attempt's offer: the trunk's ports would go
+	if moved {
+		a.moved()
+	}
+	if a.Renew && !moved { // not before the next attempt's offer: the trunk's ports would go
 		was := strconv.Itoa(int(a.Was))
 		_ = e.client.Release(ctx, ng.Exchange{Node: a.Node, Call: x.Call, From: tag(a, Trunk), Branch: was})
+	}
+	if a.Renew {
 		a.Renew, a.Agreed, a.Bodies[Carrier] = false, false, nil
 		a.Offered &^= By(Carrier)
 	}
-	e.engage(call, a)
 	d.said(a, from)
 	a.Offers[from] = body
 	a.Offered |= By(from)
@@ -192,6 +202,17 @@ func (d *description) said(a *Anchor, from Side) {
 	}
 }
 
+// moved keeps what the node before had counted, and has nothing agreed at the new one.
+func (a *Anchor) moved() {
+	a.Agreed, a.Bodies = false, [2][]byte{}
+	for i := range a.Streams {
+		for side := range a.Streams[i].Ends {
+			end := &a.Streams[i].Ends[side]
+			end.Before = end.Stats
+		}
+	}
+}
+
 func (e *Engined) engage(call string, a *Anchor) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -238,23 +259,25 @@ func counted(a *Anchor, stats *ng.Stats) {
 				continue
 			}
 			end := &a.Streams[i].Ends[side]
+			var now relay.Stats
 			for _, s := range m.Streams {
 				if s.RTCP {
-					end.Stats.RTCP = s.Received.Packets
+					now.RTCP = s.Received.Packets
 					continue
 				}
-				end.Stats.Packets, end.Stats.Octets, end.Stats.Dropped = s.Received.Packets, s.Received.Bytes, s.Received.Errors
-				end.Stats.SSRC, end.Stats.Heard = s.SSRC, s.Remote
+				now.Packets, now.Octets, now.Dropped = s.Received.Packets, s.Received.Bytes, s.Received.Errors
+				now.SSRC, now.Heard = s.SSRC, s.Remote
 				if s.Received.Packets > 0 {
-					end.Stats.Last = s.Last
+					now.Last = s.Last
 				}
 				for _, q := range stats.Sources {
 					if q.SSRC == s.SSRC && s.SSRC != 0 {
-						end.Stats.Lost, end.Stats.Jitter = uint64(max(q.Lost, 0)), q.Jitter //nolint:gosec // not negative
-						end.Stats.MaxJitter = max(end.Stats.MaxJitter, q.Jitter)
+						now.Lost, now.Jitter = uint64(max(q.Lost, 0)), q.Jitter //nolint:gosec // not negative
+						now.MaxJitter = max(end.Stats.MaxJitter, q.Jitter)
 					}
 				}
 			}
+			end.Stats = added(end.Before, now)
 		}
 	}
 }
@@ -267,7 +290,7 @@ func (e *Engined) Silent(call string, a *Anchor) bool {
 	}
 	stats, err := e.client.Query(context.Background(), a.Node, name(call, a))
 	if err != nil {
-		return errors.Is(err, ng.ErrUnknownCall) || errors.Is(err, ng.ErrNodeLost)
+		return errors.Is(err, ng.ErrUnknownCall) // a node that does not answer may still forward
 	}
 	counted(a, &stats)
 	if e.silence == 0 {

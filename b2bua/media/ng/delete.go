@@ -2,6 +2,7 @@ package ng
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -14,10 +15,10 @@ func (c *Client) Delete(ctx context.Context, node, call string) (Stats, error) {
 	}
 	// Deleting a whole call answers "ok" and no more.
 	stats, err := n.query(ctx, call)
-	if err != nil {
+	if errors.Is(err, ErrUnknownCall) || errors.Is(err, ErrNodeLost) {
 		return Stats{}, err
 	}
-	return stats, n.delete(ctx, Exchange{Call: call})
+	return stats, errors.Join(err, n.delete(ctx, Exchange{Call: call})) // its ports go whatever it has counted
 }
 
 // Release ends one attempt's media: ports of the leg To, or of the branch if it never
