@@ -35,7 +35,7 @@ func (e *Engine) admit(id dialog.CallID, p *profiles, trunk *carriers.Trunk, it 
 		e.saw(it.sight(s))
 		choice := s.profiles.choose(now, asked, chooser{e, id})
 		a := s.profiles.admission(trunk, it.message, it.path, &asked, choice)
-		a.Judge, a.Choosing = s, choice.Ask != nil
+		a.Judge, a.Anchors, a.Choosing = s, s.anchors(), choice.Ask != nil
 		a = s.admitted(a)
 		call, actions := NewCall(id, now, a)
 		s.call = call

@@ -80,7 +80,7 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 	if wait, no := e.shed(id, it.message.Dialled()); no {
 		return deny(retryAfter(503, wait), "overload")
 	}
-	if p.bounded {
+	if p.bounded || e.config.Media != nil && e.config.Media.Relay != nil { // a new call takes no port of theirs
 		again := func() { e.deliver(id, it, func() { e.admit(id, p, trunk, it) }) }
 		switch waits, full := e.intake.park(again); {
 		case waits:

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"bulkhead/b2bua/media"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -38,10 +39,13 @@ type Call struct {
 	Moving    Moving
 	Choosing  time.Time // until when the targets are waited for; zero: they are known
 
+	Media media.State
+
 	chosen    []Target  // for a REFER that has just come
 	profiles  []Profile // of the attempts made
 	redirects Redirects // nil: none is followed
 	judge     Judge     // nil: every target may be tried
+	anchors   Anchors   // nil: descriptions pass as they are
 	watch     Watch
 	tail      []byte // of a record that a newer version wrote
 	out       []Action
@@ -138,7 +142,7 @@ func (Violation) action() {}
 // NewCall admits an INVITE: what is to be tried for it is known already. With no
 // targets the call is refused for the given cause.
 func NewCall(id dialog.CallID, now time.Time, a Admission) (*Call, []Action) {
-	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects, judge: a.Judge}
+	c := &Call{ID: id, Targets: a.Targets, Winner: -1, Limit: a.Limit, Ended: a.Refusal, redirects: a.Redirects, judge: a.Judge, anchors: a.Anchors}
 	c.By = make([]uint8, len(a.Targets))
 	for _, s := range a.Skipped {
 		c.untried(s.Target, s.Why)
@@ -168,6 +172,7 @@ type Admission struct {
 	Choosing  bool               // none of this is known yet: Chosen tells
 	Redirects Redirects          // nil: none is followed
 	Judge     Judge              // nil: every target may be tried
+	Anchors   Anchors            // nil: descriptions pass as they are
 	Setup     time.Duration      // longest, from the INVITE to the answer; zero: as long as the legs' timers allow
 	Limit     time.Duration      // longest duration
 }
@@ -193,6 +198,10 @@ func (c *Call) Step(now time.Time, ev Event) []Action {
 		c.hangup(now, ev.Cause)
 	case Chosen:
 		c.decided(now, ev)
+	case Silence:
+		c.silent(now, ev)
+	case Heard:
+		c.heard(ev)
 	}
 	return c.finish(now)
 }
@@ -290,6 +299,7 @@ func promises(sig dialog.Signal) bool {
 // finish ends a step. What is stored comes first; the record is written when
 // nothing can be added to it, and that stores the end of the call as well.
 func (c *Call) finish(now time.Time) []Action {
+	c.parted()
 	var first Action
 	switch {
 	case !c.Written && c.over():

@@ -35,6 +35,7 @@ type Capture struct {
 	// Touched by the call's strand alone, while it steps.
 	judged     []string
 	redirected []redirected
+	anchored   []CaptureMedia
 }
 
 // taken is a step of a call and what it came to.
@@ -46,6 +47,7 @@ type taken struct {
 	path       dialog.Path
 	judged     []string
 	redirected []redirected
+	anchored   []CaptureMedia
 	actions    []Action
 }
 
@@ -75,7 +77,7 @@ func (s *strand) admitted(a Admission) Admission {
 		m.carriers = append(m.carriers, t.Carrier)
 	}
 	if s.capture = c.want(m, s.profiles, time.Now()); s.capture != nil {
-		a.Judge, a.Redirects = witness{s}, witness{s}
+		a.Judge, a.Redirects, a.Anchors = witness{s}, witness{s}, s.witnessed(a.Anchors)
 	}
 	return a
 }
@@ -104,7 +106,7 @@ func (s *strand) capturing() {
 		}
 	}
 	if s.capture != nil {
-		s.call.judge, s.call.redirects = witness{s}, witness{s}
+		s.call.judge, s.call.redirects, s.call.anchors = witness{s}, witness{s}, s.witnessed(s.call.anchors)
 	}
 }
 
@@ -114,8 +116,8 @@ func (s *strand) captured(now time.Time, event any, it *item, actions []Action) 
 	if one == nil {
 		return
 	}
-	t := taken{at: now, event: event, judged: one.judged, redirected: one.redirected, actions: actions}
-	one.judged, one.redirected = nil, nil
+	t := taken{at: now, event: event, judged: one.judged, redirected: one.redirected, anchored: one.anchored, actions: actions}
+	one.judged, one.redirected, one.anchored = nil, nil, nil
 	if it.message != nil {
 		t.raw, t.seen, t.path = it.raw, it.at, it.path
 	}
@@ -170,6 +172,9 @@ func (c *Capture) take(t taken, call *Call, broken bool) {
 		if s, ok := a.(Send); ok {
 			n += len(s.Data)
 		}
+	}
+	for _, m := range t.anchored {
+		n += len(m.SDP) + len(m.Anchor)
 	}
 	if !c.broken && c.grows(n) {
 		c.steps = append(c.steps, t)

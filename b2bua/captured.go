@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -68,6 +69,8 @@ type CaptureStep struct {
 
 	Judged     []string        `json:"judged,omitempty"`     // of each attempt: why it was not to be made; empty: it was
 	Redirected []CaptureTarget `json:"redirected,omitempty"` // of each contact: where it leads
+	Media      []CaptureMedia  `json:"media,omitempty"`      // of each thing asked of its media: what became of it
+	Port       netip.AddrPort  `json:"port,omitzero"`        // of a stream that is silent, or heard from elsewhere
 
 	Did []json.RawMessage `json:"did"` // deeds
 }
@@ -169,7 +172,7 @@ func (s *CaptureStep) bytes() []byte {
 
 // step is a step as the file has it.
 func (t *taken) step() CaptureStep {
-	s := CaptureStep{At: t.at, Judged: t.judged, Did: []json.RawMessage{}}
+	s := CaptureStep{At: t.at, Judged: t.judged, Media: t.anchored, Did: []json.RawMessage{}}
 	for _, r := range t.redirected {
 		s.Redirected = append(s.Redirected, CaptureTarget{r.target, r.ok})
 	}
@@ -197,6 +200,10 @@ func (t *taken) step() CaptureStep {
 		s.Event, s.Cause = "hangup", &ev.Cause
 	case Chosen:
 		s.Event, s.Targets, s.Skipped, s.Cause = "chosen", bare(ev.Targets), ev.Skipped, &ev.Refusal
+	case Silence:
+		s.Event, s.Port, s.Leg = "silence", ev.At, ev.Leg
+	case Heard:
+		s.Event, s.Port = "heard", ev.At
 	}
 	return s
 }

@@ -80,6 +80,8 @@ type Attempt struct {
 	EarlyMedia   time.Time `json:"early_media,omitzero"`       // first provisional with a description
 	RedirectedBy int       `json:"redirected_by,omitempty"`    // the attempt whose redirection led here, from 1; 0: the route did
 	Skipped      []Skipped `json:"skipped_contacts,omitempty"` // of its redirection
+
+	Media *MediaRecord `json:"media,omitempty"` // nil: it was not anchored
 }
 
 // Skipped is a contact of a redirection that was not tried.
@@ -131,6 +133,12 @@ func (c *Call) Record(now time.Time) Record {
 		})
 		if at := leg.Target.Path.Remote; at.IsValid() && at.String() != leg.Target.Gateway {
 			r.Attempts[i].Address = at.String()
+		}
+	}
+	for i := range c.Media.Anchors {
+		a := &c.Media.Anchors[i]
+		if n := int(a.Leg) - 1; n >= 0 && n < len(r.Attempts) {
+			r.Attempts[n].Media = mediaRecord(a)
 		}
 	}
 	for _, s := range c.Skips {

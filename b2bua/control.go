@@ -20,8 +20,13 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		}
 		c.hunt(now, dialog.End{Cause: c.Ended})
 	case dialog.Progress:
-		c.step(now, c.In, sig)
+		c.progress(now, from, sig)
 	case dialog.Answer:
+		var err error
+		if sig.Body, err = c.carried(from, c.In, sig.Body, from.Offer); err != nil {
+			c.unheardOf(now, from, noMedia(err))
+			return
+		}
 		c.Winner = len(c.Out) - 1
 		c.Answered, c.Expires = now, now.Add(c.Limit)
 		c.Targets = nil // nothing more is tried
@@ -29,7 +34,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 		c.step(now, c.In, sig)
 	case dialog.Modified:
 		if other := c.facing(from); other != nil {
-			c.step(now, other, across(sig))
+			c.step(now, other, c.modified(now, from, other, across(sig)))
 		}
 	case dialog.Informed:
 		if other := c.other(from); other != nil {
@@ -40,7 +45,7 @@ func (c *Call) control(now time.Time, from *dialog.Leg, sig dialog.Signal) {
 	case dialog.Confirm:
 		c.confirm(now, from, sig)
 	case dialog.Modify:
-		if other := c.facing(from); other != nil {
+		if other := c.facing(from); other != nil && c.modify(now, from, other, &sig) {
 			c.step(now, other, sig)
 		}
 	case dialog.Info:
@@ -81,9 +86,9 @@ func (c *Call) confirm(now time.Time, from *dialog.Leg, sig dialog.Confirm) {
 			other = c.Out[len(c.Out)-1]
 			c.Setup.Body = sig.Body
 		}
-		c.step(now, other, sig)
+		c.step(now, other, c.confirmed(from, other, sig))
 	case other != nil:
-		c.step(now, other, sig)
+		c.step(now, other, c.confirmed(from, other, sig))
 	}
 }
 
@@ -134,7 +139,8 @@ func (c *Call) endedBy(peer string, cause dialog.Cause) string {
 		return peer
 	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoACK,
 		dialog.Expired, dialog.Operator, dialog.Drained, dialog.Fault, dialog.PeerLost,
-		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred, dialog.NoCodec:
+		dialog.NoRoute, dialog.Elsewhere, dialog.Transferred, dialog.NoCodec,
+		dialog.NoMedia, dialog.Silent:
 	}
 	return "bulkhead"
 }

@@ -132,6 +132,7 @@ func (c *Call) fields(r *dialog.Coder) {
 			r.String(&c.Targets[i].Route)
 		}
 		r.Time(&c.Saved)
+		c.Media.Fields(r)
 	})
 }
 

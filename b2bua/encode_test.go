@@ -46,6 +46,9 @@ func everything(v reflect.Value, n *int) {
 		case netip.AddrPort:
 			v.Set(reflect.ValueOf(netip.MustParseAddrPort("[2001:db8::1]:5060")))
 			return
+		case netip.Addr:
+			v.Set(reflect.ValueOf(netip.MustParseAddr("2001:db8::2")))
+			return
 		case dialog.Policy:
 			return
 		}

@@ -95,6 +95,8 @@ type Config struct {
 	// Ask carries the questions of routes that ask; nil: the network does.
 	Ask http.RoundTripper
 
+	Media *Media // nil: none is anchored
+
 	Captures *Captures // of calls that somebody wants whole; nil: none are made
 
 	// Own are the addresses that each realm listens on: a node answers the
@@ -181,6 +183,7 @@ func (e *Engine) Run(ctx context.Context) {
 	workers.Go(func() { e.register(ctx) })
 	workers.Go(func() { e.probe(ctx) })
 	workers.Go(func() { e.relieve(ctx) })
+	workers.Go(func() { e.listen(ctx) })
 	e.clock.run(ctx)
 	workers.Wait()
 }

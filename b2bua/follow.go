@@ -71,12 +71,13 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 		return true
 	case dialog.Answer:
 		c.Moving.Until = now.Add(64 * c.In.Policy.Timers.T1) // beyond that no 491 is an answer
-		if sig.Body.Empty() {                                // nothing that the caller could be asked
+		body, err := c.carried(from, c.In, sig.Body, false)
+		if sig.Body.Empty() || err != nil { // nothing that the caller could be asked
 			c.step(now, from, dialog.End{Cause: dialog.Cause{Why: dialog.Rejected, Code: 488, Q850: 65}})
 			c.stays(now, dialog.Cause{Code: 488})
 			return true
 		}
-		c.step(now, c.In, dialog.Modify{Method: "INVITE", Body: sig.Body, Join: true})
+		c.step(now, c.In, dialog.Modify{Method: "INVITE", Body: body, Join: true})
 		return true
 	case dialog.Modified:
 		switch {
@@ -84,13 +85,17 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 			c.step(now, c.In, dialog.Alone{}) // what it was asked for, and its answer
 		case !sig.Join:
 			return false
-		case sig.Code < 300 && !sig.Body.Empty():
-			c.moved(now, sig.Body)
 		default:
+			joining := c.Out[len(c.Out)-1]
+			if sig.Code < 300 && !sig.Body.Empty() {
+				if body, err := c.carried(c.In, joining, sig.Body, true); err == nil {
+					c.moved(now, body)
+					return true
+				}
+			}
 			if sig.Code < 300 { // it has agreed to nothing
 				sig.Code, sig.Phrase = 488, ""
 			}
-			joining := c.Out[len(c.Out)-1]
 			c.step(now, joining, dialog.End{Cause: dialog.Cause{Why: dialog.Rejected, Code: sig.Code, Q850: 31}})
 			c.stays(now, dialog.Cause{Code: sig.Code, Phrase: sig.Phrase})
 		}

@@ -13,6 +13,7 @@ import (
 type gauges struct {
 	metrics *Metrics
 	engine  atomic.Pointer[Engine]
+	media   flows
 }
 
 var (
@@ -42,6 +43,9 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- sheddingGauge
 	d <- loadGauge
 	d <- callsGauge
+	for _, one := range [...]*prometheus.Desc{portsGauge, endsGauge, sentTotal, socketsGauge, packetsTotal, lostTotal, droppedMedia} {
+		d <- one
+	}
 }
 
 // Collect is prometheus.Collector.
@@ -82,6 +86,9 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 	m <- prometheus.MustNewConstMetric(sheddingGauge, prometheus.GaugeValue, share)
 	m <- prometheus.MustNewConstMetric(loadGauge, prometheus.GaugeValue, load)
 	e.tally.collect(m, &g.metrics.trunks)
+	if c := e.config.Media; c != nil && c.Counts != nil {
+		g.media.collect(m, c.Counts)
+	}
 	p, now := &e.probes, time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()

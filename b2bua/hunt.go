@@ -30,6 +30,20 @@ func (c *Call) hunt(now time.Time, last dialog.End) {
 		offer = &setup.Body
 	}
 	next, found, why := c.pick(now, c.reached(), offer)
+	for found {
+		body, err := c.offered(next, setup.Body, c.Moving.By != 0)
+		if err == nil {
+			setup.Body = body
+			break
+		}
+		c.untried(next.Target, NoMedia)
+		var passed dialog.Cause
+		if next, found, passed = c.pick(now, true, offer); passed.Code != 0 {
+			why = passed
+		} else {
+			why = noMedia(err)
+		}
+	}
 	if tried == 0 && why.Code != 0 {
 		last.Cause = why // otherwise what the last one tried has said
 	}

@@ -31,10 +31,16 @@ type move struct {
 	timer  timer           // fires
 	tx     uint16          // fails
 	judge  uint8           // of sayings
+	bare   bool            // no media port is free
 }
 
 // String is the move in a trace.
 func (m move) String() string {
+	if m.bare {
+		plain := m
+		plain.bare = false
+		return plain.String() + ", no port is free"
+	}
 	if m.judge > 0 {
 		plain := m
 		plain.judge = 0
@@ -118,6 +124,9 @@ func (x *explorer) moves(n *node) (list []move) {
 				list = append(list, m)
 			}
 		}
+	}
+	if x.bare {
+		list = bareMoves(list)
 	}
 	return list
 }

@@ -112,6 +112,7 @@ type seen struct {
 	records       []Record
 	actions       []Action
 	judge         *verdicts // nil: there is none
+	ends          *ends     // nil: media is not anchored
 }
 
 // check looks at a step, remembers what matters later, and names the first
@@ -195,6 +196,9 @@ func (o *observer) check(x *texts, s *seen) string {
 		return v
 	}
 	if v := o.judged(s); v != "" {
+		return v
+	}
+	if v := s.anchored(); v != "" {
 		return v
 	}
 	if v := chosen(s); v != "" {

@@ -28,6 +28,7 @@ func clone(c *Call) *Call {
 	}
 	n.profiles, n.Targets, n.By, n.Skips = slices.Clip(c.profiles), slices.Clip(c.Targets), slices.Clip(c.By), slices.Clip(c.Skips)
 	n.Transfers, n.Untried = slices.Clone(c.Transfers), slices.Clip(c.Untried)
+	n.Media = c.Media.Clone()
 	n.out = nil
 	return &n
 }
@@ -241,6 +242,16 @@ func hashCall(c *Call) uint64 {
 	h.num(c.watch.final)
 	h.flag(c.watch.closed)
 	h.num(c.watch.over[0])
+	for _, a := range c.Media.Anchors {
+		h.num(uint64(a.Leg)<<16 | uint64(a.Mode)<<8 | uint64(a.Offered))
+		h.flag(a.Renew)
+		h.flag(a.Ended)
+		for _, s := range a.Streams {
+			for _, e := range s.Ends {
+				h.num(maphash.Comparable(seed, [3]any{e.Local, e.Far, e.Said}))
+			}
+		}
+	}
 	return h.h
 }
 
@@ -251,7 +262,7 @@ func TestModelKnowsTheState(t *testing.T) {
 		of     reflect.Type
 		fields string
 	}{
-		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version Saved By Skips Untried Answered Transfers Moving Choosing chosen profiles redirects judge watch tail out changed promise"},
+		{reflect.TypeFor[Call](), "ID Setup In Out Targets Winner Limit Expires Begun Ended EndedBy EndedAt Written Version Saved By Skips Untried Answered Transfers Moving Choosing Media chosen profiles redirects judge anchors watch tail out changed promise"},
 		{reflect.TypeFor[Watch](), "final closed over"},
 		{reflect.TypeFor[dialog.Leg](), "ID Side State Policy Target Cause Marks CallID Tag Self Peer URI Path MaxFwd CSeq Seq Offer Dialogs Tx Patience Refresh ByeHeld Cancelled Session Reliable Interval Audit MinSE Again Change Referred Refers Join Auth SessionID tail heard"},
 		{reflect.TypeFor[dialog.Dialog](), "Tag Peer Target Routes CSeq Early Update Left Shown Offer Ack AckTo InvSeq RSeq Unacked Answer tail"},

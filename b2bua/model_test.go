@@ -62,6 +62,8 @@ type config struct {
 	hangs     bool     // an operator may end the call
 	chooses   bool     // the targets are told later, or that there are none
 	falls     bool     // the node may crash, and another takes the call over
+	anchored  bool     // media is
+	bare      bool     // there may be no port for it
 	judged    bool     // targets may be skipped at the moment of their attempt
 	merged    bool     // the trunk's INVITE also comes by another way
 	terse     bool     // leave out what other configurations have
@@ -172,6 +174,11 @@ func (x *explorer) first() (*node, string) {
 		a.Targets = append(a.Targets, x.target(fmt.Sprintf("192.0.2.%d", i+2), "4930123"))
 	}
 	a.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 404}
+	var media *ends
+	if x.anchored {
+		media = &ends{}
+		a.Anchors = media
+	}
 	if a.Choosing = x.chooses; x.chooses {
 		a.Targets = nil
 	}
@@ -179,7 +186,7 @@ func (x *explorer) first() (*node, string) {
 	n := &node{call: call}
 	before := clone(call)
 	before.Out = nil
-	return n, n.obs.check(&x.texts, &seen{now: noon, move: move{kind: waits, leg: 0xff}, before: before, after: call, actions: actions})
+	return n, n.obs.check(&x.texts, &seen{now: noon, move: move{kind: waits, leg: 0xff}, before: before, after: call, actions: actions, ends: media})
 }
 
 // referral is where a REFER leads: what is left of three attempts.
@@ -198,6 +205,11 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	if x.judged {
 		judge = &verdicts{words: sayings[m.judge]}
 		next.call.judge = judge
+	}
+	var media *ends
+	if x.anchored {
+		media = &ends{bare: m.bare}
+		next.call.anchors = media
 	}
 	switch m.kind {
 	case waits:
@@ -236,7 +248,7 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	actions := next.call.Step(at, ev)
 	x.steps.Add(1)
 	next.store(x, actions)
-	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions, judge: judge})
+	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions, judge: judge, ends: media})
 	if v != "" {
 		v += "\n    " + dump(next.call)
 	}
@@ -608,6 +620,15 @@ var configs = []config{
 	{name: "a takeover, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, falls: true, merged: true, depth: 40, walks: 3000},
 	{name: "a decision", targets: 2, chooses: true, offer: true, carrier: plain, fails: true, hangs: true, merged: true, terse: true, states: 40000, depth: 100},
 	{name: "a decision and a takeover", targets: 2, chooses: true, offer: true, carrier: plain, hangs: true, falls: true, terse: true, states: 40000, depth: 100},
+	{name: "anchored", targets: 2, anchored: true, offer: true, carrier: hostile, fails: true, hangs: true, states: 60000, depth: 100},
+	{name: "anchored, the third tried", targets: 3, anchored: true, offer: true, carrier: plain, terse: true, states: 40000, depth: 100, after: thirdTried},
+	{name: "anchored, no offer", targets: 2, anchored: true, carrier: sure, says: "Supported: 100rel\r\n", terse: true, falls: true, states: 40000, depth: 100},
+	{name: "anchored, reliable provisionals", targets: 2, anchored: true, offer: true, carrier: forked, early: true, says: "Require: 100rel\r\n", terse: true, states: 40000, depth: 100, after: pracked},
+	{name: "anchored, changes", targets: 1, anchored: true, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 40000, depth: 100, after: confirmed},
+	{name: "anchored, transfers", targets: 1, anchored: true, offer: true, carrier: reached, follows: true, hangs: true, fails: true, terse: true, states: 40000, depth: 100, after: confirmed},
+	{name: "anchored, far", targets: 3, anchored: true, offer: true, carrier: append(forked[:len(forked):len(forked)], hostile...), early: true, changes: true, follows: true, says: "Supported: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 6000},
+	{name: "no port is free", targets: 2, anchored: true, bare: true, offer: true, carrier: plain, terse: true, hangs: true, states: 40000, depth: 100},
+	{name: "no port is free for what carriers offer", targets: 2, anchored: true, bare: true, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 40000, depth: 100},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
 	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, refers: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},

@@ -201,7 +201,10 @@ func (e *Engine) Inspect(ctx context.Context, id dialog.CallID, at func(*Call)) 
 			seen <- false
 			return
 		}
-		s.guard("panic while looking at a call", func() { at(s.call) })
+		s.guard("panic while looking at a call", func() {
+			s.hear()
+			at(s.call)
+		})
 		seen <- true
 	}}
 	if !e.give(id, look) {

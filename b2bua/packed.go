@@ -121,6 +121,11 @@ func (e *Engine) lay(it storage.Item) bool {
 	if sh.strands[id] != nil {
 		return true
 	}
+	if e.config.Media != nil {
+		if call, err := Decode(it.Data, e.profiles()); err == nil {
+			e.reopen(it.ID, &call.Media)
+		}
+	}
 	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
 	e.hold(s.profiles)
 	s.rested(s.profiles)

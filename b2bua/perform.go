@@ -103,6 +103,9 @@ func (s *strand) send(now time.Time, a dialog.Send) {
 func (s *strand) write(r Record, wait bool) bool {
 	e := s.engine
 	e.metrics.ended(r, s.call)
+	if e.config.Media != nil {
+		e.metrics.Media.WithLabelValues(r.mode()).Inc()
+	}
 	carrier := ""
 	if n := len(r.Attempts); n > 0 {
 		carrier = r.Attempts[n-1].Carrier
@@ -157,6 +160,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 		}
 		return
 	}
+	s.call.anchors = s.anchors()
 	cause := dialog.Cause{Why: dialog.Fault, Code: 500, Q850: 41}
 	for n := 0; n <= len(s.call.Out); n++ {
 		s.guard("panic while ending a leg", func() { s.perform(now, s.call.Abort(now, uint8(n), cause)) })
@@ -171,6 +175,7 @@ func (s *strand) broken(now time.Time, it *item, reason any) {
 func (s *strand) surrender(now time.Time) {
 	r := Record{Schema: 1, Call: s.id.String(), Trunk: s.trunk, Ended: now, Result: "failed", Cause: dialog.Fault.String(), EndedBy: "bulkhead", Attempts: []Attempt{}}
 	written := s.call.Written
+	s.guard("panic while ending the media of a call", s.forsake)
 	s.guard("panic in a record", func() { r = s.call.Record(now) })
 	s.call = nil
 	if !written {

@@ -19,6 +19,10 @@ func (s *strand) remember(now time.Time, it *item) {
 		ev.what = c.Cause.Why.String()
 	case Chosen:
 		ev.what = "chosen"
+	case Silence:
+		ev.what = "silence"
+	case Heard:
+		ev.what = "heard"
 	case Arrived, nil:
 		if it.message == nil {
 			ev.what = "state"

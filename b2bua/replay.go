@@ -26,6 +26,7 @@ type Replay struct {
 	step     *CaptureStep // that is being replayed; nil: none
 	judged   int
 	led      int
+	anchored int
 }
 
 // Difference is where a replay comes to something else than the capture has.
@@ -112,7 +113,7 @@ func (r *Replay) Call() *Call { return r.call }
 
 // play gives a step to the call at a time.
 func (r *Replay) play(s *CaptureStep, now time.Time) ([]Action, error) {
-	r.step, r.judged, r.led = s, 0, 0
+	r.step, r.judged, r.led, r.anchored = s, 0, 0, 0
 	defer func() { r.step = nil }()
 	if r.call == nil {
 		return r.begin(s, now)
@@ -126,7 +127,7 @@ func (r *Replay) play(s *CaptureStep, now time.Time) ([]Action, error) {
 
 // do steps the call.
 func (r *Replay) do(ev Event, s *CaptureStep, now time.Time) []Action {
-	r.call.judge, r.call.redirects = r, r
+	r.call.judge, r.call.redirects, r.call.anchors = r, r, replayed{r}
 	if a, ok := ev.(Arrived); ok {
 		r.saw(Sight{Leg: a.Leg, In: true, At: now, Path: a.Path, Method: a.Message.Method, Code: a.Message.Code, Data: s.bytes()})
 	}
@@ -158,7 +159,7 @@ func (r *Replay) begin(s *CaptureStep, now time.Time) ([]Action, error) {
 	if s.Cause != nil {
 		a.Refusal = *s.Cause
 	}
-	a.Targets, a.Judge, a.Redirects, a.Choosing = r.targets(s.Targets), r, r, s.Choosing
+	a.Targets, a.Judge, a.Redirects, a.Anchors, a.Choosing = r.targets(s.Targets), r, r, replayed{r}, s.Choosing
 	r.saw(Sight{In: true, At: now, Path: *s.Path, Method: m.Method, Data: s.bytes()})
 	call, actions := NewCall(r.id, now, a)
 	r.call = call
@@ -186,6 +187,10 @@ func (r *Replay) event(s *CaptureStep) (Event, error) {
 		return Hangup{Cause: *s.Cause}, nil
 	case "chosen":
 		return Chosen{Targets: r.targets(s.Targets), Skipped: s.Skipped, Refusal: *s.Cause}, nil
+	case "silence":
+		return Silence{At: s.Port, Leg: s.Leg}, nil
+	case "heard":
+		return Heard{At: s.Port}, nil
 	}
 	return nil, fmt.Errorf("there is no event %q", s.Event)
 }

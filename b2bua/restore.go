@@ -51,6 +51,7 @@ func (e *Engine) Restore(it storage.Item) (err error) {
 	if call.Done() {
 		return nil
 	}
+	e.reopen(it.ID, &call.Media)
 	call.Resume(time.Now())
 	s := &strand{engine: e, profiles: p, id: call.ID, trunk: p.trunkName(call.Setup.Trunk), call: call}
 	e.hold(p)

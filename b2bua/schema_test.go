@@ -19,7 +19,7 @@ import (
 // TestRecordSchema: the schema that is handed out is what the types and their comments say,
 // and each field has one; -update writes it anew.
 func TestRecordSchema(t *testing.T) {
-	said := comments(t, "cdr.go", "start.go")
+	said := comments(t, "cdr.go", "start.go", "media_record.go")
 	s := schema{t: t, said: said, defs: map[string]any{}}
 	record, start := s.of(reflect.TypeFor[b2bua.Record]()), s.of(reflect.TypeFor[b2bua.Start]())
 	all := map[string]any{
@@ -87,13 +87,15 @@ func (s *schema) of(t reflect.Type) map[string]any {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return map[string]any{"type": "string", "format": "date-time"}
+	case t.Kind() == reflect.Pointer:
+		return s.of(t.Elem())
 	case t.Kind() == reflect.Slice:
 		return map[string]any{"type": "array", "items": s.of(t.Elem())}
 	case t.Kind() == reflect.Struct:
 		s.define(t)
 		return map[string]any{"$ref": "#/$defs/" + t.Name()}
 	}
-	kind, ok := map[reflect.Kind]string{reflect.String: "string", reflect.Int: "integer", reflect.Float64: "number", reflect.Bool: "boolean"}[t.Kind()]
+	kind, ok := map[reflect.Kind]string{reflect.String: "string", reflect.Int: "integer", reflect.Uint64: "integer", reflect.Float64: "number", reflect.Bool: "boolean"}[t.Kind()]
 	if !ok {
 		s.t.Fatalf("a record has a %s", t)
 	}
@@ -124,7 +126,9 @@ func (s *schema) define(t reflect.Type) {
 		case "schema":
 			p["const"] = 1
 		case "kind":
-			p["const"] = "start"
+			if t == reflect.TypeFor[b2bua.Start]() {
+				p["const"] = "start"
+			}
 		case "cause":
 			p["examples"] = causes()
 		}

@@ -179,7 +179,7 @@ func (s *strand) put(it item) bool {
 // thread for it costs more than the step. Everything else runs on a worker that is
 // idle, whose stack has grown to what a step takes, or on a goroutine of its own.
 func (e *Engine) start(s *strand, read bool) {
-	if read {
+	if read && !e.waits() { // an rtpengine is waited for, and nobody who reads is to wait
 		s.run()
 		return
 	}
@@ -285,6 +285,7 @@ func (s *strand) spared() bool {
 func (s *strand) leave() {
 	s.gone = true
 	s.occupy(nil)
+	s.forsake()
 	s.uncount()
 	s.call = nil
 	s.engine.clock.at(time.Time{}, s)
@@ -351,7 +352,7 @@ func (s *strand) step(it *item) (done bool) {
 		s.engine.saw(it.sight(s))
 		ev = Arrived{Leg: it.leg, Received: dialog.Received{Message: it.message, Path: it.path, Replaced: it.replaced}, Targets: it.targets}
 	}
-	s.call.judge = s
+	s.call.judge, s.call.anchors = s, s.anchors()
 	s.capturing()
 	actions := s.call.Step(now, ev)
 	s.captured(now, ev, it, actions)

@@ -23,8 +23,11 @@ type Carrier struct {
 	Audit        time.Duration // between two OPTIONS where no session timer runs; zero: none
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Codecs       dialog.Codecs
-	Stay         bool // once it has sent early media, no other is tried
-	Contacts     int  // of redirections that a call tries; zero: a 3xx is a failure
+	SRTP         bool     // as of a trunk
+	Transcode    []string // as of a trunk
+	Media        string   // bypass, relay, rtpengine; empty: as the trunk's
+	Stay         bool     // once it has sent early media, no other is tried
+	Contacts     int      // of redirections that a call tries; zero: a 3xx is a failure
 	Limit        Limit
 	Health       *HealthRules // nil: its gateways are not watched
 	Quality      QualityRules
@@ -57,7 +60,7 @@ type Gateway struct {
 
 func newCarrier(name string, c CarrierConfig, listening []Socket) *Carrier {
 	k := &Carrier{
-		Name: name, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
+		Name: name, Media: c.Media, SRTP: c.SRTP, Transcode: c.Transcode, Realm: c.Realm, Timers: c.Timers, Linger: c.Linger, Relay: c.Methods, SessionTimer: c.SessionTimer.timer(),
 		Transfers: transfers(c.Refer), Limit: c.Limits.limit(),
 		Gateways: make([]Gateway, 0, len(c.Gateways)),
 		reroute:  make(map[code]bool, len(c.Reroute.Stop)+len(c.Reroute.Continue)),

@@ -73,6 +73,17 @@ func (v *validator) oneOf(path, s string, allowed ...string) {
 	}
 }
 
+// transcode wants codecs by name: what follows a slash would be a parameter of rtpengine's.
+func (v *validator) transcode(path string, codecs []string) {
+	for i, name := range codecs {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		}) {
+			v.fault(fmt.Sprintf("%s[%d]", path, i), "%q is not the name of a codec, such as PCMA", name)
+		}
+	}
+}
+
 func (v *validator) country(path, s string) {
 	letter := func(b byte) bool { return 'A' <= b && b <= 'Z' }
 	if s != "" && (len(s) != 2 || !letter(s[0]) || !letter(s[1])) {

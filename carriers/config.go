@@ -36,7 +36,9 @@ type TrunkConfig struct {
 	Limits       LimitsConfig        `yaml:"limits,omitempty"`
 	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2: how its numbers become those of E.164
 	Numbers      NumbersConfig       `yaml:"numbers,omitempty"`
-	Media        string              `yaml:"media,omitempty"` // bypass, relay, rtpengine
+	Media        string              `yaml:"media,omitempty"`     // bypass, relay, rtpengine; empty: as the carrier's, then media.mode
+	SRTP         bool                `yaml:"srtp,omitempty"`      // offers to it have keys, where its signalling goes by TLS; by rtpengine
+	Transcode    []string            `yaml:"transcode,omitempty"` // codecs that offers to it have in any case; by rtpengine
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Trust        bool                `yaml:"trust,omitempty"`      // its P-Asserted-Identity is believed, and it is told what others withhold
 	Identities   []string            `yaml:"identities,omitempty"` // numbers and patterns of such that it may call as without trust
@@ -54,6 +56,9 @@ type TrunkConfig struct {
 type CarrierConfig struct {
 	Realm        string              `yaml:"realm"`
 	Gateways     []GatewayConfig     `yaml:"gateways"`
+	Media        string              `yaml:"media,omitempty"`     // as of a trunk
+	SRTP         bool                `yaml:"srtp,omitempty"`      // as of a trunk
+	Transcode    []string            `yaml:"transcode,omitempty"` // as of a trunk
 	Timers       Timers              `yaml:"timers"`
 	Linger       time.Duration       `yaml:"linger"` // how long after Timer D repeats are still ACKed
 	Reroute      RerouteConfig       `yaml:"reroute,omitempty"`

@@ -108,7 +108,6 @@ func (s *SessionTimerConfig) timer() dialog.SessionTimer {
 func (t *TrunkConfig) Default() {
 	t.MaxDuration = DefaultMaxDuration
 	t.MaxSetup = DefaultMaxSetup
-	t.Media = "bypass"
 	t.Methods = DefaultMethods()
 	t.Refer = "refuse"
 }

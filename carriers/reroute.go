@@ -36,13 +36,13 @@ func parseCode(s string) (code, error) {
 // names that, then the defaults.
 func (c *Carrier) Reroute(cause dialog.Cause) bool {
 	switch cause.Why {
-	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent:
+	case dialog.NoResponse, dialog.NoRinging, dialog.NoAnswer, dialog.NotSent, dialog.NoMedia:
 		return true
 	case dialog.Rejected, dialog.Unauthorized:
 		return c.leadsOn(cause)
 	case dialog.Cancelled, dialog.HungUp, dialog.NoACK, dialog.Expired, dialog.Operator, dialog.Drained,
 		dialog.Fault, dialog.PeerLost, dialog.NoRoute, dialog.Elsewhere,
-		dialog.Transferred, dialog.NoCodec:
+		dialog.Transferred, dialog.NoCodec, dialog.Silent:
 		return false
 	}
 	return false

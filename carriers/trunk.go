@@ -25,6 +25,9 @@ type Trunk struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Login        *dialog.Login // what its calls have to prove; nil: nothing
 	Codecs       dialog.Codecs
+	SRTP         bool     // offers to it have keys, where its signalling goes by TLS
+	Transcode    []string // codecs that offers to it have in any case
+	Media        string   // bypass, relay, rtpengine; empty: as the carrier's
 	Limit        Limit
 
 	border
@@ -32,7 +35,7 @@ type Trunk struct {
 }
 
 func newTrunk(name string, c TrunkConfig) *Trunk {
-	t := &Trunk{Name: name, Realm: c.Realm, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
+	t := &Trunk{Name: name, Realm: c.Realm, Media: c.Media, SRTP: c.SRTP, Transcode: c.Transcode, EarlyMedia: c.EarlyMedia, Audit: c.Audit, Limit: c.Limits.limit()}
 	t.Login = c.Auth.login()
 	t.MaxDuration = cmp.Or(c.MaxDuration, DefaultMaxDuration)
 	t.MaxSetup = cmp.Or(c.MaxSetup, DefaultMaxSetup)

@@ -23,6 +23,8 @@ const (
 	Transferred             // its peer has had the call moved to another
 	NoCodec                 // the profile leaves no codec of the offer
 	Unauthorized            // a challenge that was not met
+	NoMedia                 // what is described cannot be anchored, or there are no ports for it
+	Silent                  // nothing has been heard from either side for too long
 )
 
 // String is the name that records, logs and metrics use.
@@ -31,7 +33,7 @@ func (w Why) String() string {
 		"rejected", "no_response", "no_ringing", "no_answer", "not_sent",
 		"cancelled", "hung_up", "no_ack", "expired", "operator", "drained",
 		"fault", "peer_lost", "no_route", "elsewhere", "transferred", "no_codec",
-		"unauthorized",
+		"unauthorized", "no_media", "media_timeout",
 	}[w]
 }
 

@@ -112,6 +112,13 @@ func (l *Leg) changing() *Tx {
 	return nil
 }
 
+// Bare says that the change which the peer has asked for describes nothing: what the other
+// side answers is an offer (RFC 3261 §14.1).
+func (l *Leg) Bare() bool {
+	t := l.changing()
+	return t != nil && !l.Change.Ours && !t.Offer
+}
+
 // modify asks the peer for the change that the other side wants.
 func (s *step) modify(ev Modify) {
 	d := s.current()

@@ -239,7 +239,7 @@ func (a *Cause) Fields(c *Coder) {
 	Int(c, &a.Q850)
 	c.Strings(&a.Reasons)
 	Int(c, &a.RetryAfter)
-	if c.Reading() && a.Why > Unauthorized {
+	if c.Reading() && a.Why > Silent {
 		c.Fail()
 	}
 }

@@ -34,6 +34,38 @@ func descriptions(list []span, b Body, at, depth int) []span {
 	return list
 }
 
+// Rewritten is the body with each of its descriptions as f gives it: all of it, or the parts
+// that are SDP, of which nothing but their own bytes changes.
+func (b Body) Rewritten(f func(sdp []byte) ([]byte, error)) (Body, error) {
+	if b.Empty() {
+		return b, nil
+	}
+	var few [2]span
+	found := descriptions(few[:0], b, 0, nesting)
+	if len(found) == 0 {
+		return b, nil
+	}
+	var out []byte
+	at := 0
+	for _, p := range found {
+		if p.to < len(b.Data) { // the line break before a delimiter is the delimiter's (RFC 2046 §5.1.1)
+			p.to -= len(b.Data[p.from:p.to]) - len(withoutBreak(b.Data[p.from:p.to]))
+		}
+		data, err := f(b.Data[p.from:p.to])
+		if err != nil {
+			return b, err
+		}
+		out = append(append(out, b.Data[at:p.from]...), data...)
+		at = p.to
+	}
+	return Body{Type: b.Type, Data: append(out, b.Data[at:]...)}, nil
+}
+
+// withoutBreak is a text without the line break at its end.
+func withoutBreak(data []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+}
+
 // parts lists what stands between the delimiter lines, each part with its headers.
 // The last one may lack its end.
 func parts(data []byte, delimiter string) (list []span) {

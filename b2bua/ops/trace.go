@@ -56,7 +56,6 @@ const (
 	longestTrace   = 10 * time.Minute
 	longestCapture = 24 * time.Hour
 	mostTrace      = 1 << 30
-	writeWithin    = 30 * time.Second
 )
 
 // TraceAsked is what a trace is asked with.
@@ -204,7 +203,9 @@ func (s *Server) trace(ctx huma.Context, live *b2bua.Live, in *TraceAsked) {
 	control := http.NewResponseController(w)
 	out := &counted{Writer: w}
 	// Each of them may fail where a test has no connection; a write then fails as well.
-	flush := func() error { _ = control.SetWriteDeadline(time.Now().Add(writeWithin)); return control.Flush() }
+	grace := func() { _ = control.SetWriteDeadline(time.Now().Add(within)) } // since the last one nothing may have been written
+	flush := control.Flush
+	grace()
 	p, err := NewPcap(out, in.Format, time.Now())
 	if err != nil {
 		return
@@ -224,6 +225,7 @@ func (s *Server) trace(ctx huma.Context, live *b2bua.Live, in *TraceAsked) {
 				live.Missed.Add(1)
 				continue
 			}
+			grace()
 			if p.Write(f) != nil {
 				return
 			}
@@ -241,6 +243,7 @@ func (s *Server) trace(ctx huma.Context, live *b2bua.Live, in *TraceAsked) {
 		}
 	}
 	missed := live.Missed.Load() + uint64(len(live.Frames))
+	grace()
 	if p.End(time.Now(), missed) == nil {
 		trailers(ctx, p.Written(), missed, end)
 	}

@@ -1,9 +1,15 @@
 package ops_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"bulkhead/b2bua/ops"
 )
 
 // Traces are for who may act: what is said in calls is in them.
@@ -40,5 +46,27 @@ func TestTraceRefusals(t *testing.T) {
 	}
 	if a := s.ask("operator", http.MethodDelete, "/v1/captures/c7"); a.StatusCode != 404 {
 		t.Errorf("%s %s", a.Status, a.text)
+	}
+}
+
+// TestTraceOutlastsARequest: what a request may take is no bound of a trace in which nothing
+// happens; it ends whole, and says what it was.
+func TestTraceOutlastsARequest(t *testing.T) {
+	t.Cleanup(ops.Hurry(200 * time.Millisecond))
+	s, b := serve(t), newBorder(t)
+	s.node.engine = b.engine
+	a := s.ask("operator", http.MethodGet, "/v1/trace?for=700ms")
+	if a.StatusCode != 200 || a.Trailer.Get(ops.TrailerEnd) != "its time is over" || a.Trailer.Get(ops.TrailerMessages) != "0" || a.Trailer.Get(ops.TrailerMissed) != "0" {
+		t.Errorf("%s %v", a.Status, a.Trailer)
+	}
+	r, err := pcapgo.NewNgReader(bytes.NewReader([]byte(a.text)), pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.ReadPacketData(); err == nil {
+		t.Error("there is a packet")
+	}
+	if i, err := r.Interface(0); err != nil || i.Statistics.EndTime.IsZero() {
+		t.Errorf("the file has no end: %+v %v", i.Statistics, err)
 	}
 }

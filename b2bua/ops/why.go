@@ -100,6 +100,9 @@ func noRoute(r b2bua.Record) string {
 // failed is a call that ended with its last attempt.
 func failed(r b2bua.Record) string {
 	n := len(r.Attempts)
+	if n == 0 && r.Cause == "no_media" {
+		return fmt.Sprintf("What the caller described cannot be carried, or no media port was free (trunk %s): answered %s.", r.Trunk, response(r.Code, ""))
+	}
 	if n == 0 && r.Cause == "no_codec" {
 		return fmt.Sprintf("The carriers' codecs leave nothing of the caller's offer (trunk %s): answered %s.", r.Trunk, response(r.Code, ""))
 	}
@@ -200,6 +203,14 @@ func fate(a b2bua.Attempt) string {
 		return "was hung up"
 	case "no_codec":
 		return "was not asked: its codecs leave nothing of the caller's offer"
+	case "no_media":
+		text := "could not be given media that we carry"
+		if a.Text != "" {
+			text += " (" + a.Text + ")"
+		}
+		return text
+	case "media_timeout":
+		return "was hung up: nothing was heard from either side for too long"
 	case "unauthorized":
 		text := "challenged us, and that was not met"
 		if a.Text != "" {

@@ -46,6 +46,8 @@ func (s *Stage) declare(words []string) (bool, error) {
 		return true, nil
 	case "ask":
 		return true, s.asks(o)
+	case "media":
+		return true, s.relays(o)
 	case "reject":
 		if len(o.bare) < 2 {
 			return true, fmt.Errorf("reject has a pattern and a code")

@@ -25,6 +25,8 @@
 //	      [country=FR] [trust=true] [identities=+331,+332*] [diversion=history]
 //	either: [pass=X-*,Subject] [remove=Identity] [add="X-Call: {call}"] [replace=+33800*/+33*]
 //	        [tech_prefix=9871] [strip=+] [prefix=0]
+//	media relay [ports=2] [timeout=60s]
+//	                                media is anchored, at ports from 30000 on that nobody speaks to
 //	stranger                        an address that nobody knows
 //	route PATTERN TARGET...         TARGET: carrier or carrier/number
 //	reject PATTERN CODE ["phrase"]

@@ -23,7 +23,7 @@ func (s *Stage) Promises() []string {
 		}
 	}
 	c.close()
-	return c.faults
+	return append(c.faults, s.left()...)
 }
 
 // court holds what the trunk and the carriers can see against the promises.

@@ -54,6 +54,8 @@ type Stage struct {
 	unfold   bool
 	peers    map[string]*Peer
 	decider  decider
+	media    *b2bua.Media // nil: descriptions pass
+	ports    *ports
 	stop     context.CancelFunc
 	ended    chan struct{}
 	drained  chan error
@@ -198,7 +200,7 @@ func (s *Stage) raise() {
 		observer = b2bua.Observers{observer, s.Capture}
 	}
 	s.Engine = b2bua.New(b2bua.Config{
-		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider, Standings: s.Stands, Starts: s.Starts, Captures: s.Capture,
+		Key: [32]byte{1}, Unit: "u1", Agent: "Bulkhead", Timers: dialog.Timers{T1: t1, T2: t2, T4: t4}, Ask: &s.decider, Standings: s.Stands, Starts: s.Starts, Captures: s.Capture, Media: s.media,
 	}, b, s.Net, s, s.Log, b2bua.NewMetrics(s.registry), observer)
 	if s.Raised != nil {
 		s.Raised(s.Engine)

@@ -27,6 +27,7 @@ import (
 type border struct {
 	edge   *wire.Edge
 	engine *b2bua.Engine
+	still  func()   // ends what carries media
 	hep    *ops.HEP // nil: no mirror
 }
 
@@ -113,8 +114,13 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		}
 		observers = append(observers, hep)
 	}
+	anchored, still, err := c.anchoring()
+	if err != nil {
+		return nil, err
+	}
+	config.Media = anchored
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, hep: hep}, nil
+	return &border{edge: s.edge, engine: s.Engine, still: still, hep: hep}, nil
 }
 
 // localOf is the socket that a message goes by where its path leaves it to the realm.
@@ -161,8 +167,9 @@ func (c *Config) wire() wire.Config {
 	return w
 }
 
-// run serves until the context ends.
+// run serves until the context ends, and carries media as long.
 func (b *border) run(ctx context.Context) error {
+	defer b.still()
 	go b.engine.Run(ctx)
 	if b.hep == nil {
 		return b.edge.Serve(ctx)

@@ -85,6 +85,7 @@ type UnitConfig struct {
 
 // MediaConfig is how media is anchored.
 type MediaConfig struct {
+	Mode      string           `yaml:"mode"` // bypass, relay, rtpengine: where neither trunk nor carrier asks for one
 	Relay     *RelayConfig     `yaml:"relay,omitempty"`
 	RTPEngine *RTPEngineConfig `yaml:"rtpengine,omitempty"`
 }
@@ -205,6 +206,9 @@ func (u *UnitConfig) Default() { u.Mode = "lease" }
 func (r *RelayConfig) Default() {
 	r.Ports, r.Latch, r.Timeout = Ports{First: 30000, Last: 39999}, "same-ip", time.Minute
 }
+
+// Default sets what holds where the section says nothing.
+func (m *MediaConfig) Default() { m.Mode = "relay" }
 
 // Default sets what holds where the section says nothing.
 func (r *RedactConfig) Default() { r.Numbers = "none" }

@@ -13,9 +13,6 @@ type pendingKey struct {
 // feature takes its lines away.
 func pending() []pendingKey {
 	return []pendingKey{
-		{"realms.*.media", "", "anchoring of media"},
-		{"trunks.*.media", "bypass", "anchoring of media; it flows directly"},
-		{"media", "", "anchoring of media; it flows directly"},
 		{"cdr.stream", "", "stream of call records"},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkhead/b2bua/media"
 	"bulkhead/b2bua/ops"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -206,9 +207,26 @@ func (v *validator) virtual(u *UnitConfig) {
 
 func (v *validator) media() {
 	m := v.config.Media
+	if m == nil || m.RTPEngine == nil {
+		const needs = "needs media.rtpengine.nodes"
+		for name, t := range v.config.Trunks {
+			if t.Media == "rtpengine" {
+				v.fault("trunks."+name+".media", needs)
+			}
+		}
+		for name, k := range v.config.Carriers {
+			if k.Media == "rtpengine" {
+				v.fault("carriers."+name+".media", needs)
+			}
+		}
+		if m != nil && m.Mode == "rtpengine" {
+			v.fault("media.mode", needs)
+		}
+	}
 	if m == nil {
 		return
 	}
+	v.oneOf("media.mode", m.Mode, media.Modes[:]...)
 	if m.Relay != nil {
 		v.oneOf("media.relay.latch", m.Relay.Latch, "strict", "same-ip", "any")
 	}

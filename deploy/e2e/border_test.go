@@ -22,6 +22,7 @@ type plan struct {
 	tc1     string // more keys of carrier tc1, in flow style
 	tc2     string
 	timers  string // in flow style; empty: a tenth of RFC 3261's
+	media   string // in flow style; empty: it flows directly
 	cdr     string // more keys of cdr, in flow style
 	more    string // further sections
 	drain   string // how long calls may go on at the end; empty: 1s
@@ -131,6 +132,7 @@ func (b *border) config() string {
 		"timers: " + or(b.plan.timers, "{t1: 50ms, t2: 400ms, t4: 500ms}"),
 		"security: {max_rate_per_source: 100000}",
 		"cdr: {file: calls.jsonl" + b.plan.cdr + "}",
+		"media: " + or(b.plan.media, "{mode: bypass}"),
 		b.plan.more,
 		"",
 	}

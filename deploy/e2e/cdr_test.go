@@ -45,6 +45,25 @@ type attempt struct {
 
 	RedirectedBy int   `json:"redirected_by"`
 	Skipped      []any `json:"skipped_contacts"`
+
+	Media *struct {
+		Mode    string `json:"mode"`
+		Streams []struct {
+			Kind    string `json:"kind"`
+			Trunk   flow   `json:"trunk"`
+			Carrier flow   `json:"carrier"`
+		} `json:"streams"`
+	} `json:"media"`
+}
+
+// flow is what was heard of a stream from one side.
+type flow struct {
+	Packets uint64  `json:"packets"`
+	Lost    uint64  `json:"lost"`
+	Foreign uint64  `json:"foreign"`
+	Jitter  float64 `json:"jitter"`
+	Gap     float64 `json:"gap"`
+	MOS     float64 `json:"mos"`
 }
 
 // records waits until the file has n records, and fails if it has more.

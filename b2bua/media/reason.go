@@ -1,0 +1,22 @@
+package media
+
+import (
+	"errors"
+
+	"bulkhead/b2bua/media/sdp"
+)
+
+// Reason is a word for why a description could not be carried, of a fixed set: what is wrong
+// with the description (sdp.Faults), or no_port, unavailable, unsupported.
+func Reason(err error) string {
+	var fault *sdp.Fault
+	switch {
+	case errors.As(err, &fault):
+		return fault.Name
+	case errors.Is(err, ErrExhausted):
+		return "no_port"
+	case errors.Is(err, ErrUnavailable):
+		return "unavailable"
+	}
+	return "unsupported"
+}

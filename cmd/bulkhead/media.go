@@ -1,0 +1,103 @@
+package main
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"bulkhead/b2bua"
+	"bulkhead/b2bua/media"
+	"bulkhead/b2bua/media/ng"
+	"bulkhead/b2bua/media/relay"
+	"bulkhead/carriers"
+)
+
+// anchoring is how media is carried as the configuration says, and what ends it.
+func (c *Config) anchoring() (*b2bua.Media, func(), error) {
+	m := c.Media
+	if m == nil {
+		m = &MediaConfig{}
+		m.Default()
+	}
+	ports := m.Relay
+	if ports == nil {
+		ports = &RelayConfig{}
+		ports.Default()
+	}
+	latch, err := relay.ParseLatch(ports.Latch)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := relay.New(relay.Config{First: ports.Ports.First, Last: ports.Ports.Last})
+	if err != nil {
+		return nil, nil, err
+	}
+	closers := []func(){r.Shut}
+	all := &b2bua.Media{Mode: modeOf(m.Mode), Latch: latch, Realms: map[string]b2bua.MediaAddress{}, Counts: r.Totals}
+	for name, realm := range c.Realms {
+		all.Realms[name] = realm.anchored()
+	}
+	own := func(at netip.AddrPort) bool {
+		if at.Port() < ports.Ports.First || at.Port() > ports.Ports.Last {
+			return false
+		}
+		for _, a := range all.Realms {
+			if at.Addr() == a.Said || at.Addr() == a.Bind {
+				return true
+			}
+		}
+		return false
+	}
+	if e := m.RTPEngine; e != nil {
+		client, err := ng.New(ng.Config{Nodes: e.nodes()})
+		if err != nil {
+			return nil, nil, err
+		}
+		all.Engine = media.NewEngined(client, ports.Timeout)
+		closers = append(closers, client.Close)
+	}
+	all.Relay = media.NewRelayed(r, own, ports.Timeout)
+	return all, func() {
+		for _, c := range closers {
+			c()
+		}
+	}, nil
+}
+
+// nodes are the rtpengines of a section that has been validated.
+func (e *RTPEngineConfig) nodes() (list []ng.Node) {
+	for _, url := range e.Nodes {
+		if at, err := netip.ParseAddrPort(strings.TrimPrefix(url, "udp://")); err == nil {
+			list = append(list, ng.Node{Name: url, Address: at})
+		}
+	}
+	return list
+}
+
+// modeOf reads a mode that has been validated.
+func modeOf(name string) media.Mode {
+	return media.Mode(max(slices.Index(media.Modes[:], name), 0)) //nolint:gosec // one of three
+}
+
+// anchored is where the media of a realm comes to. A realm that says nothing of media and
+// advertises what it does not listen on is behind NAT: it says the one, and binds to the other.
+func (r RealmConfig) anchored() b2bua.MediaAddress {
+	said, _ := netip.ParseAddr(r.Media)
+	at := b2bua.MediaAddress{Said: said.Unmap(), Bind: said.Unmap()}
+	own := func(a netip.Addr) bool {
+		return slices.ContainsFunc(r.sockets(), func(s carriers.Socket) bool { return s.Address.Addr().Unmap() == a })
+	}
+	if said.IsValid() && (r.Media != r.Advertise || own(said.Unmap())) {
+		return at
+	}
+	for _, s := range r.sockets() {
+		if bind := s.Address.Addr().Unmap(); !said.IsValid() || bind.Is4() == at.Said.Is4() {
+			at.Bind = bind
+			if !said.IsValid() && !bind.IsUnspecified() {
+				at.Said = bind
+			}
+			return at
+		}
+	}
+	return at
+}
