@@ -109,7 +109,7 @@ func runDemo(out io.Writer, scale time.Duration, stay bool) error {
 		peer          **peer
 		name, address string
 	}{{&d.caller, "caller", "127.0.11.5"}, {&d.tc1, "tc1", "127.0.21.1"}, {&d.tc2, "tc2", "127.0.22.1"}} {
-		if *p.peer, err = newPeer(p.name, p.address, t1); err != nil {
+		if *p.peer, err = newPeer(p.name, netip.AddrPortFrom(netip.MustParseAddr(p.address), 0), t1); err != nil {
 			return err
 		}
 		defer (*p.peer).conn.Close()

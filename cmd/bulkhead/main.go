@@ -17,7 +17,7 @@ func main() {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		serveCommand(), checkCommand(), demoCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
+		serveCommand(), checkCommand(), demoCommand(), chaosCommand(), reloadCommand(), handoverCommand(), pingCommand(), routeCommand(),
 		callsCommand(), topCommand(), callCommand(), carriersCommand(), carrierCommand(), nodeCommand(), configCommand(), cdrCommand(), traceCommand(), replayCommand(), logCommand(), versionCommand(),
 	)
 	completes(root)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// peer is a SIP endpoint of the demo: a UDP socket, and what it has received. It
-// shares no code with what it shows.
+// peer is a SIP endpoint of the demo and of chaos: a UDP socket, and what it has
+// received. It shares no code with what it shows.
 type peer struct {
 	name string
 	conn *net.UDPConn
@@ -28,10 +28,11 @@ type message struct {
 	at   time.Time
 }
 
-func newPeer(name, address string, t1 time.Duration) (*peer, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(address), 0)))
+// newPeer listens; port 0 is any that is free.
+func newPeer(name string, at netip.AddrPort, t1 time.Duration) (*peer, error) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 	if err != nil {
-		return nil, fmt.Errorf("demo peer %s: %w", name, err)
+		return nil, fmt.Errorf("peer %s: %w", name, err)
 	}
 	return &peer{name: name, conn: conn, t1: t1, told: make(chan struct{})}, nil
 }
@@ -117,17 +118,28 @@ func (m message) code() (n int) {
 	return n
 }
 
+// compact is how a name may be written in short (RFC 3261 §7.3.3).
+var compact = map[string]string{"Via": "v", "From": "f", "To": "t", "Call-ID": "i", "Contact": "m", "Content-Length": "l", "Content-Type": "c"}
+
 // line is the first value of a header field.
 func (m message) line(name string) string {
-	for line := range strings.SplitSeq(m.text, "\r\n") {
-		if value, ok := strings.CutPrefix(line, name+": "); ok {
-			return value
-		}
-		if line == "" {
-			break
-		}
+	if all := m.lines(name); len(all) > 0 {
+		return all[0]
 	}
 	return ""
+}
+
+// lines are the values of a header field, a line each.
+func (m message) lines(name string) (list []string) {
+	head, _, _ := strings.Cut(m.text, "\r\n\r\n")
+	for line := range strings.SplitSeq(head, "\r\n") {
+		field, value, ok := strings.Cut(line, ":")
+		field = strings.TrimSpace(field)
+		if ok && (strings.EqualFold(field, name) || strings.EqualFold(field, compact[name])) {
+			list = append(list, strings.TrimSpace(value))
+		}
+	}
+	return list
 }
 
 // uri is the URI between the brackets of a header field.
