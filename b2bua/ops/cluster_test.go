@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
@@ -245,6 +246,39 @@ func TestR07_ManyAreEndedInTheCluster(t *testing.T) {
 	}
 	if got := from(a.lists("?state=hunting,ringing,up").Calls); got != "+4209" {
 		t.Errorf("left: %s", got)
+	}
+}
+
+// TestNoMoreAreEndedThanWereCounted: a node that did not answer while calls were counted, and
+// does now, ends none by a number that it had no part in.
+func TestNoMoreAreEndedThanWereCounted(t *testing.T) {
+	a, b, _, _ := twoNodes(t)
+	c, _ := a.node.cluster.(*neighbours)
+	var counts, ends atomic.Int32
+	target, err := url.Parse(c.peers[0].URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := httputil.NewSingleHostReverseProxy(target)
+	flapping := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("dry_run") == "true" && counts.Add(1) == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		ends.Add(1)
+		on.ServeHTTP(w, r)
+	}))
+	defer flapping.Close()
+	c.peers[0].URL = flapping.URL
+	e := a.ends("?state=hunting&at_most=4&rate=1000")
+	if e.Matched != 4 || e.Ending != 4 || ends.Load() != 0 || len(e.Incomplete) != 1 || e.Incomplete[0].Node != "sbc-b" {
+		t.Errorf("%d requests to end: %+v", ends.Load(), e)
+	}
+	if n := len(b.lists("?node=sbc-b&state=hunting").Calls); n != 4 {
+		t.Errorf("%d are left at the other node", n)
+	}
+	if counts.Load() != 1 {
+		t.Errorf("counted %d times", counts.Load())
 	}
 }
 

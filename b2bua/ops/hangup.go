@@ -24,7 +24,7 @@ type Ended struct {
 	Ending  int    `json:"ending" doc:"Those of them that are being ended now: none in a dry run."`
 	Left    int    `json:"left" doc:"Those that a dry run would end, or for which there was no time: ask again."`
 	DryRun  bool   `json:"dry_run"`
-	Calls   []Call `json:"calls" doc:"Those that are being ended or, in a dry run, would be first; no more than limit."`
+	Calls   []Call `json:"calls" doc:"Those that are being ended or, in a dry run, would be first; of each node no more than limit."`
 	Missing int    `json:"missing,omitempty" doc:"Calls that wait for the store and could not be looked at."`
 
 	Incomplete []Gap `json:"incomplete,omitempty" doc:"Nodes that did not answer, or refused: their calls go on."`
@@ -36,8 +36,8 @@ type Hanging struct {
 	DryRun bool `query:"dry_run" doc:"Say which calls it would be, and end none."`
 	AtMost int  `query:"at_most" minimum:"1" doc:"End none if more calls than this match, as a dry run has counted them. Not said: however many they are."`
 	Cause  int  `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
-	Rate   int  `query:"rate" minimum:"1" maximum:"1000" default:"100" doc:"How many are ended a second: carriers, too, bound what they take."`
-	Limit  int  `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many are ended by this request at most."`
+	Rate   int  `query:"rate" minimum:"1" maximum:"1000" default:"100" doc:"How many each node ends a second: carriers, too, bound what they take."`
+	Limit  int  `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many each node ends by this request at most."`
 }
 
 // hangFor is how long one request ends calls: who wants more ended asks again, and who
@@ -138,7 +138,7 @@ func (s *Server) hangups(api huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			in.AtMost = 0
+			scope.leave(seen.Incomplete)
 		}
 		done, err := s.hangAll(ctx, scope, &in.Filters, &in.Hanging)
 		if err != nil {
@@ -148,10 +148,22 @@ func (s *Server) hangups(api huma.API) {
 	})
 }
 
+// leave leaves nodes out that have not said how many calls of theirs match: none of those is
+// among the number that who asks has agreed to.
+func (in *scope) leave(silent []Gap) {
+	in.peers = slices.DeleteFunc(slices.Clone(in.peers), func(p Peer) bool {
+		return slices.ContainsFunc(silent, func(g Gap) bool { return g.Node == p.Node })
+	})
+	in.gaps = silent
+}
+
 // values are what is asked of other nodes.
 func (h *Hanging) values(q url.Values) {
 	q.Set("all", strconv.FormatBool(h.All))
 	q.Set("dry_run", strconv.FormatBool(h.DryRun))
+	if h.AtMost > 0 { // of each node no more than of all
+		q.Set("at_most", strconv.Itoa(h.AtMost))
+	}
 	for name, n := range map[string]int{"cause": h.Cause, "rate": h.Rate, "limit": h.Limit} {
 		q.Set(name, strconv.Itoa(n))
 	}

@@ -28,7 +28,7 @@ type webhook struct {
 	config WebhookConfig
 	node   string
 	client *http.Client
-	log    *zap.Logger
+	log    *zap.Logger // has no record: it may not show the numbers in them, and the files keep them
 
 	sent, rejected, failed prometheus.Counter
 
@@ -128,7 +128,7 @@ func (w *webhook) run(ctx context.Context, t *tail, kind string) {
 			continue
 		case errors.As(err, &final):
 			w.rejected.Inc()
-			w.log.Error("a record that the webhook will never take", zap.ByteString("record", lines[0]), zap.Error(err))
+			w.log.Error("a record that the webhook will never take", zap.String("call", callOf(lines[0])), zap.String("kind", kind), zap.Error(err))
 		case err != nil && ctx.Err() == nil:
 			w.fails(err, wait)
 			select {
@@ -174,6 +174,15 @@ func (w *webhook) works() {
 	}
 }
 
+// callOf is the call that a line is the record of; empty: it is no record.
+func callOf(line []byte) string {
+	var r struct{ Call string }
+	if json.Unmarshal(line, &r) != nil {
+		return ""
+	}
+	return r.Call
+}
+
 // unacceptable is an answer that will be the same whenever a record is posted.
 type unacceptable struct{ status string }
 
@@ -185,12 +194,12 @@ func (w *webhook) post(ctx context.Context, kind string, lines [][]byte) (posted
 	body := posting{Node: w.node}
 	ids := make([]string, 0, len(lines))
 	for _, line := range lines {
-		var r struct{ Call string }
-		if json.Unmarshal(line, &r) != nil || r.Call == "" {
-			w.log.Error("a line that is no record is not posted", zap.ByteString("line", line))
+		call := callOf(line)
+		if call == "" {
+			w.log.Error("a line that is no record is not posted", zap.String("kind", kind), zap.Int("bytes", len(line)))
 			continue
 		}
-		id := r.Call + ":" + kind
+		id := call + ":" + kind
 		ids = append(ids, id)
 		body.Events = append(body.Events, event{ID: id, Kind: kind, Record: line})
 	}

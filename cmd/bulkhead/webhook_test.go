@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"bulkhead/b2bua"
 	"bulkhead/carriers"
@@ -84,6 +86,8 @@ type hooked struct {
 	t      *testing.T
 	name   string
 	file   *b2bua.RecordFile
+	core   zapcore.Core
+	logs   *observer.ObservedLogs
 	cancel context.CancelFunc
 	made   int
 }
@@ -91,6 +95,7 @@ type hooked struct {
 func hooks(t *testing.T, url string, change func(*WebhookConfig)) *hooked {
 	t.Helper()
 	h := &hooked{t: t, name: filepath.Join(t.TempDir(), "calls.jsonl")}
+	h.core, h.logs = observer.New(zap.InfoLevel)
 	var err error
 	if h.file, err = b2bua.OpenRecordFile(h.name, 4000); err != nil {
 		t.Fatal(err)
@@ -109,7 +114,7 @@ func (h *hooked) begin(url string, change func(*WebhookConfig)) {
 	if change != nil {
 		change(&c)
 	}
-	w, err := newWebhook(c, "sbc-a", zap.NewNop(), prometheus.NewRegistry())
+	w, err := newWebhook(c, "sbc-a", zap.New(h.core), prometheus.NewRegistry())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -131,7 +136,7 @@ func (h *hooked) dies() { h.cancel(); h.ended.Wait() }
 func (h *hooked) writes(n int) {
 	h.t.Helper()
 	for range n {
-		if err := h.file.Write(b2bua.Record{Schema: 1, Call: fmt.Sprint("c", h.made), Trunk: "pbx", Attempts: []b2bua.Attempt{}}); err != nil {
+		if err := h.file.Write(b2bua.Record{Schema: 1, Call: fmt.Sprint("c", h.made), Trunk: "pbx", From: "+33612345678", Attempts: []b2bua.Attempt{}}); err != nil {
 			h.t.Fatal(err)
 		}
 		h.made++
@@ -270,6 +275,36 @@ func TestWebhookLeavesOutWhatIsNeverTaken(t *testing.T) {
 	storagetest.Eventually(t, "counted", func() bool { return value(t, h.sent) == 39 && value(t, h.rejected) == 1 })
 	if r.got["c13:stop"] != 0 {
 		t.Error("taken")
+	}
+	said := h.logs.FilterMessage("a record that the webhook will never take").All()
+	if len(said) != 1 || said[0].ContextMap()["call"] != "c13" {
+		t.Errorf("%v", said)
+	}
+	for _, line := range h.logs.All() {
+		if text := fmt.Sprint(line.ContextMap()); strings.Contains(text, "33612345678") {
+			t.Errorf("the log shows a number: %s", text)
+		}
+	}
+}
+
+// TestWebhookTellsOfALineThatIsNoRecord, and not what stands in it: it may be half of one.
+func TestWebhookTellsOfALineThatIsNoRecord(t *testing.T) {
+	r := receives(t, func([]string) int { return 200 })
+	h := hooks(t, r.URL, nil)
+	f, err := os.OpenFile(h.name, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(`{"schema":1,"from":"+33612345678"}` + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	storagetest.Eventually(t, "counted", func() bool { return value(t, h.rejected) == 1 })
+	said := h.logs.FilterMessage("a line that is no record is not posted").All()
+	if len(said) != 1 || fmt.Sprint(said[0].ContextMap()) != "map[bytes:34 kind:stop]" {
+		t.Errorf("%v", said)
 	}
 }
 
