@@ -205,22 +205,28 @@ func (v *validator) virtual(u *UnitConfig) {
 	}
 }
 
+const needsEngine = "needs media.rtpengine.nodes"
+
+// engined wants an rtpengine for what nobody else does.
+func (v *validator) engined(path, mode string, srtp bool, transcode []string) {
+	for key, asks := range map[string]bool{"media": mode == "rtpengine", "srtp": srtp, "transcode": len(transcode) > 0} {
+		if asks {
+			v.fault(path+"."+key, needsEngine)
+		}
+	}
+}
+
 func (v *validator) media() {
 	m := v.config.Media
 	if m == nil || m.RTPEngine == nil {
-		const needs = "needs media.rtpengine.nodes"
 		for name, t := range v.config.Trunks {
-			if t.Media == "rtpengine" {
-				v.fault("trunks."+name+".media", needs)
-			}
+			v.engined("trunks."+name, t.Media, t.SRTP, t.Transcode)
 		}
 		for name, k := range v.config.Carriers {
-			if k.Media == "rtpengine" {
-				v.fault("carriers."+name+".media", needs)
-			}
+			v.engined("carriers."+name, k.Media, k.SRTP, k.Transcode)
 		}
 		if m != nil && m.Mode == "rtpengine" {
-			v.fault("media.mode", needs)
+			v.fault("media.mode", needsEngine)
 		}
 	}
 	if m == nil {
