@@ -18,19 +18,19 @@ const plain = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt
 // engine is an rtpengine that knows little: what it is asked, and what it says to an offer.
 type engine struct {
 	conn net.PacketConn
-	says string // to offers and answers; empty: plain
+	says string // to offers and answers
 
 	mu    sync.Mutex
 	asked []string // commands, but for pings
 }
 
-func newEngine(t *testing.T) *engine {
+func newEngine(t *testing.T, says string) *engine {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{conn: conn}
+	e := &engine{conn: conn, says: says}
 	t.Cleanup(func() { conn.Close() })
 	go func() {
 		buffer := make([]byte, 65535)
@@ -62,11 +62,7 @@ func (e *engine) reply(request string) string {
 		e.asked = append(e.asked, command[:6])
 		return "d6:result2:oke"
 	}
-	says := e.says
-	if says == "" {
-		says = plain
-	}
-	return fmt.Sprintf("d6:result2:ok3:sdp%d:%se", len(says), says)
+	return fmt.Sprintf("d6:result2:ok3:sdp%d:%se", len(e.says), e.says)
 }
 
 func (e *engine) heard() string {
@@ -97,7 +93,7 @@ func sides() *Legs {
 // lost is a node where nobody is.
 func lost(t *testing.T) ng.Node {
 	t.Helper()
-	e := newEngine(t)
+	e := newEngine(t, plain)
 	n := e.node("lost")
 	e.conn.Close()
 	return n
@@ -115,7 +111,7 @@ func TestALostNodeHangsNobodyUp(t *testing.T) {
 // TestAnOfferLeavesALostNode: what a call describes after its node was lost goes to another
 // one, as of a new call there; so a re-INVITE brings the media back, and the next carrier is tried.
 func TestAnOfferLeavesALostNode(t *testing.T) {
-	other := newEngine(t)
+	other := newEngine(t, plain)
 	for _, a := range []*Anchor{
 		{Leg: 1, Root: 1, Mode: RTPEngine, Node: "lost", Agreed: true},
 		{Leg: 2, Root: 1, Was: 1, Renew: true, Mode: RTPEngine, Node: "lost"},
@@ -136,8 +132,7 @@ func TestAnOfferLeavesALostNode(t *testing.T) {
 // TestARefusedDescriptionIsDeleted: what rtpengine has opened ports for goes with the call,
 // also where its description could not be shown to anybody.
 func TestARefusedDescriptionIsDeleted(t *testing.T) {
-	node := newEngine(t)
-	node.says = strings.Replace(plain, "RTP/AVP", "RTP/SAVP", 1) // without a key
+	node := newEngine(t, strings.Replace(plain, "RTP/AVP", "RTP/SAVP", 1)) // without a key
 	e := engined(t, node.node("a"))
 	a := &Anchor{Leg: 1, Mode: RTPEngine}
 	if _, err := e.Offer("call", a, sides(), Trunk, []byte(plain)); err == nil {

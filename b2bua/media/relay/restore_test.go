@@ -151,6 +151,11 @@ func TestNothingIsLeftOfTenThousandStreams(t *testing.T) {
 	for _, local := range first {
 		r.Close(local)
 	}
+	limited(t, 3) // and so do descriptors
+	if _, err := r.Open(ip("127.0.236.13")); errors.Is(err, syscall.EMFILE) {
+		descriptorsOut.Add(1)
+	}
+	limited(t, before+workers*most*3)
 	var work sync.WaitGroup
 	for w := range workers {
 		work.Go(func() {
