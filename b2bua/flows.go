@@ -49,10 +49,10 @@ func (f *flows) collect(m chan<- prometheus.Metric, counts func() relay.Totals) 
 	}
 	c := counts()
 	for state, n := range map[string]int{"used": c.Used, "quarantined": c.Quarantined, "free": c.Free} {
-		show(portsGauge, prometheus.GaugeValue, uint64(n), state) //nolint:gosec // a count
+		show(portsGauge, prometheus.GaugeValue, uint64(n), state) // a count
 	}
-	show(endsGauge, prometheus.GaugeValue, uint64(c.Ends))       //nolint:gosec // a count
-	show(socketsGauge, prometheus.GaugeValue, uint64(c.Sockets)) //nolint:gosec // a count
+	show(endsGauge, prometheus.GaugeValue, uint64(c.Ends))       // a count
+	show(socketsGauge, prometheus.GaugeValue, uint64(c.Sockets)) // a count
 	show(sentTotal, prometheus.CounterValue, c.Packets)
 	for _, why := range relay.Reasons() {
 		show(droppedMedia, prometheus.CounterValue, c.Dropped[why], why.String())

@@ -1,7 +1,7 @@
 package dialog
 
 import (
-	"crypto/md5" //nolint:gosec // what RFC 3261 has, and most carriers know no other
+	"crypto/md5" // what RFC 3261 has, and most carriers know no other
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -83,7 +83,7 @@ func (a Algorithm) hash(parts ...string) string {
 		sum := sha256.Sum256(text)
 		return hex.EncodeToString(sum[:])
 	}
-	sum := md5.Sum(text) //nolint:gosec // see above
+	sum := md5.Sum(text) // see above
 	return hex.EncodeToString(sum[:])
 }
 

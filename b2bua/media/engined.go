@@ -272,7 +272,7 @@ func counted(a *Anchor, stats *ng.Stats) {
 				}
 				for _, q := range stats.Sources {
 					if q.SSRC == s.SSRC && s.SSRC != 0 {
-						now.Lost, now.Jitter = uint64(max(q.Lost, 0)), q.Jitter //nolint:gosec // not negative
+						now.Lost, now.Jitter = uint64(max(q.Lost, 0)), q.Jitter // not negative
 						now.MaxJitter = max(end.Stats.MaxJitter, q.Jitter)
 					}
 				}

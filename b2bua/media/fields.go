@@ -23,9 +23,9 @@ type Coder interface {
 
 // small is an unsigned number of any kind.
 func small[T ~uint8 | ~uint16 | ~uint32 | ~int64](c Coder, v *T) {
-	u := uint64(*v) //nolint:gosec // nothing here is negative
+	u := uint64(*v) // nothing here is negative
 	c.Uint(&u)
-	if *v = T(u); uint64(*v) != u { //nolint:gosec // checked right here
+	if *v = T(u); uint64(*v) != u { // checked right here
 		c.Fail()
 	}
 }
@@ -36,7 +36,7 @@ func list[T any](c Coder, v *[]T, most int, item func(*T)) {
 	c.Uint(&n)
 	if c.Reading() {
 		*v = nil
-		if n > uint64(most) { //nolint:gosec // a constant
+		if n > uint64(most) { // a constant
 			c.Fail()
 			return
 		}

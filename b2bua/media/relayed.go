@@ -294,7 +294,7 @@ func remote(m *sdp.Media, leg *Leg) (relay.Remote, error) {
 	far.RTP, far.RTCP = m.Remote(), m.RTCP
 	for _, f := range m.Formats {
 		if f.Rate > 0 {
-			far.Clock = uint32(f.Rate) //nolint:gosec // it is above zero
+			far.Clock = uint32(f.Rate) // it is above zero
 			break
 		}
 	}

@@ -76,7 +76,7 @@ func (e *RTPEngineConfig) nodes() (list []ng.Node) {
 
 // modeOf reads a mode that has been validated.
 func modeOf(name string) media.Mode {
-	return media.Mode(max(slices.Index(media.Modes[:], name), 0)) //nolint:gosec // one of three
+	return media.Mode(max(slices.Index(media.Modes[:], name), 0)) // one of three
 }
 
 // anchored is where the media of a realm comes to. A realm that says nothing of media and

@@ -111,7 +111,7 @@ func (b *Body) Media() []Media { return b.media }
 // mediaOf is what pion has read of an m= line, which it may have been shown by other names.
 func mediaOf(d *pion.SessionDescription, m *pion.MediaDescription, l mline) (Media, *Fault) {
 	x := Media{
-		Kind: strings.ToLower(string(l.at(l.media))), Port: uint16(m.MediaName.Port.Value), Ports: 1, //nolint:gosec // pion has looked
+		Kind: strings.ToLower(string(l.at(l.media))), Port: uint16(m.MediaName.Port.Value), Ports: 1, // pion has looked
 		Proto: string(l.at(l.proto)), Transport: transportOf(string(l.at(l.proto))),
 	}
 	if n := m.MediaName.Port.Range; n != nil {
