@@ -9,3 +9,6 @@ func Hurry(d time.Duration) (undo func()) {
 	within = d
 	return func() { within = was }
 }
+
+// MostStreams is how many listeners a feed has at most.
+const MostStreams = mostStreams

@@ -81,6 +81,8 @@ type Server struct {
 	bulk   sync.Mutex // held while many calls are being ended
 	heard  heard
 
+	streams atomic.Int32 // of events that are open
+
 	listeners []net.Listener
 	ending    chan struct{} // closed by Close: streams end
 	ended     sync.Once
