@@ -49,6 +49,7 @@ type process struct {
 	cards    *ops.Scorecards
 	captures *b2bua.Captures
 
+	shelf     *shelf       // where records wait; nil: there is a store, or no file
 	starts    b2bua.Starts // nil: nobody is told of answered calls
 	standings *b2bua.Standings
 	ordersIn  atomic.Pointer[storage.Orders]   // where the unit's orders are; nil: there is no unit
