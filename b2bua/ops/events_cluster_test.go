@@ -40,7 +40,7 @@ func told[T any](t *testing.T, events <-chan [2]string, name string, is func(T) 
 }
 
 // stands says that a node is told of, in that state.
-func stands(node, state string) func(ops.PeerStands) bool {
+func saysOf(node, state string) func(ops.PeerStands) bool {
 	return func(p ops.PeerStands) bool { return p.Node == node && p.State == state }
 }
 
@@ -61,8 +61,8 @@ func TestR19_EventsOfTheCluster(t *testing.T) {
 	at.watch.add(&b.node.feed)
 	all, one, own := a.hear("/v1/events"), a.hear("/v1/events?node=sbc-b"), a.hear("/v1/events?node=sbc-a")
 	until(t, own, "idle")
-	told(t, all, "peer", stands("sbc-b", "joined"))
-	told(t, one, "peer", stands("sbc-b", "joined"))
+	told(t, all, "peer", saysOf("sbc-b", "joined"))
+	told(t, one, "peer", saysOf("sbc-b", "joined"))
 	of.invites(31, "127.0.11.5", "+4131", "+4401")
 	at.invites(32, "127.0.12.5", "+4232", "+4402")
 	seen := map[string]string{}
@@ -88,7 +88,7 @@ func TestR19_EventsOfTheCluster(t *testing.T) {
 	}
 
 	call := a.hear("/v1/calls/" + seen["sbc-b"] + "/events") // which the other node has
-	told(t, call, "peer", stands("sbc-b", "joined"))
+	told(t, call, "peer", saysOf("sbc-b", "joined"))
 	at.says("core", "127.0.12.5:5060", request("INVITE", 32, "127.0.12.5", "+4232", "+4402", "")) // again
 	if m := told(t, call, "message", func(ops.Message) bool { return true }); m.Node != "sbc-b" || m.Call != seen["sbc-b"] || !m.In || m.Method != "INVITE" {
 		t.Errorf("%+v", m)
@@ -113,7 +113,7 @@ func TestANodeThatGoesIsToldInTheStream(t *testing.T) {
 	a, b, _, at := twoNodes(t)
 	at.watch.add(&b.node.feed)
 	events := a.hear("/v1/events")
-	told(t, events, "peer", stands("sbc-b", "joined"))
+	told(t, events, "peer", saysOf("sbc-b", "joined"))
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestANodeThatGoesIsToldInTheStream(t *testing.T) {
 	told(t, events, "step", func(s ops.Step) bool { return s.Node == "sbc-b" && s.What == "attempt" })
 
 	a.knows()
-	told(t, events, "peer", stands("sbc-b", "left"))
+	told(t, events, "peer", saysOf("sbc-b", "left"))
 	a.knows(ops.Peer{Node: "sbc-b", Unit: "u2", URL: "http://" + again.Addr()}, ops.Peer{Node: "sbc-c"})
 	told(t, events, "peer", func(p ops.PeerStands) bool {
 		return p.Node == "sbc-c" && p.State == "lost" && strings.Contains(p.Reason, "api.advertise")
@@ -152,8 +152,8 @@ func TestASilentNodeIsLost(t *testing.T) {
 	defer silent.Close()
 	a.knows(ops.Peer{Node: "sbc-b", Unit: "u2", URL: silent.URL})
 	events := a.hear("/v1/events")
-	told(t, events, "peer", stands("sbc-b", "joined"))
-	if p := told(t, events, "peer", stands("sbc-b", "lost")); !strings.Contains(p.Reason, "said nothing") {
+	told(t, events, "peer", saysOf("sbc-b", "joined"))
+	if p := told(t, events, "peer", saysOf("sbc-b", "lost")); !strings.Contains(p.Reason, "said nothing") {
 		t.Errorf("%+v", p)
 	}
 }
@@ -164,7 +164,7 @@ func TestASlowListenerLosesAnothersEvents(t *testing.T) {
 	a, b, _, _ := twoNodes(t)
 	call := dialog.CallID{7: 1}
 	events := a.hear("/v1/calls/" + call.String() + "/events")
-	told(t, events, "peer", stands("sbc-b", "joined"))
+	told(t, events, "peer", saysOf("sbc-b", "joined"))
 	const sent = 200_000
 	began := time.Now()
 	for range sent { // nobody reads events meanwhile
