@@ -39,7 +39,7 @@ func told[T any](t *testing.T, events <-chan [2]string, name string, is func(T) 
 	}
 }
 
-// stands says that a node is told of, in that state.
+// saysOf is whether a node is told of, in that state.
 func saysOf(node, state string) func(ops.PeerStands) bool {
 	return func(p ops.PeerStands) bool { return p.Node == node && p.State == state }
 }
