@@ -31,22 +31,24 @@ func (b *bench) spend(ctx context.Context, s *system, rate int, length time.Dura
 	return c, err
 }
 
-// each waits until nothing is left of the load, and says what a call has taken, in µs.
-func (c cost) each(ctx context.Context, s *system) (own, store float64, err error) {
+// taken is what a call has taken, in µs: of the system, how much of that after the load, and of the store.
+type taken struct{ own, after, store float64 }
+
+// each waits until nothing is left of the load, and says what a call has taken.
+func (c cost) each(ctx context.Context, s *system) (taken, error) {
 	if err := wait(ctx, time.Until(c.ended.at.Add(over))); err != nil {
-		return 0, 0, err
+		return taken{}, err
 	}
 	now, err := s.used()
 	if err != nil {
-		return 0, 0, err
+		return taken{}, err
 	}
 	ownMeanwhile, storeMeanwhile, _ := c.ended.since(c.before)
 	ownAfter, storeAfter, after := now.since(c.ended)
-	share := func(meanwhile, after time.Duration, idle float64, length time.Duration) float64 {
-		left := max(0, after-time.Duration(idle*float64(length)))
-		return float64((meanwhile + left).Nanoseconds()) / 1000 / float64(c.calls)
-	}
-	return share(ownMeanwhile, ownAfter, s.idle, after), share(storeMeanwhile, storeAfter, s.storeIdle, after), nil
+	share := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 / float64(c.calls) }
+	ownAfter = max(0, ownAfter-time.Duration(s.idle*float64(after)))
+	storeAfter = max(0, storeAfter-time.Duration(s.storeIdle*float64(after)))
+	return taken{share(ownMeanwhile + ownAfter), share(ownAfter), share(storeMeanwhile + storeAfter)}, nil
 }
 
 // costs is the processor time of a call at each rate, each system in turn, round by round. What a load leaves to do is
@@ -63,7 +65,7 @@ func (b *bench) costs(ctx context.Context, up []*system) error {
 			return nil
 		}
 		delete(last, s)
-		own, store, err := c.each(ctx, s)
+		call, err := c.each(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -73,9 +75,10 @@ func (b *bench) costs(ctx context.Context, up []*system) error {
 			b.remark("%s: %d of %d calls failed at %d calls/s: what a call takes then is not measured", s.name, c.outcome.failed, c.calls, c.rate)
 			return nil
 		}
-		b.note(s, "CPU a call", "µs", perSecond(c.rate), own)
+		b.note(s, "CPU a call", "µs", perSecond(c.rate), call.own)
+		b.note(s, "of it after its end", "µs", perSecond(c.rate), call.after)
 		if s.store != nil {
-			b.note(s, "CPU a call of Redis", "µs", perSecond(c.rate), store)
+			b.note(s, "CPU a call of Redis", "µs", perSecond(c.rate), call.store)
 		}
 		return nil
 	}

@@ -128,7 +128,7 @@ func (b *bench) few(ctx context.Context, up []*system) error {
 
 // growth notes what a call took beside so many others.
 func (b *bench) growth(ctx context.Context, h *holder, s *system, n int, c cost) error {
-	own, store, err := c.each(ctx, s)
+	call, err := c.each(ctx, s)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
@@ -140,9 +140,9 @@ func (b *bench) growth(ctx context.Context, h *holder, s *system, n int, c cost)
 		return nil
 	}
 	figure := fmt.Sprintf("CPU a call at %d/s beside held", c.rate)
-	b.note(s, figure, "µs", held(n), own)
+	b.note(s, figure, "µs", held(n), call.own)
 	if s.store != nil {
-		b.note(s, figure+", of Redis", "µs", held(n), store)
+		b.note(s, figure+", of Redis", "µs", held(n), call.store)
 	}
 	return nil
 }
@@ -177,12 +177,12 @@ func (b *bench) fills(ctx context.Context, h *holder, s *system, turn *sync.Mute
 	}
 	so := 0
 	for _, n := range b.held {
-		if n < worth {
+		if n < worth || so == s.most {
 			continue
 		}
-		if s.most != 0 && n > s.most {
-			b.remark("%s does not hold %d calls here: %s", s.name, n, s.why)
-			break
+		if n > s.most {
+			b.remark("%s holds %s of %s calls: %s", s.name, grouped(float64(s.most)), grouped(float64(n)), s.why)
+			n = s.most
 		}
 		turn.Lock()
 		err := h.add(s, n-so)

@@ -8,19 +8,26 @@ import (
 	"syscall"
 )
 
-// descriptors are what a relay needs for ten thousand calls, and some more: two pairs of sockets each.
-const descriptors = 60_000
-
-// widen lets the systems open as many files as they need, if we may. Where not, who needs them says so.
-func widen() {
+// widen lets the systems open as many files as ten thousand relayed calls need, two pairs of sockets each, if we may. Where
+// not, who relays holds fewer calls.
+func widen(kinds []kind) error {
+	const each, beside = 4, 4000 // beside: of those that are up for a second meanwhile, and other files
 	var is syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &is); err != nil || is.Cur >= descriptors {
-		return
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &is); err != nil {
+		return fmt.Errorf("reading how many files may be open: %w", err)
 	}
-	wide := syscall.Rlimit{Cur: descriptors, Max: max(is.Max, descriptors)}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &wide); err != nil {
-		fmt.Fprintf(os.Stderr, "no more than %d open files for each system: %v\n", is.Cur, err)
+	for i, k := range kinds {
+		need := uint64(each*k.most + beside)
+		if k.media[0] == "" || is.Cur >= need {
+			continue
+		}
+		wide := syscall.Rlimit{Cur: need, Max: max(is.Max, need)}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &wide); err != nil {
+			kinds[i].most = max(0, int(is.Cur)-beside) / each / 1000 * 1000
+			kinds[i].why = fmt.Sprintf("only %d files may be open", is.Cur)
+		}
 	}
+	return nil
 }
 
 // machine says what the figures were measured on.

@@ -33,20 +33,20 @@ type kind struct {
 	storeIP     string    // empty: it has no Redis
 	media       [2]string // addresses of its relay, to the caller and to the carrier; empty: it has none
 	fill        int       // calls held are set up at so many a second at most; 0: as others
-	most        int       // so many are held at most; 0: as others
-	why         string
+	most        int       // so many are held at most
+	why         string    // they are
 }
 
 func (k kind) bulkhead() bool { return k.other != "" }
 
 var kinds = []kind{
-	{name: "kamailio", about: "Kamailio, record-routing and dialog", door: "127.0.1.10"},
+	{name: "kamailio", about: "Kamailio, record-routing and dialog", door: "127.0.1.10", most: 1e6},
 	{name: "topos", about: "Kamailio, topos beside them, its state in Redis", door: "127.0.1.11", storeIP: "127.0.1.21", fill: 300, most: 10_000,
-		why: "it sets calls up too slowly"},
-	{name: "bulkhead", about: "Bulkhead, calls in memory", door: "127.0.1.12", other: "127.0.1.13"},
-	{name: "stored", about: "Bulkhead, calls in Redis", door: "127.0.1.14", other: "127.0.1.15", storeIP: "127.0.1.22"},
+		why: "more take it too long to set up"},
+	{name: "bulkhead", about: "Bulkhead, calls in memory", door: "127.0.1.12", other: "127.0.1.13", most: 1e6},
+	{name: "stored", about: "Bulkhead, calls in Redis", door: "127.0.1.14", other: "127.0.1.15", storeIP: "127.0.1.22", most: 1e6},
 	{name: "relayed", about: "Bulkhead, calls in Redis, media through its relay", door: "127.0.1.16", other: "127.0.1.17", storeIP: "127.0.1.23",
-		media: [2]string{"127.0.1.18", "127.0.1.19"}, most: 10_000, why: "an address has no ports for more"},
+		media: [2]string{"127.0.1.18", "127.0.1.19"}, most: 10_000, why: "more have no ports at one address"},
 }
 
 // kindOf is the system of that name.
