@@ -8,7 +8,7 @@ import (
 
 // A call has left nothing behind so long after its end: the timers of its last transaction are over (64·T1), and its
 // record is written.
-const over = 35 * time.Second
+const over = 34 * time.Second
 
 // cost is the processor time that calls take, of a system and of its store: while they run, and what is left to do for
 // them after their end, beyond what the system needs without calls.
@@ -77,6 +77,9 @@ func (b *bench) costs(ctx context.Context, up []*system) error {
 		}
 		b.note(s, "CPU a call", "µs", perSecond(c.rate), call.own)
 		b.note(s, "of it after its end", "µs", perSecond(c.rate), call.after)
+		if c.rate == b.beside {
+			b.grows(s, c.rate, 0, call) // few are up at once: those of a second
+		}
 		if s.store != nil {
 			b.note(s, "CPU a call of Redis", "µs", perSecond(c.rate), call.store)
 		}

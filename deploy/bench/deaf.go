@@ -30,7 +30,8 @@ type deaf struct {
 	done            chan struct{}
 	readers         sync.WaitGroup
 
-	refused, copies, acks atomic.Int64
+	copies, acks atomic.Int64
+	silent       atomic.Bool // nothing is repeated for a while
 
 	mu      sync.Mutex
 	over    []bool          // calls that the caller has the refusal of
@@ -176,8 +177,10 @@ func (d *deaf) called(data []byte, from *net.UDPAddr) {
 
 // send sends a refusal for the nth time, and says when it is due again. d.mu is held.
 func (d *deaf) send(r repeat, n int) {
-	if _, err := d.carrier.WriteToUDP(r.data, r.to); err == nil {
-		d.copies.Add(1)
+	if !d.silent.Load() {
+		if _, err := d.carrier.WriteToUDP(r.data, r.to); err == nil {
+			d.copies.Add(1)
+		}
 	}
 	r.at = time.Now().Add(min(t2, t1<<n))
 	n = min(n, len(d.due)-1)

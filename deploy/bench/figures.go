@@ -97,7 +97,7 @@ func (f *figures) ats(name string) (all []at) {
 			all = append(all, g.at)
 		}
 	}
-	slices.SortFunc(all, func(a, b at) int { return a.n - b.n })
+	slices.SortStableFunc(all, func(a, b at) int { return a.n - b.n })
 	return all
 }
 
@@ -111,7 +111,8 @@ func (f *figures) names() (all []string) {
 	return all
 }
 
-// table prints medians in Markdown, each with its ratio to the first system's.
+// table prints medians in Markdown, each with its ratio to the first system's; what was measured beside something, to the
+// same beside nothing.
 func (f *figures) table(w io.Writer) {
 	systems := f.systems()
 	fmt.Fprintf(w, "| | %s |\n|---|%s\n", strings.Join(systems, " | "), strings.Repeat("---|", len(systems)))
@@ -122,13 +123,18 @@ func (f *figures) table(w io.Writer) {
 				label += ", " + at.String()
 			}
 			fmt.Fprintf(w, "| %s, %s |", label, f.unit(name))
-			first, compared := f.median(systems[0], name, at)
 			for i, s := range systems {
 				v, ok := f.median(s, name, at)
+				first, compared := 0.0, false
+				if beside := strings.Contains(name, " beside "); beside && at.n > 0 {
+					first, compared = f.median(s, name, f.ats(name)[0])
+				} else if !beside && i > 0 {
+					first, compared = f.median(systems[0], name, at)
+				}
 				switch {
 				case !ok:
 					fmt.Fprint(w, " - |")
-				case i > 0 && compared && first > 0:
+				case compared && first > 0:
 					fmt.Fprintf(w, " %s (%.2f) |", grouped(v), v/first)
 				default:
 					fmt.Fprintf(w, " %s |", grouped(v))
@@ -136,6 +142,9 @@ func (f *figures) table(w io.Writer) {
 			}
 			fmt.Fprintln(w)
 		}
+	}
+	if len(systems) > 1 {
+		fmt.Fprintf(w, "\nIn brackets: the ratio to %s, or of what is measured beside something, to the same system beside none.\n", systems[0])
 	}
 	for _, r := range f.remarks {
 		fmt.Fprintf(w, "\n- %s", r)

@@ -93,7 +93,7 @@ const worth = 10_000
 const settled = 42 * time.Second
 
 // rested is how long it is then measured what it needs at rest.
-const rested = 10 * time.Second
+const rested = 8 * time.Second
 
 // few measures what a call takes beside few others that are held: systems in turn.
 func (b *bench) few(ctx context.Context, up []*system) error {
@@ -139,12 +139,17 @@ func (b *bench) growth(ctx context.Context, h *holder, s *system, n int, c cost)
 		b.remark("%s: %d of %d calls failed at %d calls/s beside %d held", s.name, c.outcome.failed, c.calls, c.rate, n)
 		return nil
 	}
-	figure := fmt.Sprintf("CPU a call at %d/s beside held", c.rate)
+	b.grows(s, c.rate, n, call)
+	return nil
+}
+
+// grows notes what a call takes beside so many others.
+func (b *bench) grows(s *system, rate, n int, call taken) {
+	figure := fmt.Sprintf("CPU a call at %d/s beside held", rate)
 	b.note(s, figure, "µs", held(n), call.own)
 	if s.store != nil {
 		b.note(s, figure+", of Redis", "µs", held(n), call.store)
 	}
-	return nil
 }
 
 // many measures memory a held call, and what a call takes beside many: systems that have seen few calls. Each sets up its calls

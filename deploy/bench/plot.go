@@ -182,8 +182,9 @@ func round(v float64) float64 {
 	return 10 * unit
 }
 
-// panels are the diagrams of a run; what was not measured is left out.
-func (f *figures) panels() (all []panel) {
+// panels are the diagrams of a run; what was not measured is left out. beside are the calls a second that held ones have beside
+// them.
+func (f *figures) panels(beside int) (all []panel) {
 	bars := func(title, top string, names ...string) {
 		p := panel{title: title}
 		type place struct {
@@ -228,7 +229,7 @@ func (f *figures) panels() (all []panel) {
 	bars("memory a held call, KiB (paler: its Redis)", "memory a held call of Redis", "memory a held call")
 	for _, name := range f.names() {
 		if strings.HasPrefix(name, "CPU a call at ") && strings.HasSuffix(name, "beside held") {
-			all = append(all, f.lines(name))
+			all = append(all, f.lines(name, beside))
 		}
 	}
 	bars("delay of INVITE beside stuck legs, µs", "", "delay of INVITE beside stuck legs, p50", "delay of INVITE beside stuck legs, p99")
@@ -236,14 +237,14 @@ func (f *figures) panels() (all []panel) {
 	return all
 }
 
-// lines shows a figure over what it was measured at.
-func (f *figures) lines(name string) panel {
-	p := panel{title: name + " calls, µs", log: true, across: "calls held"}
+// lines shows a figure over the calls that were up: those that were held, and those of a second.
+func (f *figures) lines(name string, beside int) panel {
+	p := panel{title: name + " calls, µs", log: true, across: "calls up at once"}
 	for _, system := range f.systems() {
 		c := curve{name: system, colour: colourOf(system)}
 		some := false
 		for _, at := range f.ats(name) {
-			c.x, c.y = append(c.x, float64(at.n)), append(c.y, f.value(system, name, at, &some))
+			c.x, c.y = append(c.x, float64(at.n+beside)), append(c.y, f.value(system, name, at, &some))
 		}
 		if some {
 			p.curves = append(p.curves, c)

@@ -20,7 +20,7 @@ const (
 	sinkIP   = "127.0.1.2"
 	holderIP = "127.0.1.3" // calls 2..., which keeperIP answers, and holds them
 	keeperIP = "127.0.1.4"
-	deafIP   = "127.0.1.5" // refuses calls 3... of strayIP, and is deaf to every ACK
+	deafIP   = "127.0.1.5" // refuses calls 3... of giverIP, and is deaf to every ACK
 	giverIP  = "127.0.1.6"
 
 	storePort = "6379"
@@ -41,7 +41,7 @@ func (k kind) bulkhead() bool { return k.other != "" }
 
 var kinds = []kind{
 	{name: "kamailio", about: "Kamailio, record-routing and dialog", door: "127.0.1.10", most: 1e6},
-	{name: "topos", about: "Kamailio, topos beside them, its state in Redis", door: "127.0.1.11", storeIP: "127.0.1.21", fill: 300, most: 10_000,
+	{name: "topos", about: "Kamailio, topos beside them, its state in Redis", door: "127.0.1.11", storeIP: "127.0.1.21", fill: 500, most: 10_000,
 		why: "more take it too long to set up"},
 	{name: "bulkhead", about: "Bulkhead, calls in memory", door: "127.0.1.12", other: "127.0.1.13", most: 1e6},
 	{name: "stored", about: "Bulkhead, calls in Redis", door: "127.0.1.14", other: "127.0.1.15", storeIP: "127.0.1.22", most: 1e6},
@@ -89,23 +89,28 @@ func (b *bench) raise(ctx context.Context, kinds []kind) (up []*system, err erro
 		}
 		up = append(up, s)
 	}
-	if err := wait(ctx, newcomer); err != nil {
-		return up, err
-	}
 	for _, s := range up {
-		// Few calls, that everything has been used once: memory that they leave behind would be held calls' later.
-		o, err := b.load(ctx, s, 50, 50, 0)
-		if err == nil && o.failed > 0 {
-			err = fmt.Errorf("%d of its first %d calls have failed", o.failed, o.calls)
-		}
-		if err != nil {
-			return up, fmt.Errorf("%s: %w\n%s", s.name, err, b.said(s.kind))
+		if err := b.first(ctx, s); err != nil {
+			return up, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	if err := wait(ctx, over); err != nil {
+	if err := wait(ctx, max(newcomer, over)); err != nil {
 		return up, err
 	}
 	return up, rest(ctx, up)
+}
+
+// first has a system carry few calls, that everything has been used once: memory that they leave behind would be held
+// calls' later.
+func (b *bench) first(ctx context.Context, s *system) error {
+	o, err := b.load(ctx, s, 50, 50, 0)
+	if err == nil && o.failed > 0 {
+		err = fmt.Errorf("%d of its first %d calls have failed", o.failed, o.calls)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, b.said(s.kind))
+	}
+	return nil
 }
 
 // rest measures for a while what systems need at rest.
