@@ -45,7 +45,7 @@ func (b *bench) listened(ctx context.Context, s *system, length time.Duration) (
 		return delays{}, err
 	}
 	if !o.fine() {
-		return delays{}, fmt.Errorf("%d of %d calls failed at %d calls/s", o.failed, o.calls, b.beside)
+		return delays{}, fmt.Errorf("at %d calls/s: %s", b.beside, o)
 	}
 	if err := capture.Process.Signal(syscall.SIGINT); err != nil {
 		return delays{}, err

@@ -72,7 +72,7 @@ func (b *bench) costs(ctx context.Context, up []*system) error {
 		key := fmt.Sprint(s.name, c.rate)
 		if !c.outcome.fine() {
 			overloaded[key] = true
-			b.remark("%s: %d of %d calls failed at %d calls/s: what a call takes then is not measured", s.name, c.outcome.failed, c.calls, c.rate)
+			b.remark("%s at %d calls/s: %s: what a call takes then is not measured", s.name, c.rate, c.outcome)
 			return nil
 		}
 		b.note(s, "CPU a call", "µs", perSecond(c.rate), call.own)

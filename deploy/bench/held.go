@@ -136,7 +136,7 @@ func (b *bench) growth(ctx context.Context, h *holder, s *system, n int, c cost)
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	if !c.outcome.fine() {
-		b.remark("%s: %d of %d calls failed at %d calls/s beside %d held", s.name, c.outcome.failed, c.calls, c.rate, n)
+		b.remark("%s at %d calls/s beside %d held: %s", s.name, c.rate, n, c.outcome)
 		return nil
 	}
 	b.grows(s, c.rate, n, call)

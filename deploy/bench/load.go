@@ -26,6 +26,10 @@ type outcome struct {
 // under overload say nothing.
 func (o outcome) fine() bool { return o.failed*1000 <= o.calls }
 
+func (o outcome) String() string {
+	return fmt.Sprintf("%d of %d calls failed, %d repeats, %.1f s", o.failed, o.calls, o.repeats, o.took.Seconds())
+}
+
 // A load may take so much longer than it has to before what is left of it counts as failed.
 const patience = 4 * time.Second
 

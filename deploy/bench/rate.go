@@ -57,6 +57,6 @@ func (b *bench) carries(ctx context.Context, s *system, rate int) (bool, error) 
 	}
 	// SIPp begins, and looks for the last call, for less than half a second.
 	ok := o.failed*1000 < o.calls && o.took < length*11/10+hold+500*time.Millisecond
-	fmt.Fprintf(os.Stderr, "%-10s at %d calls/s: %d of %d failed, %d repeats, %.1f s\n", s.name, rate, o.failed, o.calls, o.repeats, o.took.Seconds())
+	fmt.Fprintf(os.Stderr, "%-10s at %d calls/s: %s\n", s.name, rate, o)
 	return ok, nil
 }

@@ -105,7 +105,7 @@ func (b *bench) raise(ctx context.Context, kinds []kind) (up []*system, err erro
 func (b *bench) first(ctx context.Context, s *system) error {
 	o, err := b.load(ctx, s, 50, 50, 0)
 	if err == nil && o.failed > 0 {
-		err = fmt.Errorf("%d of its first %d calls have failed", o.failed, o.calls)
+		err = fmt.Errorf("its first calls: %s", o)
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, b.said(s.kind))
