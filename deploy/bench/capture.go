@@ -45,7 +45,7 @@ func (b *bench) listened(ctx context.Context, s *system, length time.Duration) (
 		return delays{}, err
 	}
 	if !o.fine() {
-		return delays{}, fmt.Errorf("at %d calls/s: %s", b.beside, o)
+		return delays{}, overloaded{b.beside, o}
 	}
 	if err := capture.Process.Signal(syscall.SIGINT); err != nil {
 		return delays{}, err
@@ -56,6 +56,24 @@ func (b *bench) listened(ctx context.Context, s *system, length time.Duration) (
 	d, err := readDelays(file, func(ip string) bool { return ip == s.door || ip == s.far() })
 	if err == nil && min(len(d.invite), len(d.answer)) < calls*99/100 {
 		err = fmt.Errorf("of %d calls only %d INVITEs and %d answers were captured on both sides", calls, len(d.invite), len(d.answer))
+	}
+	return d, err
+}
+
+// overloaded is a load of which too many calls have failed.
+type overloaded struct {
+	rate int
+	outcome
+}
+
+// Error says how many.
+func (o overloaded) Error() string { return fmt.Sprintf("at %d calls/s: %s", o.rate, o.outcome) }
+
+// counted is a round's delays, or none where it was overloaded, which is remarked.
+func (b *bench) counted(who string, d delays, err error) (delays, error) {
+	if over, ok := errors.AsType[overloaded](err); ok {
+		b.remark("%s %s: that round's delays do not count", who, over)
+		return delays{}, nil
 	}
 	return d, err
 }
@@ -77,13 +95,16 @@ func (b *bench) added(ctx context.Context, up []*system) error {
 				return err
 			}
 			d, err := b.listened(ctx, s, b.length)
-			if err != nil {
+			if d, err = b.counted(s.name, d, err); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			all[i].add(d)
 		}
 	}
 	for i, s := range up {
+		if len(all[i].invite) == 0 {
+			continue
+		}
 		b.note(s, "delay of INVITE, p50", "µs", always, quantile(all[i].invite, .5))
 		b.note(s, "delay of INVITE, p99", "µs", always, quantile(all[i].invite, .99))
 		b.note(s, "delay of 200, p50", "µs", always, quantile(all[i].answer, .5))

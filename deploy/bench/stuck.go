@@ -12,7 +12,7 @@ const spread = 4 * time.Second
 // Two of the same: the legs of the second are stuck.
 var twins = [2]kind{
 	{name: "bulkhead", door: "127.0.1.30", other: "127.0.1.31"},
-	{name: "bulkhead", door: "127.0.1.32", other: "127.0.1.33"},
+	{name: "stuck", door: "127.0.1.32", other: "127.0.1.33"},
 }
 
 // stuck measures what the calls of a Bulkhead notice of legs whose carrier repeats its 487 and is deaf to every ACK: the
@@ -44,7 +44,7 @@ func (b *bench) stuck(ctx context.Context) error {
 	for range b.rounds {
 		for i := range found {
 			more, err := b.amid(ctx, up, d, i)
-			if err != nil {
+			if more, err = b.counted(fmt.Sprintf("beside stuck legs (%d of 3)", i+1), more, err); err != nil {
 				return fmt.Errorf("beside %d stuck legs: %w", b.legs, err)
 			}
 			found[i].add(more)
@@ -57,6 +57,9 @@ func (b *bench) stuck(ctx context.Context) error {
 		for _, q := range []float64{.5, .99} {
 			figure := fmt.Sprintf("delay of %s beside stuck legs, p%.0f", side.name, q*100)
 			for i, at := range []at{legs(0), {b.legs, "stuck elsewhere"}, legs(b.legs)} {
+				if len(found[i].invite) == 0 {
+					continue
+				}
 				b.note(up[0], figure, "µs", at, quantile(side.of(found[i]), q))
 			}
 		}
