@@ -57,20 +57,23 @@ func (h *holder) add(s *system, calls int) error {
 	return wait(h.ctx, time.Duration(calls)*time.Second/time.Duration(rate)+time.Second)
 }
 
-// holds says whether every call is up. Those that cannot be set up have failed 64·T1 after they were begun.
-func (h *holder) holds(s *system) error {
+// holds is how many calls are up through a system, nearly all at least. Those that cannot be set up have failed 64·T1 after
+// they were begun.
+func (h *holder) holds(s *system) (up int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	begun := 0
 	for _, c := range h.callers[s.name] {
 		last, err := lastly(c.stats)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if up := last["CurrentCall"]; up != c.calls {
-			return fmt.Errorf("of %d calls that are to be held %d are up, %d failed", c.calls, up, last["FailedCall(C)"])
-		}
+		begun, up = begun+c.calls, up+last["CurrentCall"]
 	}
-	return nil
+	if up < begun*99/100 {
+		return up, fmt.Errorf("of %d calls that are to be held only %d are up", begun, up)
+	}
+	return up, nil
 }
 
 // drop lets go of all calls, whose systems learn nothing of that.
@@ -132,7 +135,7 @@ func (b *bench) growth(ctx context.Context, h *holder, s *system, n int, c cost)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	if err := h.holds(s); err != nil {
+	if _, err := h.holds(s); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	if !c.outcome.fine() {
@@ -199,8 +202,9 @@ func (b *bench) fills(ctx context.Context, h *holder, s *system, turn *sync.Mute
 		if err == nil {
 			err = s.rests(ctx)
 		}
+		up := 0
 		if err == nil {
-			err = h.holds(s)
+			up, err = h.holds(s)
 		}
 		if err != nil {
 			return fmt.Errorf("holding %d calls: %w", n, err)
@@ -210,9 +214,9 @@ func (b *bench) fills(ctx context.Context, h *holder, s *system, turn *sync.Mute
 		if err != nil {
 			return err
 		}
-		b.note(s, "memory a held call", "KiB", held(n), float64(ownNow-own)/1024/float64(n))
+		b.note(s, "memory a held call", "KiB", held(n), float64(ownNow-own)/1024/float64(up))
 		if s.store != nil {
-			b.note(s, "memory a held call of Redis", "KiB", held(n), float64(storeNow-store)/1024/float64(n))
+			b.note(s, "memory a held call of Redis", "KiB", held(n), float64(storeNow-store)/1024/float64(up))
 		}
 		turn.Lock()
 		c, err := b.spend(ctx, s, b.beside, b.length)

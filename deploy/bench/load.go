@@ -60,7 +60,10 @@ func (b *bench) load(ctx context.Context, s *system, rate, calls int, hold time.
 	if statErr != nil {
 		return outcome{}, fmt.Errorf("load: %w %w %s", err, statErr, errs.String())
 	}
-	// Whatever SIPp's status: what it has counted is what became of the calls.
+	// 1: calls have failed; 255: the time is over. With any other status it has not counted to the end.
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || exit.ExitCode() != 1 && exit.ExitCode() != 255) {
+		return outcome{}, fmt.Errorf("the caller's SIPp: %w %s", err, errs.String())
+	}
 	through, repeats := last["SuccessfulCall(C)"], last["Retransmissions(C)"]
 	return outcome{calls, calls - through, repeats, took}, nil
 }

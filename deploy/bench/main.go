@@ -145,40 +145,44 @@ func run() error {
 	return errors.Join(err, b.write(out), draw(plot, b.panels(b.beside)))
 }
 
-// measure does the parts that were chosen.
-func (b *bench) measure(ctx context.Context, kinds []kind, names []string) error {
+// measure does the parts that were chosen. One that fails keeps none of the others from being done.
+func (b *bench) measure(ctx context.Context, kinds []kind, names []string) (err error) {
 	var up []*system
 	defer func() { fell(up) }()
-	carried := true // nobody is up
+	carried := false
 	for _, p := range parts {
 		if !slices.Contains(names, p.name) {
 			continue
 		}
 		if up == nil || p.fresh && carried {
 			fell(up)
-			var err error
-			if up, err = b.raise(ctx, kinds); err != nil {
-				return err
+			up = nil
+			raised, fault := b.raise(ctx, kinds)
+			if fault != nil {
+				return errors.Join(err, fault)
 			}
+			up = raised
 		}
 		carried = true
 		begun := time.Now()
-		if err := p.measure(b, ctx, up); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+		if fault := p.measure(b, ctx, up); fault != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", p.name, fault))
+			fell(up) // nobody knows how they stand
+			up = nil
 		}
 		fmt.Fprintf(os.Stderr, "%s: %s: %s\n", p.name, p.about, time.Since(begun).Round(time.Second))
 	}
 	fell(up)
 	up = nil
 	if slices.Contains(names, "stuck") {
-		if err := b.stuck(ctx); err != nil {
-			return fmt.Errorf("stuck: %w", err)
+		if fault := b.stuck(ctx); fault != nil {
+			err = errors.Join(err, fmt.Errorf("stuck: %w", fault))
 		}
 	}
 	if slices.Contains(names, "restart") {
-		return b.restarts(ctx, kinds)
+		err = errors.Join(err, b.restarts(ctx, kinds))
 	}
-	return nil
+	return err
 }
 
 // counts are the numbers of a list.

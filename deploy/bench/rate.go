@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"time"
 )
 
@@ -52,6 +54,10 @@ func (b *bench) climb(ctx context.Context, up []*system) error {
 func (b *bench) carries(ctx context.Context, s *system, rate int) (bool, error) {
 	const length, hold = 3 * time.Second, time.Second
 	o, err := b.load(ctx, s, rate, int(length.Seconds())*rate, hold)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		b.remark("%s at %d calls/s counts as not carried: the caller's SIPp broke (%v)", s.name, rate, exit)
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}

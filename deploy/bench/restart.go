@@ -55,8 +55,8 @@ func (b *bench) restart(ctx context.Context, k kind) error {
 	if err := wait(ctx, settled); err != nil {
 		return err
 	}
-	if err := h.holds(s); err != nil {
-		return err
+	if up, err := h.holds(s); err != nil || up != b.restarted {
+		return errors.Join(err, fmt.Errorf("%d of %d calls are up", up, b.restarted))
 	}
 	if k.storeIP != "" {
 		if err := b.again(ctx, s); err != nil {
