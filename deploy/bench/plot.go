@@ -55,6 +55,9 @@ func (p panel) draw(b *strings.Builder) {
 	fmt.Fprintf(b, `<text x="%d" y="16" font-size="13" font-weight="bold">%s</text>`+"\n", left, html.EscapeString(p.title))
 	x := float64(left)
 	for _, c := range p.curves {
+		if c.name == "" {
+			continue // there is one, and the title says what it is
+		}
 		fmt.Fprintf(b, `<rect x="%.1f" y="27" width="9" height="9" fill="%s"/>`+"\n", x, c.colour)
 		text(x+12, 35.5, "start", c.name)
 		x += 26 + 6.2*float64(len([]rune(c.name)))
