@@ -112,7 +112,7 @@ func (f *figures) names() (all []string) {
 }
 
 // table prints medians in Markdown, each with its ratio to the first system's; what was measured beside something, to the
-// same beside nothing.
+// same beside the fewest.
 func (f *figures) table(w io.Writer) {
 	systems := f.systems()
 	fmt.Fprintf(w, "| | %s |\n|---|%s\n", strings.Join(systems, " | "), strings.Repeat("---|", len(systems)))
@@ -126,7 +126,7 @@ func (f *figures) table(w io.Writer) {
 			for i, s := range systems {
 				v, ok := f.median(s, name, at)
 				first, compared := 0.0, false
-				if beside := strings.Contains(name, " beside "); beside && at.n > 0 {
+				if beside := strings.Contains(name, " beside "); beside && at != f.ats(name)[0] {
 					first, compared = f.median(s, name, f.ats(name)[0])
 				} else if !beside && i > 0 {
 					first, compared = f.median(systems[0], name, at)
@@ -144,7 +144,7 @@ func (f *figures) table(w io.Writer) {
 		}
 	}
 	if len(systems) > 1 {
-		fmt.Fprintf(w, "\nIn brackets: the ratio to %s, or of what is measured beside something, to the same system beside none.\n", systems[0])
+		fmt.Fprintf(w, "\nIn brackets: the ratio to %s, or of what is measured beside something, to the same system beside the fewest.\n", systems[0])
 	}
 	for _, r := range f.remarks {
 		fmt.Fprintf(w, "\n- %s", r)
