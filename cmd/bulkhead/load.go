@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"time"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -102,6 +103,7 @@ func read(name string, data []byte, host string, before *Config, secrets bool) (
 	v.validate()
 	if secrets {
 		v.secrets()
+		v.expired(time.Now())
 	}
 	if before != nil {
 		v.keeps(before)
