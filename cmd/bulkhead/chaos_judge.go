@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -247,7 +248,8 @@ func staysUp(p *play, seen []sighting) string {
 
 func allAnswered(p *play, seen []sighting) string {
 	for i, s := range seen {
-		if !s.sent || s.code() > 0 || is("ACK")(s.message) {
+		again := func(o sighting) bool { return o.sent && o.who == s.who && o.text == s.text } // who has its answer is absorbed
+		if !s.sent || s.code() > 0 || is("ACK")(s.message) || slices.ContainsFunc(seen[:i], again) {
 			continue
 		}
 		done := false

@@ -40,7 +40,7 @@ func (p *play) response(s statement, m message) string {
 		lines = append(lines, "Via: "+via)
 	}
 	lines = append(lines, "From: "+m.line("From"), "To: "+to, "Call-ID: "+m.line("Call-ID"), "CSeq: "+m.line("CSeq"))
-	for _, r := range append(splitted(s.options["rr"]), m.lines("Record-Route")...) {
+	for _, r := range append(splitted(strings.ReplaceAll(s.options["rr"], "self", me.String())), m.lines("Record-Route")...) {
 		lines = append(lines, "Record-Route: "+r)
 	}
 	if code > 100 {
@@ -88,7 +88,7 @@ func (p *play) request(ctx context.Context, s statement) (text string, to netip.
 		return "", to, "INVITE"
 	}
 	if method == "ACK" {
-		final, ok := p.final(ctx, s.who, l.invite)
+		final, ok := p.final(ctx, s.who, l.invite, s.options["cseq"])
 		if !ok {
 			return "", to, "final response to its INVITE"
 		}
@@ -181,10 +181,13 @@ func (p *play) acknowledge(s statement, l *chaosLeg, final message) (string, net
 	return compose("ACK "+strings.Fields(l.invite)[1]+" SIP/2.0", lines, ""), final.from, ""
 }
 
-// final waits for the final response to an INVITE of ours, and leaves it untaken.
-func (p *play) final(ctx context.Context, who, invite string) (message, bool) {
+// final waits for the final response to an INVITE of ours, or to the one that has a number, and
+// leaves it untaken.
+func (p *play) final(ctx context.Context, who, invite, number string) (message, bool) {
 	branch := message{text: invite}.branch()
-	of := func(m message) bool { return answers("INVITE", 200, 699)(m) && m.branch() == branch }
+	of := func(m message) bool {
+		return answers("INVITE", 200, 699)(m) && (number == "" && m.branch() == branch || m.line("CSeq") == number+" INVITE")
+	}
 	limit := time.After(p.patience())
 	for {
 		p.mu.Lock()
@@ -206,13 +209,21 @@ func (p *play) final(ctx context.Context, who, invite string) (message, bool) {
 	}
 }
 
-// styled writes the header its own way, as some carriers do (RFC 3261 §7.3.1, §7.3.3).
+// styled writes the header its own way, as some carriers do (RFC 3261 §7.3.1, §7.3.3, §18.3).
 func styled(text, style string) string {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
 	for i, line := range lines[1:] {
 		name, value, _ := strings.Cut(line, ": ")
 		switch style {
+		case "unmeasured": // up to the end of the datagram (RFC 3261 §18.3)
+			if name == "Content-Length" {
+				line = "X-Content-Length: " + value
+			}
+		case "empty": // so what follows is no body
+			if name == "Content-Length" {
+				line = "Content-Length: 0"
+			}
 		case "compact":
 			if short := compact[name]; short != "" {
 				name = short

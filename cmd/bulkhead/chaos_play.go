@@ -93,6 +93,11 @@ func (p *play) step(ctx context.Context, s statement) string {
 		if code, err := strconv.Atoi(want[0]); err == nil {
 			match = answers(append(want[1:], "INVITE")[0], code, code)
 		}
+		kind, uri := match, strings.ReplaceAll(s.options["uri"], "self", p.peers[s.who].address().String())
+		if uri != "" {
+			match = func(m message) bool { return kind(m) && m.code() == 0 && strings.Fields(m.text)[1] == uri }
+			want = append(want, "for "+uri)
+		}
 		if _, ok := p.await(ctx, s.who, p.heard, match); !ok {
 			return p.missed(ctx, s, strings.Join(want, " "))
 		}

@@ -22,11 +22,12 @@ import (
 //	PEER METHOD [OPTIONS]           a request: caller's INVITE begins the call; CANCEL and ACK
 //	                                are those of its last INVITE, others are in the dialog
 //	PEER CODE [METHOD] [OPTIONS]    a response to the last METHOD (INVITE) received, waited for
-//	PEER gets WHAT                  waits for a METHOD, or a CODE [METHOD]
+//	PEER gets WHAT                  waits for a METHOD [uri=], or a CODE [METHOD]
 //	wait 10s | wait repeats         time passes; all that is repeated has been
 //
-// PEER: caller, tc1, tc2. Options: sdp, sdp=2 · tag= (the peer's own) · cseq= · contact= · rr=
-// (Record-Route) · h="Name: value" · style=compact|folded|lower|spaced · port=other (the source)
+// PEER: caller, tc1, tc2. Options: sdp, sdp=2 · tag= (the peer's own) · cseq= (of an ACK: whose) ·
+// contact= · rr= (Record-Route; in it and in uri= self is the peer's address) · h="Name: value" · port=other (the source)
+// · style=compact|folded|lower|spaced|unmeasured|empty (without Content-Length; with one of 0)
 // · every t1..t2 for deaf, every 2s for 20s. Times: 200ms, 4t1, deaf (near Timer D, or beyond it
 // where the target lingers).
 //
@@ -145,7 +146,7 @@ func readStatement(part string) (statement, error) {
 			s.options["sdp"] = "1"
 		case valued && name == "h":
 			s.headers = append(s.headers, strings.Trim(value, `"`))
-		case valued && slices.Contains([]string{"sdp", "tag", "cseq", "contact", "rr", "style", "port"}, name):
+		case valued && slices.Contains([]string{"sdp", "tag", "cseq", "contact", "rr", "style", "port", "uri"}, name):
 			s.options[name] = strings.Trim(value, `"`)
 		case strings.ToUpper(words[i]) == words[i] || i == 0 && words[i] == "gets":
 			s.words = append(s.words, words[i])

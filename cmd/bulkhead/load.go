@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
+	"time"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -102,6 +104,7 @@ func read(name string, data []byte, host string, before *Config, secrets bool) (
 	v.validate()
 	if secrets {
 		v.secrets()
+		v.expired(time.Now())
 	}
 	if before != nil {
 		v.keeps(before)
@@ -131,7 +134,7 @@ func tree(data []byte) (ast.Node, *Fault) {
 		if e, ok := errors.AsType[yaml.Error](err); ok {
 			f.Message = e.GetMessage()
 			if t := e.GetToken(); t != nil && t.Position != nil {
-				f.Line, f.Column = max(t.Position.Line, 1), max(t.Position.Column, 1)
+				f.Line, f.Column = within(data, t.Position.Line, t.Position.Column)
 			}
 		}
 		return nil, f
@@ -148,6 +151,14 @@ func tree(data []byte) (ast.Node, *Fault) {
 		body = document.Body
 	}
 	return body, nil
+}
+
+// within is a place as the parser has it, or the one next to it that the file has: behind bytes
+// that are no text the parser may count a line twice.
+func within(data []byte, line, column int) (int, int) {
+	lines := bytes.Split(bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n")), []byte("\n"))
+	line = min(max(line, 1), len(lines))
+	return line, min(max(column, 1), len(lines[line-1])+1)
 }
 
 // invalid is where data stops being UTF-8, if it does.

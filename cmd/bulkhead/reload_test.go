@@ -114,14 +114,19 @@ func (r *reloading) known(address string) bool {
 	return r.border.engine.Known("core", netip.MustParseAddr(address))
 }
 
-// certify writes a certificate and its key.
+// certify writes a certificate and its key, which is good for an hour.
 func certify(t *testing.T, dir, name string, serial int64) {
+	t.Helper()
+	certifyUntil(t, dir, name, serial, time.Now().Add(time.Hour))
+}
+
+func certifyUntil(t *testing.T, dir, name string, serial int64, until time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: until}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

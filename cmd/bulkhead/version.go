@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -8,11 +9,23 @@ import (
 )
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
+	modules := false
+	c := &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Short: "Print the version, or with --modules what it is built of",
+		Long: "Print the version. --modules prints what the program is built of, as `go version -m` does: each\n" +
+			"module with its version and the hash that go.sum has, the compiler and its settings. Scanners\n" +
+			"(govulncheck -mode=binary, Trivy, Syft) read the same from the program's file.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if modules {
+				info, ok := debug.ReadBuildInfo()
+				if !ok {
+					return errors.New("it was built without module support")
+				}
+				_, err := fmt.Fprint(cmd.OutOrStdout(), info)
+				return err
+			}
 			version, revision := built()
 			if revision != "" {
 				version += " " + revision
@@ -21,6 +34,8 @@ func versionCommand() *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&modules, "modules", false, "what it is built of")
+	return c
 }
 
 // built is what this program was built of; the revision may be empty.

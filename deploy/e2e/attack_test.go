@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"bufio"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
@@ -14,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/ipv4"
 )
 
 // attack is what somebody does to a border while calls run: what may come back for it, and
@@ -31,6 +35,7 @@ type attack struct {
 type assault struct {
 	*operated
 	bad, good, tc2, victim *peer // a trunk that turns on us, the trunk and the carrier of the call that is up, and who is to be hit
+	wary                   *peer // a trunk that has to prove who it is
 	bye                    string
 	answer                 string // of tc2, to our INVITE
 	calls                  bool   // the attack is one by calls
@@ -61,6 +66,16 @@ func (a *assault) hears(p *peer) (requests []string) {
 			requests = append(requests, m.text[:strings.IndexByte(m.text, ' ')])
 		}
 	}
+}
+
+// dials connects by TCP as the bad trunk.
+func (a *assault) dials(to string) net.Conn {
+	a.t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.ip(front))}, Timeout: time.Second}).Dial("tcp", to)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return conn
 }
 
 // outside is a request of the bad trunk's that belongs to no dialog.
@@ -108,26 +123,35 @@ var attacks = []attack{
 	{"a flood of INVITEs from a permitted trunk", "100 180 200 4xx 503", `bulkhead_limited_total{limit="cps",name="bad",on="trunk"}`, func(a *assault) {
 		a.many(1000, a.bad, func(n int) { a.says(a.bad, coreSide, a.outside("INVITE", n)) })
 	}, true},
-	{"scanners from two thousand unknown sources", "", `bulkhead_dropped_total{by="wire",reason="unknown_source"}`, func(a *assault) {
+	{"scanners from 20,000 unknown sources", "", `bulkhead_dropped_total{by="wire",reason="unknown_source"}`, func(a *assault) {
+		const sources = 20_000
+		conn, err := net.ListenUDP("udp4", nil)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		defer conn.Close()
 		to := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a.at(coreSide)))
-		for n := range 2000 {
-			conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 119, byte(n>>8), byte(n))}, to)
-			if err != nil {
+		scans := ipv4.NewPacketConn(conn)
+		dropped := func() float64 { return a.sum(`bulkhead_dropped_total{by="wire",reason="unknown_source"}`) }
+		was, before := dropped(), a.resident()
+		for n := range sources {
+			from := net.IPv4(127, 224+byte(n>>16), byte(n>>8), byte(n)) // all of 127/8 is this machine's
+			if _, err := scans.WriteTo([]byte(a.outside("REGISTER", n)), &ipv4.ControlMessage{Src: from}, to); err != nil {
 				a.t.Fatal(err)
 			}
 			a.sent++
-			if _, err := conn.Write([]byte(a.outside("REGISTER", n))); err != nil {
-				a.t.Fatal(err)
+			if n%500 == 499 { // what a socket's buffer takes
+				a.until("the scans to be dropped", 10*time.Second, func() bool { return dropped()-was >= 0.9*float64(n-500) })
 			}
-			if n == 1999 {
-				if err := conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
-					a.t.Fatal(err)
-				}
-				if _, err := conn.Read(make([]byte, 1)); err == nil {
-					a.heard["an answer"]++
-				}
-			}
-			conn.Close()
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+			a.t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err == nil {
+			a.heard["an answer"]++
+		}
+		if grown := a.resident() - before; grown > 8<<10 {
+			a.t.Errorf("%d sources that nobody knows take %d KiB", sources, grown)
 		}
 	}, false},
 	{"a BYE, a CANCEL and a re-INVITE with the call's own tags, from another trunk", "481", `bulkhead_dropped_total{by="stray",reason="wrong_source"}`, func(a *assault) {
@@ -170,6 +194,97 @@ var attacks = []attack{
 			a.says(a.bad, coreSide, strings.Replace(text, "Contact: <sip:mallory@"+a.bad.addr, "Contact: <sip:mallory@"+a.victim.addr, 1))
 		})
 	}, false},
+	{"credentials that are shown again", "180 200 407", `bulkhead_refused_total{reason="auth_replayed"}`, func(a *assault) {
+		uri := "sip:+33123456@" + a.at(coreSide)
+		invite := func(n int, more ...string) {
+			a.says(a.wary, coreSide, a.wary.request("INVITE", uri, fmt.Sprint("wary", n), append([]string{"From: <sip:w@" + a.wary.addr + ">;tag=w", "To: <" + uri + ">",
+				fmt.Sprint("Call-ID: wary", n), "CSeq: 1 INVITE", "Contact: <sip:w@" + a.wary.addr + ">"}, more...)...))
+		}
+		invite(0)
+		shown := "Proxy-Authorization: " + digest(a.wary.find("SIP/2.0 407", 5*time.Second).header("Proxy-Authenticate"), "wary", "correct horse", "INVITE", uri)
+		invite(1, shown)
+		a.wary.find("SIP/2.0 100", 5*time.Second) // it is a call
+		was := a.sum(`bulkhead_refused_total{reason="auth_replayed"}`)
+		for n := range 500 {
+			invite(n+2, shown)
+		}
+		a.hears(a.wary)
+		a.until("each to be refused", 10*time.Second, func() bool { return a.sum(`bulkhead_refused_total{reason="auth_replayed"}`)-was >= 500 })
+	}, true},
+	{"a Refer-To and a Route that point inside", "403 405", `bulkhead_refused_total{reason="`, func(a *assault) {
+		inside := []string{"sip:x@" + a.at(peeringSide), "sip:x@" + a.tc2.addr, "sip:x@127.0.0.1:5060;transport=tcp", "http://127.0.0.1:8080/v1/reload", "sip:+33987000@" + a.at(coreSide)}
+		a.many(200, a.bad, func(n int) {
+			a.says(a.bad, coreSide, a.outside("REFER", n, "Refer-To: <"+inside[n%len(inside)]+">", "Route: <sip:"+a.at(peeringSide)+";lr>, <sip:"+a.tc2.addr+";lr>"))
+		})
+		// And within a dialog that is theirs.
+		for n, to := range inside {
+			a.says(a.good, coreSide, strings.NewReplacer("BYE ", "REFER ", " BYE", " REFER", "CSeq: 900", fmt.Sprint("CSeq: ", 10+n), "z9hG4bKbye", fmt.Sprint("z9hG4bKrefer", n),
+				"Content-Length", "Refer-To: <"+to+">\r\nContent-Length").Replace(a.bye))
+		}
+		a.hears(a.good)
+		if requests := a.hears(a.tc2); len(requests) > 0 {
+			a.heard[requests[0]+" at tc2"] += len(requests)
+		}
+	}, false},
+	{"TCP: a thousand requests glued, two hundred in pieces", "405", `bulkhead_refused_total{reason="`, func(a *assault) {
+		var glued strings.Builder
+		for n := range 1000 {
+			glued.WriteString(strings.Replace(a.outside("SUBSCRIBE", n), "SIP/2.0/UDP", "SIP/2.0/TCP", 1))
+		}
+		conn := a.dials(a.at(coreSide))
+		defer conn.Close()
+		write := func(text string, piece int) {
+			for from := 0; from < len(text); from += piece {
+				if _, err := conn.Write([]byte(text[from:min(from+piece, len(text))])); err != nil {
+					a.t.Fatal(err)
+				}
+			}
+		}
+		reader := bufio.NewReader(conn)
+		answered := func(n int) {
+			for n > 0 {
+				if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+					a.t.Fatal(err)
+				}
+				line, err := reader.ReadString('\n')
+				if err != nil {
+					a.t.Fatalf("%d have no answer: %v", n, err)
+				}
+				if code, is := strings.CutPrefix(line, "SIP/2.0 "); is {
+					a.heard[code[:3]]++
+					n--
+				}
+			}
+		}
+		a.sent += 1200
+		write(glued.String(), glued.Len())
+		answered(1000)
+		for n := range 200 {
+			write(strings.Replace(a.outside("SUBSCRIBE", n), "SIP/2.0/UDP", "SIP/2.0/TCP", 1), 7)
+		}
+		answered(200)
+	}, false},
+	{"TLS handshakes left open", "", `bulkhead_dropped_total{by="wire",reason="connections_per_source"}`, func(a *assault) {
+		for n := range 400 {
+			conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.ip(front))}, Timeout: time.Second}).Dial("tcp", a.ip(coreSide)+":5061")
+			if err != nil {
+				continue // refused: what is wanted
+			}
+			defer conn.Close()
+			a.sent++
+			_, _ = conn.Write([]byte("\x16\x03\x01\x02\x00\x01"[:1+n%6])) // of a ClientHello the beginning
+		}
+	}, false},
+	{"2,000 sources with a connection each that says nothing", "", `bulkhead_dropped_total{by="wire",reason="unknown_source"}`, func(a *assault) {
+		for n := range 2000 {
+			conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 230, byte(n>>8), byte(n))}, Timeout: time.Second}).Dial("tcp", a.at(coreSide))
+			if err != nil {
+				continue
+			}
+			defer conn.Close()
+			a.sent++
+		}
+	}, false},
 	{"connections that send a byte and wait", "", `bulkhead_dropped_total{by="wire",reason="connections_per_source"}`, func(a *assault) {
 		for range 400 {
 			conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.ip(front))}, Timeout: time.Second}).Dial("tcp", a.at(coreSide))
@@ -188,14 +303,27 @@ var attacks = []attack{
 // (R30, P11).
 func TestAttacksTouchNoCall(t *testing.T) {
 	t.Parallel()
-	const rate, calls = 30, 30 * 30
-	a := &assault{operated: operate(t, 118, plan{build: "plain", env: []string{"GOGC=100"}, timers: "{t1: 100ms, t2: 800ms, t4: 1s}"})}
+	const rate, calls = 30, 30 * 40
+	dir := t.TempDir()
+	cert, key := issue(t, nil, nil, "127.0.118.1")
+	write(t, filepath.Join(dir, "core.pem"), "CERTIFICATE", cert.Raw)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "core.key"), "PRIVATE KEY", private)
+	password := filepath.Join(dir, "password")
+	if err := os.WriteFile(password, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &assault{operated: operate(t, 118, plan{build: "plain", tls: filepath.Join(dir, "core"), env: []string{"GOGC=100"}, timers: "{t1: 100ms, t2: 800ms, t4: 1s}"})}
 	config := strings.Replace(a.config(), fmt.Sprintf("from: [%q, %q]", a.ip(caller), a.ip(front)), fmt.Sprintf("from: [%q]", a.ip(caller)), 1)
-	a.rewrite(strings.Replace(config, "carriers:", fmt.Sprintf("  bad: {realm: core, from: [%q], limits: {cps: 20}}\n  good: {realm: core, from: [%q]}\ncarriers:", a.ip(front), a.ip(13)), 1))
+	a.rewrite(strings.Replace(config, "carriers:", fmt.Sprintf("  bad: {realm: core, from: [%q], limits: {cps: 20}}\n  good: {realm: core, from: [%q]}\n  wary: {realm: core, from: [%q], auth: {username: wary, password_file: %q}}\ncarriers:",
+		a.ip(front), a.ip(13), a.ip(14), password), 1))
 	if code, text := a.asks(http.MethodPost, "/v1/reload"); code != http.StatusOK {
 		t.Fatalf("%d %s", code, text)
 	}
-	a.bad, a.good, a.tc2, a.victim = a.peerAt(front), a.peerAt(13), a.peerAt(tc2), a.peerAt(stranger)
+	a.bad, a.good, a.wary, a.tc2, a.victim = a.peerAt(front), a.peerAt(13), a.peerAt(14), a.peerAt(tc2), a.peerAt(stranger)
 
 	// The call that is up: of another trunk, to tc2.
 	core := "sip:+33987000@" + a.at(coreSide)
@@ -209,7 +337,7 @@ func TestAttacksTouchNoCall(t *testing.T) {
 	target := strings.TrimSuffix(strings.TrimPrefix(ok.header("Contact"), "<"), ">")
 	a.good.send(netip.MustParseAddrPort(a.at(coreSide)), a.good.request("ACK", target, "ack", append(dialog, "CSeq: 1 ACK")...))
 	a.tc2.find("ACK", 5*time.Second)
-	a.bye = a.good.request("BYE", target, "bye", append(dialog, "CSeq: 2 BYE")...)
+	a.bye = a.good.request("BYE", target, "bye", append(dialog, "CSeq: 900 BYE")...)
 
 	carrier := a.sippAt(tc1, "tc1", "uas.xml", nil, "-timeout", seconds(3*patience))
 	carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", a.at(tc1)) })
@@ -220,7 +348,7 @@ func TestAttacksTouchNoCall(t *testing.T) {
 
 	for _, k := range attacks {
 		a.sent, a.heard, a.calls = 0, map[string]int{}, k.calls
-		was := a.sum(k.counter)
+		was, held := a.sum(k.counter), a.resident()
 		k.do(a)
 		var wrong []string
 		for code := range a.heard {
@@ -235,7 +363,7 @@ func TestAttacksTouchNoCall(t *testing.T) {
 		if requests := a.hears(a.victim); len(requests) > 0 || a.heard["victim"] > 0 {
 			t.Errorf("%s: the victim got %v", k.name, requests)
 		}
-		t.Logf("%-75s %5d sent; back: %v; %s +%.0f", k.name, a.sent, back(a.heard), k.counter, a.sum(k.counter)-was)
+		t.Logf("%-75s %6d sent; back: %v; %s +%.0f; resident %+d KiB", k.name, a.sent, back(a.heard), k.counter, a.sum(k.counter)-was, a.resident()-held)
 	}
 	during := a.resident()
 

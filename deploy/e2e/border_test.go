@@ -18,6 +18,7 @@ type plan struct {
 	build   string // race (empty) or plain
 	caller  string // transport of the trunk: udp (empty), tcp
 	carrier string // transport of the carriers: udp (empty), tcp
+	tls     string // files' name of a certificate with which realm core listens at port 5061 too, without ending
 	trunk   string // more keys of the trunk, in flow style
 	tc1     string // more keys of carrier tc1, in flow style
 	tc2     string
@@ -128,6 +129,10 @@ func (b *border) config() string {
 		}
 		return ", " + s
 	}
+	secure := "]"
+	if b.plan.tls != "" {
+		secure = fmt.Sprintf(", \"tls://%s:5061\"], tls: {certificate: %q, key: %q}", b.ip(coreSide), b.plan.tls+".pem", b.plan.tls+".key")
+	}
 	trunks := fmt.Sprintf("[%q, %q]", b.ip(caller), b.ip(front))
 	if b.plan.ipv6 {
 		trunks = fmt.Sprintf("[%q]", b.ip(caller))
@@ -135,7 +140,7 @@ func (b *border) config() string {
 	lines := []string{
 		"node: e2e",
 		"realms:",
-		fmt.Sprintf("  core: {listen: [%q, %q]}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide)),
+		fmt.Sprintf("  core: {listen: [%q, %q%s}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide), secure),
 		fmt.Sprintf("  peering: {listen: [%q, %q]}", "udp://"+b.at(peeringSide), "tcp://"+b.at(peeringSide)),
 		"trunks:",
 		fmt.Sprintf("  pbx: {realm: core, from: %s, contact: %q%s}", trunks, or(b.plan.caller, "udp")+"://"+b.at(caller), more(b.plan.trunk)),
