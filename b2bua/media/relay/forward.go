@@ -31,8 +31,13 @@ func (e *end) arrived(now time.Duration, on *socket, from netip.AddrPort, b []by
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heard.Dropped++
-	if why == Foreign {
+	switch why {
+	case Foreign:
 		e.heard.Foreign++
+	case Unkeyed:
+		e.heard.Unkeyed++
+	case Replayed:
+		e.heard.Replayed++
 	}
 }
 
