@@ -49,7 +49,7 @@ type Leg struct {
 	Latch   relay.Latch
 	Secure  bool // its SIP goes by TLS: keys may be written to it
 
-	SRTP      bool     // it is to be offered SRTP, where it is secure; by rtpengine
+	SRTP      bool     // it is to be offered SRTP; where it is not secure, by rtpengine it is not, and by the relay nothing is
 	Transcode []string // codecs that offers to it are to have; by rtpengine
 }
 
@@ -153,6 +153,9 @@ type End struct {
 	Said   relay.Remote   // by the latest description, which counts from its answer on
 	Stats  relay.Stats    // what was heard, as of the last Sync or Release
 	Before relay.Stats    // what of it was counted at other ports, or by another node
+
+	Own  []Key // of ours toward its peer, by the relay
+	Used bool  // they may have been used at other ports
 }
 
 // At is the anchor whose trunk's side has that port; nil: none has.
