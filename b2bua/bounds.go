@@ -97,17 +97,22 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 			name = e.metrics.trunks.of(name)
 		}
 		e.metrics.Limited.WithLabelValues(full.Kind.String(), name, full.Why).Inc()
-		r := retryAfter(503, max(full.Wait, time.Second))
-		if full.Why == carriers.SkipCalls {
-			r = retryAfter(full.Code, 2*time.Second)
-		}
-		return deny(r, full.Kind.String()+"_"+full.Why)
+		return deny(fullOf(full))
 	}
 	places := make([]carriers.Place, 0, len(want)+1) // and the carrier's
 	for _, b := range want {
 		places = append(places, b.Place)
 	}
 	return places, true
+}
+
+// fullOf is what a new call is told for which there is no place.
+func fullOf(full carriers.Full) (dialog.Refusal, string) {
+	r := retryAfter(503, max(full.Wait, time.Second))
+	if full.Why == carriers.SkipCalls {
+		r = retryAfter(full.Code, 2*time.Second)
+	}
+	return r, full.Kind.String() + "_" + full.Why
 }
 
 // retryAfter is a refusal that says when to come again (RFC 3261 §20.33).

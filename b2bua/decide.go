@@ -14,16 +14,24 @@ import (
 // choose asks the routes and the judge. Of a choice with an Ask nothing is
 // known yet: who decides has to be asked.
 func (p *profiles) choose(now time.Time, setup dialog.Setup, j carriers.Judge) carriers.Choice {
-	c := p.Select(now, setup, j)
+	c, known := p.pick(now, setup, j)
+	if known {
+		p.engine.metrics.Decisions.WithLabelValues("known").Inc()
+	}
+	return c
+}
+
+// pick is choose, uncounted; known: who decides has said it before.
+func (p *profiles) pick(now time.Time, setup dialog.Setup, j carriers.Judge) (c carriers.Choice, known bool) {
+	c = p.Select(now, setup, j)
 	if c.Ask == nil {
-		return c
+		return c, false
 	}
 	a, known := p.asks[c.Ask].Known(now, c.Ask.Question(now, setup))
 	if !known {
-		return c
+		return c, false
 	}
-	p.engine.metrics.Decisions.WithLabelValues("known").Inc()
-	return p.Decide(now, setup, c.Ask, a, nil, j)
+	return p.Decide(now, setup, c.Ask, a, nil, j), true
 }
 
 // decide has somebody else decide about a call of this strand. What follows from the

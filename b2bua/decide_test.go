@@ -182,14 +182,13 @@ func TestTryAsksWhoDecides(t *testing.T) {
 			n := takes(t, storage.NewMemory(time.Now), "a", nil, by(o))
 			defer n.serves()()
 			n.engine.Adopt(asks(nil))
-			book := asks(nil)
 			parsed, _, err := wire.Parse([]byte(strings.Join(append(slices.Clone(invited), "Content-Length: 0", "", ""), "\r\n")), wire.Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			m := dialog.Read(parsed)
 			begin := time.Now()
-			got := n.engine.Try(begin, dialog.CallID{1}, book.TrunkNamed("pbx"), m, dialog.Path{Realm: "core", Remote: trunkSource}, nil)
+			got, _ := n.engine.Try(begin, dialog.CallID{1}, "pbx", m, dialog.Path{Realm: "core", Remote: trunkSource}, nil)
 			if got.Question == nil || got.Question.Trunk != "pbx" || got.Question.Number != got.Setup.Number {
 				t.Errorf("asked %+v", got.Question)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,7 +107,7 @@ func (r *RecordFile) rotate(line int) error {
 	}
 	ending := filepath.Ext(r.name)
 	kept := strings.TrimSuffix(r.name, ending) + time.Now().UTC().Format("-2006-01-02T15-04-05.000000") + ending
-	if err := os.Rename(r.name, kept); err != nil {
+	if err := os.Rename(r.name, kept); err != nil && !errors.Is(err, fs.ErrNotExist) { // renamed before, when no new one could be made
 		return fmt.Errorf("rotating the record file: %w", err)
 	}
 	return r.reopen()

@@ -10,8 +10,11 @@ import (
 // Trial is what a call would do.
 type Trial struct {
 	carriers.Choice
+	Book       Book               // by which
 	Question   *carriers.Question // that was asked; nil: none was
 	Unanswered error              // why there was no answer to it
+	Barred     string             // why it is refused now before a route is looked for, in the word of the metric; empty: it is not
+	Bar        dialog.Refusal     // and with what
 	Setup      dialog.Setup       // that the routes have seen
 	Attempts   []Trying           // were every one to fail before it is answered
 }
@@ -25,14 +28,24 @@ type Trying struct {
 
 // Try says what a call would do at that time: the trunk's INVITE goes the way of any
 // other, up to the wire, and no attempt can be sent. The judge, who may be nil, takes the
-// place of what this node knows. Who decides about a route is asked.
-func (e *Engine) Try(now time.Time, id dialog.CallID, trunk *carriers.Trunk, m *dialog.Message, from dialog.Path, j carriers.Judge) Trial {
-	p, setup := e.profiles(), trunk.Setup(m)
-	setup.Call, setup.Body = id, m.Body
-	if !setup.Privacy.Provided() { // it is refused before it is a call
-		return Trial{Setup: setup, Choice: carriers.Choice{Route: carriers.NoRoute, Refusal: dialog.Cause{Code: 500, Phrase: privacyNotProvided}}}
+// place of what this node knows of carriers. Whether the node takes new calls is said of
+// this moment, and for a trunk that has proved who it is. Who decides about a route is
+// asked. False: there is no such trunk.
+func (e *Engine) Try(now time.Time, id dialog.CallID, name string, m *dialog.Message, from dialog.Path, j carriers.Judge) (Trial, bool) {
+	p := e.profiles()
+	trunk := p.TrunkNamed(name)
+	if trunk == nil {
+		return Trial{}, false
 	}
-	t := Trial{Choice: p.choose(now, setup, j), Setup: setup}
+	setup := trunk.Setup(m)
+	setup.Call, setup.Body = id, m.Body
+	t := Trial{Book: p.Book, Setup: setup}
+	t.Bar, t.Barred = e.barred(time.Now(), id, p, trunk, m, setup.Number)
+	if !setup.Privacy.Provided() { // it is refused before it is a call
+		t.Choice = carriers.Choice{Route: carriers.NoRoute, Refusal: dialog.Cause{Code: 500, Phrase: privacyNotProvided}}
+		return t, true
+	}
+	t.Choice, _ = p.pick(now, setup, j)
 	if ask := t.Ask; ask != nil {
 		q := ask.Question(now, setup)
 		type back struct {
@@ -51,7 +64,27 @@ func (e *Engine) Try(now time.Time, id dialog.CallID, trunk *carriers.Trunk, m *
 		t.Attempts = append(t.Attempts, Trying{Target: leg.Target, Timers: p.Carrier(leg.Target.Carrier).Timers, Invite: inviteOf(leg, actions)})
 		actions = call.Step(now, Unsent{Leg: leg.ID.Leg, Unsent: dialog.Unsent{Tx: dialog.First, Why: "tried only"}})
 	}
-	return t
+	return t, true
+}
+
+// Judge is what this node knows of whom a call could go to, now.
+func (e *Engine) Judge(id dialog.CallID) carriers.Judge { return chooser{e, id} }
+
+// barred is why a new call is refused before a route is looked for, in the word of the
+// metric of refusals; empty: it is not.
+func (e *Engine) barred(now time.Time, id dialog.CallID, p *profiles, trunk *carriers.Trunk, m *dialog.Message, number string) (dialog.Refusal, string) {
+	if r, name := e.objection(m, p.trunks[trunk.Name]); name != "" {
+		return r, name
+	}
+	if wait, no := e.shed(id, m.Dialled()); no {
+		return retryAfter(503, wait), "overload"
+	}
+	for _, b := range append(p.Ranges(number), trunk.Bound()) {
+		if full, ok := e.places.room(now, b); !ok {
+			return fullOf(full)
+		}
+	}
+	return dialog.Refusal{}, ""
 }
 
 // inviteOf is the INVITE of a leg among what is to be done.

@@ -36,6 +36,7 @@ func (s *Server) handler(metrics prometheus.Gatherer) http.Handler {
 	s.stories(api)
 	s.events(api)
 	s.carriers(api)
+	s.routes(api)
 	s.traces(api)
 	s.captures(api)
 	s.evidence(api)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -43,17 +45,19 @@ type Configured interface {
 	// Configuration is the one in force.
 	Configuration() (Configuration, error)
 
-	// Look says what one would change. The error is *Refused where it cannot be used.
-	Look(text []byte) (Looked, error)
+	// Look says what one would change. What is said of it calls it by a name; empty: that of
+	// the node's file. The error is *Refused where it cannot be used.
+	Look(text []byte, name string) (Looked, error)
 
 	// Apply puts one in force and into the file, and keeps the one before: all of it or
 	// nothing. The tag is that of the one in force, as who has made the change has seen it;
 	// "*": any. The error is *Refused, ErrStale, or ErrConflict where the file is not ours
-	// to write, or has been changed by somebody else.
-	Apply(text []byte, tag string) (Reloaded, error)
+	// to write, or has been changed by somebody else. The name is as in Look.
+	Apply(text []byte, tag, name string) (Reloaded, error)
 
-	// Rollback is Apply of a generation that is kept; 0: the latest. It is ErrNotKept
-	// where there is none such.
+	// Rollback is Apply of a generation that is kept; 0: the one that was in force before the
+	// one that is, not counting those that have been gone back from, so that each goes
+	// further back. It is ErrNotKept where there is none such.
 	Rollback(generation int, tag string) (Reloaded, error)
 
 	// Generations are those that can be had, the latest first.
@@ -68,7 +72,16 @@ var ErrNotKept = errors.New("no such generation is kept")
 
 // YAMLBody is a configuration as it comes.
 type YAMLBody struct {
+	Name    string `query:"name" maxLength:"4096" doc:"What faults and warnings call the text; absent: as the node's file."`
 	RawBody []byte `contentType:"application/yaml"`
+}
+
+// Resolve refuses names that no line could hold.
+func (b *YAMLBody) Resolve(huma.Context) []error {
+	if strings.ContainsFunc(b.Name, unicode.IsControl) {
+		return []error{&huma.ErrorDetail{Message: "want one line of text", Location: "query.name", Value: b.Name}}
+	}
+	return nil
 }
 
 // Match is what a change was made for.
@@ -130,12 +143,12 @@ func (s *Server) configs(api huma.API) {
 		})
 	register(api, Admin, op("validate-config", http.MethodPost, "/v1/config/validate", "Say everything that is wrong with a configuration",
 		"The body is YAML; names of files are relative to the directory of the node's configuration. Nothing changes.", http.StatusUnprocessableEntity),
-		func(_ context.Context, in *YAMLBody) (*body[Looked], error) { return s.look(in.RawBody) })
+		func(_ context.Context, in *YAMLBody) (*body[Looked], error) { return s.look(in.RawBody, in.Name) })
 	register(api, Admin, op("diff-config", http.MethodPost, "/v1/config/diff", "Say what a configuration would change",
 		"The body is YAML. Nothing changes.", http.StatusUnprocessableEntity),
-		func(_ context.Context, in *YAMLBody) (*body[Looked], error) { return s.look(in.RawBody) })
+		func(_ context.Context, in *YAMLBody) (*body[Looked], error) { return s.look(in.RawBody, in.Name) })
 	register(api, Admin, op("apply-config", http.MethodPost, "/v1/config/apply", "Put a configuration in force and into the file",
-		"The body is YAML. All of it is taken or nothing: it is checked, the one before is kept as a numbered generation, the file is replaced at once, and calls that are there go on with what they began with. Where the file cannot be written, as in a container whose configuration is mounted read-only, it is refused: change it where it comes from, and reload.",
+		"The body is YAML. All of it is taken or nothing: it is checked, the one before is kept as a numbered generation, the file is replaced at once, and calls that are there go on with what they began with. Where the file cannot be written, as in a container whose configuration is mounted read-only, it is refused: change it where it comes from, and reload. So it is where somebody has changed the file since it was read; one that is gone is written again.",
 		http.StatusUnprocessableEntity, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired),
 		func(_ context.Context, in *struct {
 			Match
@@ -144,14 +157,14 @@ func (s *Server) configs(api huma.API) {
 			if err := in.need(); err != nil {
 				return nil, err
 			}
-			return s.taken(s.node.Apply(in.RawBody, in.IfMatch))
+			return s.taken(s.node.Apply(in.RawBody, in.IfMatch, in.Name))
 		})
 	register(api, Admin, op("rollback-config", http.MethodPost, "/v1/config/rollback", "Put a configuration of before in force again",
-		"As apply, with the text of a generation that is kept. It becomes a new generation.",
+		"As apply, with the text of a generation that is kept. It becomes a new generation. Each rollback goes further back: never to one that has been gone back from, unless it is named.",
 		http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired),
 		func(_ context.Context, in *struct {
 			Match
-			To int `query:"to" minimum:"1" doc:"The generation. Absent: the latest of those before."`
+			To int `query:"to" minimum:"1" doc:"The generation. Absent: the one that was in force before the one that is, not counting those that have been gone back from."`
 		}) (*tagged[Reloaded], error) {
 			if err := in.need(); err != nil {
 				return nil, err
@@ -184,8 +197,8 @@ type written struct {
 	Body        []byte
 }
 
-func (s *Server) look(text []byte) (*body[Looked], error) {
-	seen, err := s.node.Look(text)
+func (s *Server) look(text []byte, name string) (*body[Looked], error) {
+	seen, err := s.node.Look(text, name)
 	if err != nil {
 		return nil, rejected(err)
 	}

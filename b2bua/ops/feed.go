@@ -10,13 +10,14 @@ import (
 )
 
 // Feed tells those who listen what happens to calls, as it happens, and those who come
-// later what went wrong last. Nobody who is slow holds
-// a call up: what one cannot take is counted, and told when there is room again.
+// later what went wrong last. Nobody who is slow holds a call up: what one cannot take is
+// counted, and told when there is room again.
 //
 // It is a b2bua.Observer. The zero value has no listeners, and costs a call a few
 // nanoseconds.
 type Feed struct {
 	some      atomic.Bool // there are listeners
+	missed    atomic.Uint64
 	mu        sync.RWMutex
 	listeners map[*listener]bool
 
@@ -38,6 +39,7 @@ const (
 // Step is something that has happened to a call.
 type Step struct {
 	At      time.Time `json:"at"`
+	Node    string    `json:"node,omitempty" doc:"Where it has happened."`
 	Call    string    `json:"call"`
 	What    string    `json:"what" enum:"attempt,progress,answered,failed,ended"`
 	Attempt int       `json:"attempt,omitempty" doc:"From 1."`
@@ -52,6 +54,7 @@ type Step struct {
 // Message is one that crossed the wire.
 type Message struct {
 	At     time.Time `json:"at"`
+	Node   string    `json:"node,omitempty" doc:"Whose wire it was."`
 	Call   string    `json:"call"`
 	Leg    int       `json:"leg" doc:"0: the trunk's; n: attempt n's."`
 	Peer   string    `json:"peer"`
@@ -64,6 +67,7 @@ type Message struct {
 
 // Missed says that the listener was too slow for so many events.
 type Missed struct {
+	Node   string `json:"node,omitempty" doc:"Where they were lost."`
 	Events uint64 `json:"events"`
 }
 
@@ -73,17 +77,36 @@ type listener struct {
 	one    bool
 	events chan any
 	missed atomic.Uint64
+	all    *atomic.Uint64 // of all listeners
 }
 
 // waiting is how many events may wait for a listener.
 const waiting = 1024
 
-// listen begins; the events come until leave.
-func (f *Feed) listen(call *dialog.CallID) *listener {
-	l := &listener{events: make(chan any, waiting)}
+// give puts an event to what waits for the listener, or counts it as missed.
+func (l *listener) give(event any) {
+	select {
+	case l.events <- event:
+	default:
+		l.missed.Add(1)
+		l.all.Add(1)
+	}
+}
+
+// Missed is how many events listeners were too slow for.
+func (f *Feed) Missed() uint64 { return f.missed.Load() }
+
+// newListener listens to all calls or to one, once it has joined.
+func newListener(f *Feed, call *dialog.CallID) *listener {
+	l := &listener{events: make(chan any, waiting), all: &f.missed}
 	if call != nil {
 		l.call, l.one = *call, true
 	}
+	return l
+}
+
+// join has a listener hear what happens here, until it leaves.
+func (f *Feed) join(l *listener) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.listeners == nil {
@@ -91,7 +114,6 @@ func (f *Feed) listen(call *dialog.CallID) *listener {
 	}
 	f.listeners[l] = true
 	f.some.Store(true)
-	return l
 }
 
 func (f *Feed) leave(l *listener) {
@@ -109,11 +131,7 @@ func (f *Feed) tell(call dialog.CallID, event any, detail bool) {
 		if l.one && l.call != call || !l.one && detail {
 			continue
 		}
-		select {
-		case l.events <- event:
-		default:
-			l.missed.Add(1)
-		}
+		l.give(event)
 	}
 }
 

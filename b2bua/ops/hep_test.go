@@ -2,6 +2,7 @@ package ops_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -13,21 +14,23 @@ import (
 )
 
 // chunks reads a packet back: what each type of chunk says.
-func chunks(t *testing.T, b []byte) map[uint16][]byte {
-	t.Helper()
+func chunks(b []byte) (map[uint16][]byte, error) {
 	if len(b) < 6 || string(b[:4]) != "HEP3" || int(binary.BigEndian.Uint16(b[4:])) != len(b) {
-		t.Fatalf("no HEP packet: %q", b)
+		return nil, fmt.Errorf("no HEP packet: %q", b)
 	}
 	all := map[uint16][]byte{}
 	for b = b[6:]; len(b) > 0; {
+		if len(b) < 6 {
+			return nil, fmt.Errorf("no chunk: %q", b)
+		}
 		size := int(binary.BigEndian.Uint16(b[4:]))
 		if binary.BigEndian.Uint16(b) != 0 || size < 6 || size > len(b) {
-			t.Fatalf("no chunk: %q", b)
+			return nil, fmt.Errorf("no chunk: %q", b)
 		}
 		all[binary.BigEndian.Uint16(b[2:])] = b[6:size]
 		b = b[size:]
 	}
-	return all
+	return all, nil
 }
 
 // mirror is a HEP whose packets a socket takes.
@@ -64,7 +67,11 @@ func TestHEPNamesTheCallAndItsAddresses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, chunks(t, b[:n]))
+		all, err := chunks(b[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, all)
 	}
 	for i, want := range []map[uint16]string{
 		{1: "\x02", 2: "\x11", 3: "\xc0\x00\x02\x01", 4: "\xc0\x00\x02\x09", 7: "\x13\xc4", 8: "\x13\xc6", 9: "\x65\x53\xf1\x00", 10: "\x00\x01\xe2\x40",

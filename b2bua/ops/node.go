@@ -28,7 +28,7 @@ type Reloaded struct {
 	Generation int      `json:"generation" doc:"Rises by one with every configuration that is taken; a process begins above those that are kept, or with 1."`
 	File       string   `json:"file"`
 	Changes    []Change `json:"changes" doc:"What the file says otherwise than the one before. What is in other files, such as certificates, is read again in any case."`
-	Warnings   []string `json:"warnings,omitempty" doc:"Keys that have no effect, with file, line and column."`
+	Warnings   []string `json:"warnings,omitempty" doc:"Keys that have no effect, with file, line and column; files that others can read; and that the file may not be on the disk yet."`
 
 	Tag string `json:"-"` // its ETag
 }

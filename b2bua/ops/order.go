@@ -126,23 +126,20 @@ func (s *Server) orders(api huma.API) {
 // CarrierStands says that a carrier stands otherwise than before.
 type CarrierStands struct {
 	At      time.Time `json:"at"`
+	Node    string    `json:"node,omitempty" doc:"Where it does."`
 	Carrier string    `json:"carrier"`
 	Stand
 }
 
 // Stands tells those who listen that a carrier stands otherwise.
 func (f *Feed) Stands(now time.Time, carrier string, s b2bua.Stand) {
-	event := CarrierStands{now.UTC(), carrier, newStand(s)}
+	event := CarrierStands{At: now.UTC(), Carrier: carrier, Stand: newStand(s)}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	for l := range f.listeners {
 		if l.one {
 			continue
 		}
-		select {
-		case l.events <- event:
-		default:
-			l.missed.Add(1)
-		}
+		l.give(event)
 	}
 }

@@ -317,13 +317,13 @@ func (n *node) Configuration() (ops.Configuration, error) {
 }
 
 // Look is ops.Configured.
-func (n *node) Look(text []byte) (ops.Looked, error) {
+func (n *node) Look(text []byte, _ string) (ops.Looked, error) {
 	n.given = string(text)
 	return ops.Looked{Changes: []ops.Change{}}, n.refuses
 }
 
 // Apply is ops.Configured.
-func (n *node) Apply(text []byte, tag string) (ops.Reloaded, error) {
+func (n *node) Apply(text []byte, tag, _ string) (ops.Reloaded, error) {
 	n.given = tag + " " + string(text)
 	return ops.Reloaded{Generation: 3, Tag: `"3-cd"`}, n.refuses
 }

@@ -149,12 +149,26 @@ type carried struct {
 
 // fetch asks another node for somebody. What it refuses is a *Problem.
 func (s *Server) fetch(ctx context.Context, p Peer, method, uri string) (carried, error) {
+	response, err := s.open(ctx, p, method, uri)
+	if err != nil {
+		return carried{}, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, mostSaid))
+	if err != nil {
+		return carried{}, fmt.Errorf("its answer broke off: %w", err)
+	}
+	return carried{response.Header.Get("Content-Type"), text}, nil
+}
+
+// open is fetch, with the answer yet to be read.
+func (s *Server) open(ctx context.Context, p Peer, method, uri string) (*http.Response, error) {
 	if p.URL == "" {
-		return carried{}, errors.New("it has no address for other nodes (api.advertise)")
+		return nil, errors.New("it has no address for other nodes (api.advertise)")
 	}
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(p.URL, "/")+uri, nil)
 	if err != nil {
-		return carried{}, err
+		return nil, err
 	}
 	who := whoIn(ctx)
 	request.Header.Set("Authorization", errand{s.self(), p.Node, who.Name, who.Role.String(), time.Now().Unix(), rand.Text()}.
@@ -162,23 +176,23 @@ func (s *Server) fetch(ctx context.Context, p Peer, method, uri string) (carried
 	response, err := s.access.Load().peers.Do(request)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-			return carried{}, errors.New("it did not answer in time")
+			return nil, errors.New("it did not answer in time")
 		}
-		return carried{}, fmt.Errorf("it cannot be asked: %w", errors.Unwrap(err))
+		return nil, fmt.Errorf("it cannot be asked: %w", errors.Unwrap(err))
+	}
+	if response.StatusCode < 300 {
+		return response, nil
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, mostSaid))
 	if err != nil {
-		return carried{}, fmt.Errorf("its answer broke off: %w", err)
+		return nil, fmt.Errorf("its answer broke off: %w", err)
 	}
-	if response.StatusCode >= 300 {
-		problem := &Problem{}
-		if json.Unmarshal(text, problem) != nil || problem.Status == 0 {
-			return carried{}, fmt.Errorf("it says %s", response.Status)
-		}
-		return carried{}, problem
+	problem := &Problem{}
+	if json.Unmarshal(text, problem) != nil || problem.Status == 0 {
+		return nil, fmt.Errorf("it says %s", response.Status)
 	}
-	return carried{response.Header.Get("Content-Type"), text}, nil
+	return nil, problem
 }
 
 // whoIn is who makes the request that is being answered.

@@ -61,6 +61,9 @@ type Node interface {
 	Media() *Media
 	// Carriers are the names of those in the configuration, in order.
 	Carriers() []string
+	// Try says where a call would go. It is *Misasked where there can be no such call, and
+	// ErrConflict where this node serves no calls.
+	Try(RouteAsked) (RouteTrial, error)
 	// Serves is the unit of this node, and the epoch in which it has it; zero: it has
 	// not, or there is no store that tells.
 	Serves() (unit string, epoch uint64)
@@ -80,6 +83,8 @@ type Server struct {
 	access atomic.Pointer[access]
 	bulk   sync.Mutex // held while many calls are being ended
 	heard  heard
+
+	streams atomic.Int32 // of events that are open
 
 	listeners []net.Listener
 	ending    chan struct{} // closed by Close: streams end

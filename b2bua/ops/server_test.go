@@ -50,6 +50,8 @@ type node struct {
 	standings b2bua.Standings
 	drain     *ops.Drain
 	given     string
+	tried     []ops.RouteAsked
+	trial     ops.RouteTrial
 }
 
 func (n *node) Level() zap.AtomicLevel { return n.level }

@@ -24,7 +24,7 @@ func (p *process) Reload() (ops.Reloaded, error) {
 		return ops.Reloaded{}, p.refuse(fmt.Errorf("reading the configuration: %w", err))
 	}
 	before, number, since := p.config.text, p.generation, p.taken
-	done, err := p.take(text, nil)
+	done, err := p.take(text, "", nil)
 	if err == nil && !bytes.Equal(before, text) {
 		if err := newGenerations(p.name).keep(number, before, since); err != nil {
 			p.log.Info("the configuration before is not kept", zap.Int("generation", number), zap.Error(err))
@@ -34,10 +34,10 @@ func (p *process) Reload() (ops.Reloaded, error) {
 }
 
 // take has a configuration in force, and between what can fail and what cannot has it
-// written. The lock is held.
-func (p *process) take(text []byte, write func() error) (ops.Reloaded, error) {
+// written. What is said of it calls it by a name, as in reading. The lock is held.
+func (p *process) take(text []byte, as string, write func() error) (ops.Reloaded, error) {
 	began := time.Now()
-	f, err := p.reading(text, p.config)
+	f, err := p.reading(text, as, p.config)
 	var apply []func()
 	if err == nil {
 		apply, err = p.prepare(f)
@@ -76,14 +76,33 @@ func (p *process) refuse(err error) error {
 	return refused(err)
 }
 
-// reading reads a configuration as if it stood in the file; before, if not nil, is the one
-// that the node runs with.
-func (p *process) reading(text []byte, before *Config) (*file, error) {
+// reading reads a configuration as if it stood in the file; what is said of it calls it by
+// a name, if it has another one. before, if not nil, is the one that the node runs with.
+func (p *process) reading(text []byte, as string, before *Config) (*file, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	return read(p.name, text, host, before, true)
+	f, err := read(p.name, text, host, before, true)
+	if as == "" {
+		return f, err
+	}
+	if faults, ok := errors.AsType[Faults](err); ok {
+		for i := range faults {
+			if faults[i].File == p.name {
+				faults[i].File = as
+			}
+		}
+		return nil, faults
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.decoder.file = as // all that it names files by has been read
+	for i := range f.exposed {
+		f.exposed[i].File = as
+	}
+	return f, nil
 }
 
 func spoken(changes []difference, before, after *Config) []ops.Change {
@@ -106,8 +125,8 @@ func (p *process) Configuration() (ops.Configuration, error) {
 }
 
 // Look is ops.Configured.
-func (p *process) Look(text []byte) (ops.Looked, error) {
-	f, err := p.reading(text, nil)
+func (p *process) Look(text []byte, as string) (ops.Looked, error) {
+	f, err := p.reading(text, as, nil)
 	if err != nil {
 		return ops.Looked{}, refused(err)
 	}
@@ -128,37 +147,55 @@ func (p *process) Look(text []byte) (ops.Looked, error) {
 }
 
 // Apply is ops.Configured.
-func (p *process) Apply(text []byte, of string) (ops.Reloaded, error) {
+func (p *process) Apply(text []byte, of, as string) (ops.Reloaded, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.apply(text, of)
+	return p.apply(text, of, as)
 }
 
 // apply is Apply with the lock held.
-func (p *process) apply(text []byte, of string) (ops.Reloaded, error) {
+func (p *process) apply(text []byte, of, as string) (ops.Reloaded, error) {
 	if of != "*" && of != tag(p.generation, p.config.text) {
 		return ops.Reloaded{}, ops.ErrStale
 	}
-	switch is, err := os.ReadFile(p.name); {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return ops.Reloaded{}, ops.Conflict("the configuration file cannot be read: " + err.Error())
-	case err == nil && !bytes.Equal(is, p.config.text):
+	is, gone := os.ReadFile(p.name)
+	switch {
+	case gone != nil && !errors.Is(gone, fs.ErrNotExist):
+		return ops.Reloaded{}, ops.Conflict("the configuration file cannot be read: " + gone.Error())
+	case gone == nil && !bytes.Equal(is, p.config.text):
 		return ops.Reloaded{}, ops.Conflict(fmt.Sprintf("%s was changed since generation %d was read from it: reload it, or put it back", p.name, p.generation))
 	}
 	g := newGenerations(p.name)
-	return p.take(text, func() error {
-		if bytes.Equal(text, p.config.text) {
+	var unsure error
+	written := func(err error) error {
+		if _, ok := errors.AsType[*unsynced](err); ok {
+			unsure, err = err, nil
+		}
+		return err
+	}
+	done, err := p.take(text, as, func() error {
+		same := bytes.Equal(text, p.config.text)
+		if same && gone == nil {
 			return nil // what it names is read again
 		}
-		if err := g.keep(p.generation, p.config.text, p.taken); err != nil {
-			return unwritable(err)
+		if !same {
+			if err := written(g.keep(p.generation, p.config.text, p.taken)); err != nil {
+				return unwritable(err)
+			}
 		}
-		if err := g.put(text); err != nil {
-			g.forget(p.generation)
+		if err := written(g.put(text)); err != nil {
+			if !same {
+				g.forget(p.generation)
+			}
 			return unwritable(err)
 		}
 		return nil
 	})
+	if err == nil && unsure != nil {
+		done.Warnings = append(done.Warnings, fmt.Sprintf("%s: in force and in the file, but a loss of power may bring back the one before: %s", p.name, unsure))
+		p.log.Error("the configuration may not be on the disk", zap.String("file", p.name), zap.Int("generation", p.generation), zap.Error(unsure))
+	}
+	return done, err
 }
 
 // unwritable is why a configuration cannot be written.
@@ -171,20 +208,30 @@ func unwritable(err error) error {
 	return fmt.Errorf("writing the configuration: %w", err)
 }
 
+// first is why there is nothing to go back to.
+type first struct{}
+
+// Error says what else there may be.
+func (first) Error() string {
+	return "no configuration from before the one in force is kept: its history says what else can be had"
+}
+
+// Unwrap is what it is in the words of the API.
+func (first) Unwrap() error { return ops.ErrNotKept }
+
 // Rollback is ops.Configured.
 func (p *process) Rollback(to int, of string) (ops.Reloaded, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := newGenerations(p.name)
 	if to == 0 {
-		all, err := g.list()
-		if err != nil {
+		var err error
+		if to, err = g.before(p.config.text); err != nil {
 			return ops.Reloaded{}, err
 		}
-		if len(all) == 0 {
-			return ops.Reloaded{}, ops.ErrNotKept
+		if to == 0 {
+			return ops.Reloaded{}, first{}
 		}
-		to = all[0].number
 	}
 	text, err := g.read(to)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -194,7 +241,7 @@ func (p *process) Rollback(to int, of string) (ops.Reloaded, error) {
 		return ops.Reloaded{}, err
 	}
 	p.log.Info("rolling back", zap.Int("generation", p.generation), zap.Int("to", to))
-	return p.apply(text, of)
+	return p.apply(text, of, g.of(to))
 }
 
 // Generations is ops.Configured.

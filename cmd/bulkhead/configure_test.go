@@ -128,23 +128,33 @@ func TestR27_ConfigApplyRefusesWhole(t *testing.T) {
 	}
 	bad := r.with("  pbx: {realm: core, from: [127.0.191.0/24]}", "  pbx: {realm: cor, from: [127.0.300.0/24]}")
 	for _, act := range []string{"validate", "diff", "apply"} {
-		_, problems, err := ran(configCommand(), act, r.file, r.proposes(bad))
-		if err == nil || !strings.Contains(problems, r.file+":6:16: trunks.pbx.realm: ") || !strings.Contains(problems, r.file+":6:28: trunks.pbx.from[0]: ") {
+		name := r.proposes(bad)
+		_, problems, err := ran(configCommand(), act, r.file, name)
+		if err == nil || !strings.Contains(problems, name+":6:16: trunks.pbx.realm: ") || !strings.Contains(problems, name+":6:28: trunks.pbx.from[0]: ") || strings.Contains(problems, r.file) {
 			t.Errorf("%s: %v\n%s", act, err, problems)
 		}
+		c := configCommand()
+		c.SetIn(strings.NewReader(bad))
+		if _, problems, err = ran(c, act, r.file, "-"); err == nil || !strings.Contains(problems, "\n-:6:28: trunks.pbx.from[0]: ") {
+			t.Errorf("%s from standard input: %v\n%s", act, err, problems)
+		}
 		unchanged(act)
+	}
+	odd := r.with("  core: {listen", "  core: {nobody: knows, listen")
+	if _, problems, err := ran(configCommand(), "validate", r.file, r.proposes(odd)); err == nil || !strings.Contains(problems, "new.yaml:3:10: realms.core.nobody: ") {
+		t.Errorf("%v\n%s", err, problems)
 	}
 	restart := r.with("node: sbc-a", "node: sbc-b", "  pbx: {realm: core, from: [127.0.191.0/24]}", oneHour)
 	out, problems, err := ran(configCommand(), "diff", r.file, r.proposes(restart))
 	if err != nil || !strings.Contains(out, "node: sbc-b, was sbc-a\n") || problems != "node needs a restart: it cannot be applied\n" {
 		t.Errorf("%v %q\n%s", err, problems, out)
 	}
-	if _, problems, err := ran(configCommand(), "apply", r.file, r.proposes(restart)); err == nil || !strings.Contains(problems, r.file+":1:7: node: is changed, which needs a restart") {
+	if _, problems, err := ran(configCommand(), "apply", r.file, r.proposes(restart)); err == nil || !strings.Contains(problems, "new.yaml:1:7: node: is changed, which needs a restart") {
 		t.Errorf("%v\n%s", err, problems)
 	}
 	unchanged("a restart")
 	good := []byte(r.with("  pbx: {realm: core, from: [127.0.191.0/24]}", oneHour))
-	if _, err := r.Apply(good, `"1-0000000000000000"`); !errors.Is(err, ops.ErrStale) {
+	if _, err := r.Apply(good, `"1-0000000000000000"`, ""); !errors.Is(err, ops.ErrStale) {
 		t.Errorf("%v", err)
 	}
 	unchanged("stale")
@@ -152,7 +162,7 @@ func TestR27_ConfigApplyRefusesWhole(t *testing.T) {
 	if err := os.Mkdir(r.file+".1", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Apply(good, "*"); err == nil {
+	if _, err := r.Apply(good, "*", ""); err == nil {
 		t.Error("the one before is not kept, and it is taken")
 	}
 	unchanged("not kept")
@@ -164,12 +174,99 @@ func TestR27_ConfigApplyRefusesWhole(t *testing.T) {
 	}
 	// Somebody has changed the file meanwhile.
 	r.write(r.text + "# by hand\n")
-	if _, err := r.Apply(good, "*"); !errors.Is(err, ops.ErrConflict) || !strings.Contains(err.Error(), "was changed since generation 1 was read from it") {
+	if _, err := r.Apply(good, "*", ""); !errors.Is(err, ops.ErrConflict) || !strings.Contains(err.Error(), "was changed since generation 1 was read from it") {
 		t.Errorf("%v", err)
 	}
 	if r.reads(r.file) != r.text+"# by hand\n" || r.generation != 1 {
 		t.Error("overwritten")
 	}
+	if _, err := r.Apply([]byte(r.text), "*", ""); !errors.Is(err, ops.ErrConflict) || r.reads(r.file) != r.text+"# by hand\n" {
+		t.Errorf("what is in force: %v", err)
+	}
+}
+
+// TestR27_WhatIsInForceIsWrittenAgain where its file is gone, and becomes no generation of
+// before itself.
+func TestR27_WhatIsInForceIsWrittenAgain(t *testing.T) {
+	r := reloads(t, false)
+	if err := os.Remove(r.file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Apply([]byte(r.text), "*", ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(r.beside()); got != "[bulkhead.yaml]" || r.reads(r.file) != r.text {
+		t.Errorf("beside the file: %s", got)
+	}
+}
+
+// TestR27_AFileThatMayNotBeOnTheDisk: once it has the name, the configuration is in the file,
+// so it is in force; that a loss of power may bring back the one before is said.
+func TestR27_AFileThatMayNotBeOnTheDisk(t *testing.T) {
+	r := reloads(t, false)
+	defer func(was func(string) error) { syncDirectory = was }(syncDirectory)
+	syncDirectory = func(string) error { return syscall.EIO }
+	next := r.with("  pbx: {realm: core, from: [127.0.191.0/24]}", oneHour)
+	done, err := r.Apply([]byte(next), "*", "")
+	if err != nil || r.reads(r.file) != next || !r.known("127.0.193.1") || r.generation != 2 || r.reads(r.file+".1") != r.text {
+		t.Fatalf("%v: generation %d", err, r.generation)
+	}
+	if len(done.Warnings) != 1 || !strings.Contains(done.Warnings[0], "input/output error") || !strings.Contains(done.Warnings[0], r.file) {
+		t.Errorf("%q", done.Warnings)
+	}
+	if n := r.logs.FilterMessage("the configuration may not be on the disk").Len(); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// TestR27_EachRollbackGoesFurtherBack: never forth again, also in another process. Who has
+// gone back and changes something then, comes back to where he had gone.
+func TestR27_EachRollbackGoesFurtherBack(t *testing.T) {
+	r := reloads(t, false)
+	text := func(hours int) string {
+		return r.with("from: [127.0.191.0/24]", fmt.Sprintf("from: [127.0.191.0/24], max_duration: %dh", hours))
+	}
+	back := func(p *process, want string) {
+		t.Helper()
+		if _, err := p.Rollback(0, "*"); err != nil || r.reads(r.file) != want {
+			t.Errorf("%v\n%s", err, r.reads(r.file))
+		}
+	}
+	none := func() {
+		t.Helper()
+		if _, err := r.Rollback(0, "*"); !errors.Is(err, ops.ErrNotKept) || err.Error() != "no configuration from before the one in force is kept: its history says what else can be had" {
+			t.Errorf("%v", err)
+		}
+	}
+	none()
+	for hours := 1; hours <= 3; hours++ {
+		if _, err := r.Apply([]byte(text(hours)), "*", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	back(r.process, text(2))
+	back(r.process, text(1))
+	if _, err := r.Apply([]byte(text(9)), "*", ""); err != nil {
+		t.Fatal(err)
+	}
+	back(r.process, text(1))
+	back(r.process, r.text)
+	none()
+	// One that was gone back from can be named, and gone back from again: by the process that
+	// comes next as well.
+	if _, err := r.Rollback(3, "*"); err != nil || r.reads(r.file) != text(2) {
+		t.Errorf("%v\n%s", err, r.reads(r.file))
+	}
+	if _, err := r.Apply([]byte(text(5)), "*", ""); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := Load(r.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := newProcess(r.file, c, r.log, r.level)
+	back(again, text(2))
+	back(again, r.text)
 }
 
 // TestReloadKeepsTheOneBefore, so that a change by hand can be rolled back as well.

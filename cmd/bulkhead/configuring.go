@@ -33,6 +33,9 @@ func proposed(cmd *cobra.Command, name string) ([]byte, error) {
 	return text, nil
 }
 
+// calledAs has a node call what it is sent by the name that it has here.
+func calledAs(name string) string { return "?" + url.Values{"name": {name}}.Encode() }
+
 func configShowCommand() *cobra.Command {
 	var flags remoteFlags
 	generation := 0
@@ -121,7 +124,7 @@ func looked(cmd *cobra.Command, flags *remoteFlags, args []string, path string) 
 	if err != nil {
 		return seen, err
 	}
-	if _, err := node.post(cmd.Context(), path, "", text, &seen); err != nil {
+	if _, err := node.post(cmd.Context(), path+calledAs(rest[0]), "", text, &seen); err != nil {
 		return seen, told(cmd, err)
 	}
 	for _, w := range seen.Warnings {
@@ -148,7 +151,7 @@ func configApplyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return change(cmd, node, generation, "/v1/config/apply", text)
+			return change(cmd, node, generation, "/v1/config/apply"+calledAs(rest[0]), text)
 		},
 	}
 	flags.add(c, 1)
@@ -162,6 +165,10 @@ func configRollbackCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rollback [FILE]",
 		Short: "Put a configuration of before in force again",
+		Long: "Put the configuration in force that was before the one that is. It becomes a new generation;\n" +
+			"those that have been gone back from do not count, so that each rollback goes further back,\n" +
+			"and never forth again: for that, --to names one of the history. Who puts a text in force\n" +
+			"that there was, by whichever command, has gone back to it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			node, _, err := flags.find(cmd, args)
 			if err != nil {
@@ -175,7 +182,7 @@ func configRollbackCommand() *cobra.Command {
 		},
 	}
 	flags.add(c, 0)
-	c.Flags().IntVar(&to, "to", 0, "generation, as the history has it; default: the latest before")
+	c.Flags().IntVar(&to, "to", 0, "generation, as the history has it; default: the one before, further back each time")
 	c.Flags().IntVar(&generation, "generation", 0, "that is to be in force, or nothing is done")
 	return c
 }

@@ -34,6 +34,7 @@ var (
 	breakerOpen = nodeDesc("store_breaker_open", "Whether nobody waits for the store, since it has not answered in time.")
 	expires     = nodeDesc("certificate_expiry_timestamp_seconds", "When the first certificate of a chain of ours is valid no longer, in Unix time, by the key of the configuration.", "of")
 	caughtUp    = nodeDesc("records_caught_up_timestamp_seconds", "When last no record of an ended call waited in the store for the record file, or the unit was taken since, in Unix time.")
+	shelvedNow  = nodeDesc("records_waiting", "Records of ended calls that wait in memory for the record file, on a node without a store.")
 	hepLost     = nodeDesc("hep_lost_total", "Messages that the HEP collector did not get.")
 )
 
@@ -41,7 +42,7 @@ var nodeStates = []string{"starting", "serving", "standing by", "draining"}
 
 // Describe is prometheus.Collector.
 func (standing) Describe(d chan<- *prometheus.Desc) {
-	for _, one := range []*prometheus.Desc{buildInfo, nodeInfo, nodeState, unitOwner, unstored, turnedAway, lag, degraded, breakerOpen, caughtUp, expires, hepLost} {
+	for _, one := range []*prometheus.Desc{buildInfo, nodeInfo, nodeState, unitOwner, unstored, turnedAway, lag, degraded, breakerOpen, caughtUp, shelvedNow, expires, hepLost} {
 		d <- one
 	}
 }
@@ -67,6 +68,11 @@ func (s standing) Collect(m chan<- prometheus.Metric) {
 	}
 	s.mu.Unlock()
 	show(nodeInfo, 1, node, unit)
+	waiting := 0
+	if s.shelf != nil {
+		waiting = s.shelf.waiting()
+	}
+	show(shelvedNow, float64(waiting))
 	if s.pair {
 		show(unitOwner, one(s.serving.Load()), unit)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -69,11 +70,44 @@ func (g generations) first() int {
 // read is the text of one that is kept.
 func (g generations) read(n int) ([]byte, error) { return os.ReadFile(g.of(n)) }
 
+// before is the one that was in force before the text that is; 0: none is kept. Who puts a
+// text in force that there was, has gone back to it: those that came between do not count.
+func (g generations) before(text []byte) (int, error) {
+	all, err := g.list()
+	if err != nil {
+		return 0, err
+	}
+	type step struct {
+		number int
+		text   []byte
+	}
+	var way []step
+	for _, k := range slices.Backward(all) {
+		is, err := g.read(k.number)
+		if err != nil {
+			return 0, err
+		}
+		way = append(way, step{k.number, is})
+	}
+	var back []step
+	for _, s := range append(way, step{text: text}) {
+		if i := slices.IndexFunc(back, func(b step) bool { return bytes.Equal(b.text, s.text) }); i >= 0 {
+			back = back[:i]
+		}
+		back = append(back, s)
+	}
+	if len(back) < 2 {
+		return 0, nil
+	}
+	return back[len(back)-2].number, nil
+}
+
 // keep writes one that has been in force since an instant, and is to be no longer; the oldest
 // are forgotten.
 func (g generations) keep(n int, text []byte, since time.Time) error {
-	if err := g.write(g.of(n), text); err != nil {
-		return err
+	unsure := g.write(g.of(n), text)
+	if _, ok := errors.AsType[*unsynced](unsure); unsure != nil && !ok {
+		return unsure
 	}
 	_ = os.Chtimes(g.of(n), since, since) // without it the list says when it was kept
 	all, err := g.list()
@@ -85,7 +119,7 @@ func (g generations) keep(n int, text []byte, since time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return unsure
 }
 
 // forget takes back what was kept in vain.
@@ -94,9 +128,24 @@ func (g generations) forget(n int) { _ = os.Remove(g.of(n)) }
 // put puts a text in the place of the file.
 func (g generations) put(text []byte) error { return g.write(g.file, text) }
 
+// unsynced is why a file that is there may not be there after a loss of power.
+type unsynced struct{ error }
+
+// Unwrap is the cause.
+func (u *unsynced) Unwrap() error { return u.error }
+
+// syncDirectory has the names in a directory on the disk. Tests have one that fails.
+var syncDirectory = func(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
 // write writes a file that is there whole or not at all, whenever the machine stops: under
 // another name, to the disk, and then by its own name. It has the mode and, where we may
-// say so, the owner of the configuration.
+// say so, the owner of the configuration. The error is *unsynced where the file is there.
 func (g generations) write(name string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
@@ -120,11 +169,10 @@ func (g generations) write(name string, text []byte) (err error) {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
+	if err := syncDirectory(filepath.Dir(name)); err != nil {
+		return &unsynced{err}
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return nil
 }
 
 // tag names a configuration: its generation and what it says.

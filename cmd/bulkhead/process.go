@@ -49,6 +49,7 @@ type process struct {
 	cards    *ops.Scorecards
 	captures *b2bua.Captures
 
+	shelf     *shelf       // where records wait; nil: there is a store, or no file
 	starts    b2bua.Starts // nil: nobody is told of answered calls
 	standings *b2bua.Standings
 	ordersIn  atomic.Pointer[storage.Orders]   // where the unit's orders are; nil: there is no unit
@@ -107,6 +108,9 @@ func newProcess(name string, c *Config, log *zap.Logger, level zap.AtomicLevel) 
 		}
 		return 0
 	}))
+	p.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "bulkhead", Name: "events_missed_total", Help: "Events that listeners of this node were too slow for.",
+	}, func() float64 { return float64(p.feed.Missed()) }))
 	p.standings = &b2bua.Standings{}
 	p.cards = &ops.Scorecards{Journal: p.journal, Now: time.Now, Standings: p.standings, Stands: p.scored}
 	p.figures.generation.Set(float64(p.generation))

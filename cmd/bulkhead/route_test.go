@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	"time"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/ops"
 	"bulkhead/b2bua/simtest"
+	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -42,7 +45,7 @@ func (l *left) Ended(dialog.CallID, b2bua.Record)    {}
 func (l *left) Left(dialog.CallID)                   {}
 
 // unlike are the identifiers of an INVITE, which hold the key of the node.
-var unlike = regexp.MustCompile(`(branch=z9hG4bK|;tag=|Call-ID: )[a-z0-9]+`)
+var unlike = regexp.MustCompile(`(branch=z9hG4bK|;tag=|Call-ID )[a-z0-9]+`)
 
 // drawnConfig is a configuration of drawn routes, with the addresses that a stage gives
 // its trunk and four carriers.
@@ -153,7 +156,7 @@ tc1 auto 503 INVITE ; tc2 auto 503 INVITE ; tc3 auto 503 INVITE ; tc4 auto 503 I
 			at := time.Now()
 			s.Do(fmt.Sprintf(`trunk INVITE %s user=%s "s/\"Alice\" //"`, number, caller))
 			s.Do("settle")
-			told, err := c.try(tried{trunk: "trunk", to: number, from: caller, at: at, call: seen.call.String(), domain: "192.0.2.1"})
+			told, err := c.try(ops.RouteAsked{Trunk: "trunk", To: number, From: caller, At: at, Call: seen.call.String(), Domain: "192.0.2.1"})
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
@@ -161,7 +164,8 @@ tc1 auto 503 INVITE ; tc2 auto 503 INVITE ; tc3 auto 503 INVITE ; tc4 auto 503 I
 				t.Fatalf("seed %d: %d attempts told, %d made\n%s", seed, len(told.Attempts), len(seen.invites), s.Ladder())
 			}
 			for i, a := range told.Attempts {
-				said, did := unlike.ReplaceAllString(string(a.Invite), "$1"), unlike.ReplaceAllString(string(seen.invites[i]), "$1")
+				uri, headers := headersOf(seen.invites[i])
+				said, did := unlike.ReplaceAllString(fmt.Sprint(a.URI, a.Headers), "$1"), unlike.ReplaceAllString(fmt.Sprint(uri, headers), "$1")
 				if said != did {
 					t.Fatalf("seed %d: attempt %d: told\n%s\nmade\n%s", seed, i+1, said, did)
 				}
@@ -216,7 +220,7 @@ func TestRouteTestTellsPeople(t *testing.T) {
 	for _, args := range [][]string{
 		{"--trunk", "nobody", "--to", "1"}, {"--trunk", "pbx", "--to", "1", "--at", "noon"}, {"--trunk", "pbx", "--to", "1", "--assume", "tc9=down"},
 		{"--trunk", "pbx", "--to", "1", "--assume", "tc1"}, {"--trunk", "pbx", "--to", "1", "--call", "x"}, {"--trunk", "pbx", "--to", "1\r\nX: y"},
-		{"--trunk", "pbx", "--to", "1", "-o", "xml"}, {"--trunk", "pbx"},
+		{"--trunk", "pbx", "--to", "1", "-o", "xml"}, {"--trunk", "pbx"}, {"--trunk", "pbx", "--to", "1", "another"},
 	} {
 		if got, err := routeTest(t, args...); err == nil {
 			t.Errorf("%q: %s", args, got)
@@ -267,5 +271,91 @@ func TestRouteTestTellsPrograms(t *testing.T) {
 	// Nobody listens there, so the fallback is told, and why.
 	if j = test("--to", "+39123"); j.By != "ask" || j.Asked == nil || j.Asked.Error == "" || len(j.Attempts) != 2 || j.Attempts[0].Carrier != "tc1" {
 		t.Errorf("%+v", j)
+	}
+}
+
+// TestRouteTestAsksTheNode: by its configuration in force, and with what it knows.
+func TestRouteTestAsksTheNode(t *testing.T) {
+	r := reloads(t, false)
+	try := func(args ...string) (j ops.RouteTrial) {
+		t.Helper()
+		out, problems, err := ran(routeCommand(), append([]string{"test", r.file, "--live", "-o", "json", "--trunk", "pbx", "--to", "+441234"}, args...)...)
+		if err != nil || problems != "" {
+			t.Fatalf("%v\n%s", err, problems)
+		}
+		if err := json.Unmarshal([]byte(out), &j); err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	j := try()
+	if j.Barred != nil || j.Route == nil || *j.Route != 0 || len(j.Attempts) != 1 || j.Attempts[0].Gateway != "127.0.192.1:5060" || time.Since(j.At).Abs() > time.Minute {
+		t.Errorf("%+v", j)
+	}
+	// What the file says is not in force before it is taken.
+	r.changed("    targets: [{carrier: tc1}]", "    targets: [{carrier: tc1, number: \"+1\"}]", "from: [127.0.191.0/24]", "from: [127.0.191.0/24], limits: {calls: 1}")
+	if j := try(); j.Attempts[0].Number != "+441234" {
+		t.Errorf("%+v", j.Attempts)
+	}
+	if _, _, err := commanded(r.file); err != nil {
+		t.Fatal(err)
+	}
+	if j := try(); j.Attempts[0].Number != "+1" {
+		t.Errorf("%+v", j.Attempts)
+	}
+	// What is assumed goes before what is known, and what is known is told.
+	if j := try("--assume", "tc1=calls"); j.Refusal == nil || j.Refusal.Code != 503 || len(j.Skipped) != 1 || j.Skipped[0].Reason != "calls" {
+		t.Errorf("%+v", j)
+	}
+	r.Order(t.Context(), carriers.Order{Carrier: "tc1", Standing: carriers.Drained, By: "alice", Since: time.Now()})
+	if j := try(); j.Refusal == nil || len(j.Skipped) != 1 || !strings.HasPrefix(j.Skipped[0].Reason, "drained") || len(j.Attempts) > 0 {
+		t.Errorf("%+v", j)
+	}
+	r.Order(t.Context(), carriers.Order{Carrier: "tc1", Standing: carriers.InService, By: "alice", Since: time.Now()})
+	// A call takes the only place of the trunk.
+	from := netip.MustParseAddrPort("127.0.191.1:5060")
+	invite := strings.Join([]string{
+		"INVITE sip:+449@127.0.190.1 SIP/2.0", "Via: SIP/2.0/UDP 127.0.191.1:5060;branch=z9hG4bKa", "From: <sip:1@127.0.191.1>;tag=a",
+		"To: <sip:+449@127.0.190.1>", "Call-ID: a", "CSeq: 1 INVITE", "Contact: <sip:127.0.191.1>", "Max-Forwards: 70", "Content-Length: 0", "", "",
+	}, "\r\n")
+	m, fault, err := wire.Parse([]byte(invite), wire.Limits{})
+	if err != nil || fault != nil {
+		t.Fatal(err, fault)
+	}
+	r.Engine().Receive(wire.Packet{Hop: wire.Hop{Realm: "core", Remote: from}, Message: m, Raw: []byte(invite), At: time.Now()})
+	if b := try().Barred; b == nil || b.Code != 503 || b.Reason != "trunk_calls" {
+		t.Errorf("%+v", b)
+	}
+	text, _, err := ran(routeCommand(), "test", r.file, "--live", "--trunk", "pbx", "--to", "+441234")
+	if err != nil || !strings.Contains(text, "\nbarred   503 trunk_calls: a call would be refused now; otherwise:\nroute    routes[0] by targets") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	// A node that takes no calls at all says so first.
+	if err := r.Drain(&ops.Drain{By: "alice", Since: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if b := try().Barred; b == nil || b.Code != 503 || b.Reason != "draining" {
+		t.Errorf("%+v", b)
+	}
+	if n := r.Engine().Active(); n != 1 {
+		t.Errorf("the trials have made calls: %d are there", n)
+	}
+	for _, wrong := range []struct{ where, args string }{
+		{"body.trunk", "--trunk nobody --to 1"}, {"body.to", "--trunk pbx --to 1>2"}, {"body.from", "--trunk pbx --to 1 --from a@b"},
+		{"body.domain", "--trunk pbx --to 1 --domain a>b"}, {"body.headers[1]", "--trunk pbx --to 1 --header Subject:a --header nothing"},
+		{"body.headers[0]", "--trunk pbx --to 1 --header CSeq:x"}, {"body.call", "--trunk pbx --to 1 --call x"}, {"body.assume", "--trunk pbx --to 1 --assume tc9=down"},
+	} {
+		_, problems, err := ran(routeCommand(), append([]string{"test", r.file, "--live"}, strings.Fields(wrong.args)...)...)
+		if err == nil || !strings.HasPrefix(problems, wrong.where+": ") {
+			t.Errorf("%s: %v\n%s", wrong.args, err, problems)
+		}
+	}
+}
+
+// TestRouteTestOfANodeThatStandsBy is refused: it knows nothing of the calls.
+func TestRouteTestOfANodeThatStandsBy(t *testing.T) {
+	r := reloads(t, true)
+	if _, _, err := ran(routeCommand(), "test", r.file, "--live", "--trunk", "pbx", "--to", "1"); err == nil || !strings.Contains(err.Error(), "this node serves no calls") {
+		t.Error(err)
 	}
 }

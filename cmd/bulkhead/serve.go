@@ -81,9 +81,13 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 			return err
 		}
 		defer file.Close()
-		records = file
 	}
 	p := newProcess(name, c, log, level)
+	if file != nil && !p.pair {
+		p.shelf = newShelf(file, log, p.metrics.Dropped.WithLabelValues("record", "not_written"))
+		defer p.shelf.close()
+		records = p.shelf
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	if err := p.resolve(ctx); err != nil {

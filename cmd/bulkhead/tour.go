@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/ops"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -20,94 +21,37 @@ import (
 // tour is where a call would go, to be told.
 type tour struct {
 	b2bua.Trial
-	config *Config
-	book   *carriers.Book
-	call   tried
+	asked  ops.RouteAsked
 	id     dialog.CallID
+	routes []carriers.RouteConfig
+	judge  func(dialog.CallID) carriers.Judge
 }
 
-// The JSON form of a tour.
-type (
-	tourJSON struct {
-		Call     string         `json:"call"`
-		Sample   bool           `json:"sample"` // of the id
-		Trunk    string         `json:"trunk"`
-		Number   string         `json:"number"` // that the routes have seen
-		At       time.Time      `json:"at"`
-		Route    *int           `json:"route"` // from 0; null: none matches
-		Match    map[string]any `json:"match,omitempty"`
-		By       string         `json:"by,omitempty"` // targets, spread, least_cost, ask, reject
-		Asked    *askedJSON     `json:"asked,omitempty"`
-		Attempts []attemptJSON  `json:"attempts"`
-		Skipped  []skippedJSON  `json:"skipped"`
-		Refusal  *refusalJSON   `json:"refusal,omitempty"` // where there are no attempts
-		Shares   []shareJSON    `json:"shares,omitempty"`  // of all calls like this one
-	}
-	askedJSON struct {
-		URL      string            `json:"url"`
-		Question carriers.Question `json:"question"`
-		Error    string            `json:"error,omitempty"`
-	}
-	attemptJSON struct {
-		Carrier   string       `json:"carrier"`
-		Gateway   string       `json:"gateway"`
-		Transport string       `json:"transport"`
-		Number    string       `json:"number"`
-		Price     string       `json:"price,omitempty"`
-		Currency  string       `json:"currency,omitempty"`
-		Timers    timersJSON   `json:"timers"`
-		URI       string       `json:"uri"`
-		Headers   []headerJSON `json:"headers"`
-	}
-	timersJSON struct {
-		NoResponse string `json:"no_response"`
-		NoRinging  string `json:"no_ringing"`
-		NoAnswer   string `json:"no_answer"`
-	}
-	headerJSON struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-	}
-	skippedJSON struct {
-		Carrier string `json:"carrier"`
-		Gateway string `json:"gateway,omitempty"`
-		Number  string `json:"number,omitempty"`
-		Reason  string `json:"reason"`
-	}
-	refusalJSON struct {
-		Code   int    `json:"code"`
-		Reason string `json:"reason,omitempty"`
-	}
-	shareJSON struct {
-		Route   int     `json:"route"`
-		Carrier string  `json:"carrier,omitempty"` // tried first; empty: none is
-		Gateway string  `json:"gateway,omitempty"`
-		Percent float64 `json:"percent"`
-	}
-)
-
 // told is the tour in its JSON form.
-func (t *tour) told() tourJSON {
-	j := tourJSON{
-		Call: t.id.String(), Sample: t.call.call == "", Trunk: t.call.trunk, Number: t.Setup.Number, At: t.call.at,
-		Attempts: []attemptJSON{}, Skipped: []skippedJSON{}, Shares: t.shares(),
+func (t *tour) told() ops.RouteTrial {
+	j := ops.RouteTrial{
+		Call: t.id.String(), Sample: t.asked.Call == "", Trunk: t.asked.Trunk, Number: t.Setup.Number, At: t.asked.At,
+		Attempts: []ops.RouteAttempt{}, Skipped: []ops.RouteSkipped{}, Shares: t.shares(),
+	}
+	if t.Barred != "" {
+		j.Barred = &ops.Barred{Code: t.Bar.Code, Reason: t.Barred}
 	}
 	if t.Route != carriers.NoRoute {
-		j.Route, j.Match, j.By = &t.Route, matched(t.config.Routes[t.Route].Match), way(t.config.Routes[t.Route])
+		j.Route, j.Match, j.By = &t.Route, matched(t.routes[t.Route].Match), way(t.routes[t.Route])
 	}
 	if t.Question != nil {
-		j.Asked = &askedJSON{URL: t.config.Routes[t.Route].Ask.URL, Question: *t.Question}
+		j.Asked = &ops.RouteQuestion{URL: t.routes[t.Route].Ask.URL, Question: *t.Question}
 		if t.Unanswered != nil {
-			j.Asked.Error = t.Unanswered.Error()
+			j.Asked.Error, j.Asked.Fallback = t.Unanswered.Error(), len(t.routes[t.Route].Ask.Fallback) > 0
 		}
 	}
 	for _, a := range t.Attempts {
-		x := attemptJSON{
+		x := ops.RouteAttempt{
 			Carrier: a.Carrier, Gateway: a.Gateway, Transport: strings.ToLower(a.Path.Transport.String()), Number: a.Number,
-			Timers: timersJSON{patience(a.Timers.NoResponse), patience(a.Timers.NoRinging), patience(a.Timers.NoAnswer)},
+			Timers: ops.RouteTimers{NoResponse: patience(a.Timers.NoResponse), NoRinging: patience(a.Timers.NoRinging), NoAnswer: patience(a.Timers.NoAnswer)},
 		}
-		if rates := t.book.Carrier(a.Carrier).Rates; j.By == "least_cost" {
-			if price, ok := rates.Price(t.call.at, t.Setup.Number); ok {
+		if rates := t.Book.Carrier(a.Carrier).Rates; j.By == "least_cost" {
+			if price, ok := rates.Price(t.asked.At, t.Setup.Number); ok {
 				x.Price, x.Currency = price.String(), rates.Currency
 			}
 		}
@@ -115,10 +59,10 @@ func (t *tour) told() tourJSON {
 		j.Attempts = append(j.Attempts, x)
 	}
 	for _, s := range t.Skipped {
-		j.Skipped = append(j.Skipped, skippedJSON{s.Carrier, s.Gateway, s.Number, s.Why})
+		j.Skipped = append(j.Skipped, ops.RouteSkipped{Carrier: s.Carrier, Gateway: s.Gateway, Number: s.Number, Reason: s.Why})
 	}
 	if len(j.Attempts) == 0 {
-		j.Refusal = &refusalJSON{t.Refusal.Code, t.Refusal.Phrase}
+		j.Refusal = &ops.RouteRefusal{Code: t.Refusal.Code, Reason: t.Refusal.Phrase}
 	}
 	return j
 }
@@ -172,13 +116,13 @@ func matched(m carriers.MatchConfig) map[string]any {
 }
 
 // headersOf are the Request-URI and the header fields of an INVITE.
-func headersOf(invite []byte) (uri string, list []headerJSON) {
+func headersOf(invite []byte) (uri string, list []ops.RouteHeader) {
 	head, _, _ := bytes.Cut(invite, []byte("\r\n\r\n"))
 	lines := strings.Split(string(head), "\r\n")
 	uri = strings.TrimSuffix(strings.TrimPrefix(lines[0], "INVITE "), " SIP/2.0")
 	for _, line := range lines[1:] {
 		name, value, _ := strings.Cut(line, ": ")
-		list = append(list, headerJSON{name, value})
+		list = append(list, ops.RouteHeader{Name: name, Value: value})
 	}
 	return uri, list
 }
@@ -187,12 +131,13 @@ func headersOf(invite []byte) (uri string, list []headerJSON) {
 const drawn = 10_000
 
 // shares are where calls like this one go first, if not all of them to the same.
-func (t *tour) shares() (list []shareJSON) {
-	setup, count := t.Setup, map[shareJSON]int{}
+func (t *tour) shares() (list []ops.RouteShare) {
+	setup, count := t.Setup, map[ops.RouteShare]int{}
 	for i := range uint64(drawn) {
 		binary.BigEndian.PutUint64(setup.Call[:], i*0x9e3779b97f4a7c15)
-		c := t.book.Select(t.call.at, setup, assumptions(t.call.assume))
-		to := shareJSON{Route: c.Route}
+		c := t.Book.Select(t.asked.At, setup, t.judge(setup.Call))
+		to := ops.RouteShare{Route: c.Route}
+		to.Asks = c.Ask != nil
 		if len(c.Targets) > 0 {
 			to.Carrier, to.Gateway = c.Targets[0].Carrier, c.Targets[0].Gateway
 		}
@@ -205,28 +150,31 @@ func (t *tour) shares() (list []shareJSON) {
 		to.Percent = float64(n) * 100 / drawn
 		list = append(list, to)
 	}
-	slices.SortFunc(list, func(a, b shareJSON) int {
+	slices.SortFunc(list, func(a, b ops.RouteShare) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), -cmp.Compare(a.Percent, b.Percent), cmp.Compare(a.Carrier+a.Gateway, b.Carrier+b.Gateway))
 	})
 	return list
 }
 
-func (t *tour) json(w io.Writer) error {
+// tells prints where a call would go, for programs.
+func tells(w io.Writer, j ops.RouteTrial) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false) // a URI stays readable
-	return e.Encode(t.told())
+	return e.Encode(j)
 }
 
-// text tells the tour for people.
-func (t *tour) text(w io.Writer) error {
-	j := t.told()
+// narrates prints where a call would go, for people.
+func narrates(w io.Writer, j ops.RouteTrial) error {
 	var b strings.Builder
 	sample := ""
 	if j.Sample {
 		sample = "  (a sample: weights and percentages are drawn by it)"
 	}
 	fmt.Fprintf(&b, "call     %s%s\ntrunk    %s\nnumber   %s\nat       %s\n", j.Call, sample, j.Trunk, j.Number, j.At.Format(time.RFC3339))
+	if j.Barred != nil {
+		fmt.Fprintf(&b, "barred   %d %s: a call would be refused now; otherwise:\n", j.Barred.Code, j.Barred.Reason)
+	}
 	if j.Route == nil {
 		b.WriteString("route    none matches\n")
 	} else {
@@ -240,7 +188,7 @@ func (t *tour) text(w io.Writer) error {
 		fmt.Fprintf(&b, "asked    %s", j.Asked.URL)
 		if j.Asked.Error != "" {
 			fmt.Fprintf(&b, ": %s", j.Asked.Error)
-			if len(t.config.Routes[t.Route].Ask.Fallback) > 0 {
+			if j.Asked.Fallback {
 				b.WriteString("; the fallback is taken")
 			}
 		}
@@ -272,7 +220,7 @@ func (t *tour) text(w io.Writer) error {
 		}
 		where := strings.TrimSpace(s.Carrier + " " + s.Gateway)
 		switch {
-		case where == "" && s.Route != carriers.NoRoute && t.config.Routes[s.Route].Ask != nil:
+		case where == "" && s.Asks:
 			where = "whom the decision names"
 		case where == "":
 			where = "nobody"

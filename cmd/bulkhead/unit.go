@@ -212,6 +212,7 @@ func (u *unit) turn(ctx context.Context) (err error) {
 	if err != nil { // the context has ended
 		return closeUnused(s)
 	}
+	claimed := time.Now()
 	if f, ok := u.claim.(*follower); ok && f.late() {
 		err, s = s.edge.Close(), nil
 	}
@@ -221,7 +222,7 @@ func (u *unit) turn(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, u.release(ctx, epoch, ""))
 	}
-	err = u.serve(ctx, epoch, s, u.log.With(zap.Uint64("epoch", epoch)))
+	err = u.serve(ctx, epoch, claimed, s, u.log.With(zap.Uint64("epoch", epoch)))
 	// Records that were fetched, and not written when the unit went, are this node's:
 	// no other one gets them.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeFor)

@@ -16,8 +16,8 @@ const exportEach = 200 * time.Millisecond
 // errHandedOver ends a turn that was asked to end.
 var errHandedOver = errors.New("handed over")
 
-// serve owns the unit until it is another's, or is to be.
-func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Logger) (err error) {
+// serve owns the unit, since it was claimed, until it is another's, or is to be.
+func (u *unit) serve(ctx context.Context, epoch uint64, claimed time.Time, s *sockets, log *zap.Logger) (err error) {
 	own, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer lose(nil)
 	var b *border // nothing is written before there is one
@@ -66,7 +66,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, s *sockets, log *zap.Log
 		func() { u.exporting(own, log) },
 		func() { u.inspect(own, log) },
 		func() { u.claim.left(own); lose(nil) },
-		func() { u.restore(own, b, writer, log) },
+		func() { u.restore(own, b, writer, claimed, log) },
 	}
 	wired, unwire := context.WithCancel(context.WithoutCancel(ctx))
 	defer unwire()
@@ -172,8 +172,9 @@ func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
 	return nil
 }
 
-// restore takes the calls over, and tries until all have been read.
-func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, log *zap.Logger) {
+// restore takes the calls over, and tries until all have been read. What it tells of how long it took counts from
+// the claim: all that a takeover takes beside being noticed.
+func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, claimed time.Time, log *zap.Logger) {
 	tick := time.NewTicker(leaseAsk)
 	defer tick.Stop()
 	for began, said := time.Now(), ""; ; {
@@ -193,7 +194,7 @@ func (u *unit) restore(ctx context.Context, b *border, writer *storage.Writer, l
 			log.Error("calls not restored", zap.Error(err))
 		}
 		if broken == nil || errors.Is(broken, storage.ErrUnreadable) {
-			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(began)))
+			log.Info("unit taken", zap.Int("calls", n), zap.Duration("took", time.Since(claimed)))
 			u.tookOver(ctx, began, n)
 			return
 		}

@@ -26,6 +26,9 @@ type cluster struct {
 	rings    *sipp      // tc1, where calls hunt
 }
 
+// leavesTC1 has calls soon leave tc1 for tc2.
+var leavesTC1 = plan{tc1: "timers: {no_answer: 1s}"}
+
 // More of who lives at which host.
 const (
 	nodeA = 3
@@ -33,15 +36,17 @@ const (
 	store = 5
 )
 
-func openCluster(t *testing.T, network int) *cluster {
+// openCluster wants of the plan what a test says beside its addresses, build and timers.
+func openCluster(t *testing.T, network int, p plan) *cluster {
 	t.Helper()
 	quiet(t)
 	dir := t.TempDir()
-	b := &border{dir: dir, net: network, plan: plan{build: "plain", prefix: "10.89", tc1: "timers: {no_answer: 1s}", timers: "{t1: 500ms, t2: 4s, t4: 5s}"}}
+	p.build, p.prefix, p.timers = "plain", "10.89", "{t1: 500ms, t2: 4s, t4: 5s}"
+	b := &border{dir: dir, net: network, plan: p}
 	c := &cluster{pair: &pair{border: b, redis: &storagetest.Server{Address: b.ip(store) + ":6379"}}}
 	lan := newSwitch(t, dir)
 	peers := lan.plug("peers", b.ip(caller), b.ip(tc1), b.ip(tc2))
-	b.around, b.process = peers.inside(), peers.process
+	b.peers, b.process = peers, peers.process
 	redis := lan.plug("store", b.ip(store)).run(nil, dir, "redis", "redis-server",
 		"--bind", b.ip(store), "--protected-mode", "no", "--save", "", "--dir", dir)
 	redis.until("Redis to listen", 10*time.Second, func() bool { return redis.bound("tcp", c.redis.Address) })
@@ -176,7 +181,7 @@ func (c *cluster) all(l *load, runs *member, done time.Time) {
 // The process dies: keepalived hears of it from the kernel and gives the addresses
 // up with a word.
 func TestAddressThroughAKill(t *testing.T) {
-	c := openCluster(t, 181)
+	c := openCluster(t, 181, leavesTC1)
 	l := c.hunting()
 	done := time.Now()
 	c.nodes[0].signal(syscall.SIGKILL)
@@ -191,7 +196,7 @@ func TestAddressThroughAKill(t *testing.T) {
 
 // The node is gone from the network: nothing is said, the other hears no adverts.
 func TestAddressThroughADeadNode(t *testing.T) {
-	c := openCluster(t, 182)
+	c := openCluster(t, 182, leavesTC1)
 	l := c.hunting()
 	done := time.Now()
 	c.machines[0].cable("down")
@@ -204,7 +209,7 @@ func TestAddressThroughADeadNode(t *testing.T) {
 }
 
 func TestAddressThroughAHandover(t *testing.T) {
-	c := openCluster(t, 183)
+	c := openCluster(t, 183, leavesTC1)
 	l := c.hunting()
 	done := time.Now()
 	c.nodes[0].terminate(10 * time.Second)
@@ -216,7 +221,7 @@ func TestAddressThroughAHandover(t *testing.T) {
 // behind. The fence holds: one node serves, the other neither speaks nor fights, and
 // has the addresses taken from it when keepalived is back.
 func TestAddressLeftBehind(t *testing.T) {
-	c := openCluster(t, 184)
+	c := openCluster(t, 184, leavesTC1)
 	l := c.hunting()
 	done := time.Now()
 	if err := syscall.Kill(-c.movers[0].cmd.Process.Pid, syscall.SIGKILL); err != nil {
@@ -247,7 +252,7 @@ func TestAddressLeftBehind(t *testing.T) {
 // told: what the peers send goes to the first, which must not answer any more. It
 // gives its addresses up, so keepalived tells the peers of the other.
 func TestAddressAddedByHand(t *testing.T) {
-	c := openCluster(t, 185)
+	c := openCluster(t, 185, leavesTC1)
 	l := c.hunting()
 	done := time.Now()
 	c.machines[1].ip("address", "add", c.ip(coreSide)+"/32", "dev", "eth0")

@@ -34,10 +34,10 @@ type plan struct {
 // border is a running Bulkhead and the addresses around it.
 type border struct {
 	*process
-	dir    string
-	net    int
-	plan   plan
-	around []string // what runs SIPp where it belongs; empty: on this machine
+	dir   string
+	net   int
+	plan  plan
+	peers *machine // where the peers are; nil: on this machine
 }
 
 // Who lives at which host of the test's network.
@@ -72,6 +72,20 @@ func open(t *testing.T, network int, p plan) *border {
 	t.Cleanup(func() { b.terminate(20 * time.Second) })
 	b.ready()
 	return b
+}
+
+// socket is one of a peer. Port 0: any.
+func (b *border) socket(ip string, port int) (conn *net.UDPConn) {
+	b.t.Helper()
+	err := b.peers.on(func() (err error) {
+		conn, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip), Port: port})
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // at is the address of a host in the network, port 5060.

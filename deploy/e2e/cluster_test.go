@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +52,35 @@ func (b *pair) listed(file string, args ...string) (calls []ops.Call, problems s
 	return calls, problems
 }
 
+// listens keeps what a node's API streams, until the test ends.
+func (b *pair) listens(name, path string) (heard func() string) {
+	b.t.Helper()
+	request, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, "http://"+b.ip(90)+":8080"+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer a-token-of-"+name+"-that-is-long-enough")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil || response.StatusCode != http.StatusOK {
+		b.t.Fatalf("%v %v", err, response)
+	}
+	var mu sync.Mutex
+	var text strings.Builder
+	go func() {
+		defer response.Body.Close()
+		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+			mu.Lock()
+			text.WriteString(lines.Text() + "\n")
+			mu.Unlock()
+		}
+	}()
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return text.String()
+	}
+}
+
 // TestR19_OneNodeTellsOfTheCluster: two nodes, each with a unit and a call of its own. Each
 // lists both calls, and shows the other's. One is killed, and nobody takes its unit: its call
 // is listed out of Redis, marked, and cannot be ended. When it is back, the other one ends
@@ -57,6 +89,24 @@ func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
 	t.Parallel()
 	redis, dir := storagetest.StartRedis(t), t.TempDir()
 	a, b := beside(t, dir, "a", 222, redis), beside(t, dir, "b", 223, redis)
+	events := a.listens("a", "/v1/events")
+	hears := func(what string, times int, want ...string) {
+		t.Helper()
+		a.nodes[0].until(what, patience, func() (is bool) {
+			n := 0
+			for line := range strings.Lines(events()) {
+				all := true
+				for _, w := range want {
+					all = all && strings.Contains(line, w)
+				}
+				if all {
+					n++
+				}
+			}
+			return n == times
+		})
+	}
+	hears("node b to be heard", 1, `"node":"b"`, `"state":"joined"`)
 	var peers []*sipp
 	for _, n := range []*pair{a, b} {
 		carrier := n.carrierAt(tc1, "uas.xml", nil)
@@ -77,6 +127,10 @@ func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
 	theirs := calls[0].ID
 	if text, err := a.tool("call", "ladder", file("a"), theirs); err != nil || !strings.Contains(text, "INVITE") || !strings.Contains(text, "tc1") {
 		t.Errorf("%v\n%s", err, text)
+	}
+
+	for _, name := range []string{"a", "b"} {
+		hears("the answered call of node "+name, 1, `"node":"`+name+`"`, `"what":"answered"`)
 	}
 
 	b.nodes[0].signal(syscall.SIGKILL)
@@ -109,7 +163,10 @@ func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 
+	hears("node b to be lost", 1, `"node":"b"`, `"state":"lost"`, `"reason":`)
+
 	b.border.process = b.node(t, "b").process
+	hears("node b to be heard again", 2, `"node":"b"`, `"state":"joined"`)
 	a.nodes[0].until("node b to be back", patience, func() bool {
 		calls, problems := a.listed(file("a"))
 		return len(calls) == 2 && calls[0].Owner == "" && calls[1].Owner == "" && problems == ""
@@ -120,6 +177,7 @@ func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
 	for _, p := range peers {
 		p.finish(patience)
 	}
+	hears("the end of node b's call", 1, `"node":"b"`, `"what":"ended"`, `"call":"`+theirs+`"`)
 	if log := b.nodes[1].tail(1 << 20); !strings.Contains(log, `"action":"hangup-calls"`) || !strings.Contains(log, `"via":"a"`) {
 		t.Errorf("node b does not say for whom it has ended its call:\n%s", log)
 	}

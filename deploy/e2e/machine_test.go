@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // machine is a network namespace with a link to a switch. It lives as long as the
@@ -63,13 +66,39 @@ func (m *machine) plug(name string, addresses ...string) *machine {
 
 func (m *machine) pid() string { return strconv.Itoa(m.cmd.Process.Pid) }
 
-// inside is a command line's beginning that runs the rest on the machine.
-func (m *machine) inside() []string { return []string{"nsenter", "--target", m.pid(), "--net"} }
+// inside is a command line's beginning that runs the rest on the machine; of a nil machine, here.
+func (m *machine) inside() []string {
+	if m == nil {
+		return nil
+	}
+	return []string{"nsenter", "--target", m.pid(), "--net"}
+}
 
 // cable plugs the machine's cable in or out.
 func (m *machine) cable(state string) {
 	m.t.Helper()
 	m.lan.ip("link", "set", m.name, state)
+}
+
+// on runs f in a thread that is on the machine: sockets that it opens are the machine's, whoever uses them. On a nil
+// machine it is run here.
+func (m *machine) on(f func() error) error {
+	if m == nil {
+		return f()
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		space, err := os.Open("/proc/" + m.pid() + "/ns/net")
+		if err == nil {
+			if err = unix.Setns(int(space.Fd()), unix.CLONE_NEWNET); err == nil {
+				err = f()
+			}
+			space.Close()
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 // ip runs ip(8) on the machine.

@@ -27,12 +27,7 @@ type message struct {
 
 func (b *border) peerAt(host int) *peer {
 	b.t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(b.at(host))))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(func() { conn.Close() })
-	return &peer{b.t, conn, b.at(host)}
+	return &peer{b.t, b.socket(b.ip(host), b.port(host)), b.at(host)}
 }
 
 func (p *peer) send(to netip.AddrPort, text string) {

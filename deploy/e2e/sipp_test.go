@@ -39,7 +39,7 @@ func (b *border) sippAt(host int, name, scenario string, swap []string, args ...
 		b.t.Fatal(err)
 	}
 	s := &sipp{messages: filepath.Join(b.dir, name+".messages"), stats: filepath.Join(b.dir, name+".csv")}
-	line := append(slices.Clone(b.around), "sipp",
+	line := append(b.peers.inside(), "sipp",
 		"-sf", file, "-i", b.ip(host), "-p", strconv.Itoa(b.port(host)), "-nostdin",
 		"-trace_err", "-error_file", filepath.Join(b.dir, name+".errors"),
 		"-trace_stat", "-stf", s.stats, "-fd", "1",

@@ -84,7 +84,7 @@ func theirs(body []byte, r Rules) (list []string) {
 		case kind == "t" && !inMedia && strings.TrimSpace(value) == "0 0": // where it lacks it is added
 		case kind == "m":
 			inMedia = true
-			f := strings.Fields(value)
+			f := words(value)
 			if r.Media != nil {
 				f[1], f[2] = "", ""
 			}
@@ -95,6 +95,11 @@ func theirs(body []byte, r Rules) (list []string) {
 		}
 	}
 	return list
+}
+
+// words are what stands between blanks of ASCII: SDP knows no others.
+func words(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' })
 }
 
 // ourAttribute lists what a border decides on, in the words of RFC 8839, 8842, 4568, 5576 and
@@ -148,7 +153,7 @@ func pionReads(t testing.TB, name string, b *Body, out []byte) {
 	for i := range b.lines { // the order of the lines is theirs
 		l := &b.lines[i]
 		switch {
-		case l.kind == 'm' && !slices.Contains(kinds, strings.Fields(string(l.value()))[0]):
+		case l.kind == 'm' && !slices.Contains(kinds, words(string(l.value()))[0]):
 			return
 		case l.media != session && l.kind == 'm':
 			order, at = "ma", 0

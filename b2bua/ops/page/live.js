@@ -27,7 +27,7 @@
   };
   const events = new EventSource(stream);
   const happened = () => { due = true; };
-  for (const name of ["step", "message", "missed", "idle"]) events.addEventListener(name, happened);
+  for (const name of ["step", "message", "carrier", "peer", "missed", "idle"]) events.addEventListener(name, happened);
   events.onerror = () => { link.textContent = "not up to date"; };
   setInterval(update, 1000);
 })();
