@@ -158,6 +158,18 @@ type End struct {
 	Used bool  // they may have been used at other ports
 }
 
+// Secured says that the trunk has talked SRTP through the relay, in any of the anchors.
+func (s *State) Secured() bool {
+	for i := range s.Anchors {
+		for j := range s.Anchors[i].Streams {
+			if s.Anchors[i].Streams[j].Ends[Trunk].Far.Crypto != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // At is the anchor whose trunk's side has that port; nil: none has.
 func (s *State) At(port netip.AddrPort) *Anchor {
 	for i := range s.Anchors {

@@ -13,13 +13,14 @@ import (
 
 // SRTP by the relay, with keys in descriptions (SDES, RFC 4568). Keys are of one leg: what its peer has said, and ours, which
 // no other leg has. Where an offer has keys its answer has, whatever the other side talks; an offer of ours has them
-// where the profile of its leg asks for it, and where the stream has some already.
+// where the stream has some, and in one that begins where the profile of its leg asks for it.
 
 // Key is one of ours toward one side's peer: nobody else has it, and it is of one suite, since suites that
 // differ in their tags alone would make the same keystream of it.
 type Key struct {
 	Suite string
-	Tag   uint32 // of its line in what the peer was shown last; 0: it had none
+	Shown bool   // it was in what the peer was shown last
+	Tag   uint32 // of its line there
 	Key   []byte // master key and salt
 }
 
@@ -72,7 +73,7 @@ func (d *description) unlock(leg *Leg, offer bool, ends func(i int) *End) (why e
 
 // key is that of a stream's sender; nil: it is plain.
 func (d *description) key(m *sdp.Media, leg *Leg, offer bool, e *End) (*relay.Crypto, error) {
-	shown := e != nil && slices.ContainsFunc(e.Own, func(k Key) bool { return k.Tag != 0 })
+	shown := e != nil && slices.ContainsFunc(e.Own, func(k Key) bool { return k.Shown })
 	switch {
 	case !m.Secured() && !offer && shown:
 		return nil, fmt.Errorf("%w: it has no keys", ErrMismatch) // nor is it taken down to RTP by whoever can write to it
@@ -96,7 +97,7 @@ func (d *description) key(m *sdp.Media, leg *Leg, offer bool, e *End) (*relay.Cr
 			continue
 		}
 		// RFC 4568 §5.1.3: the answer's line is one of the offer's.
-		if !offer && !slices.ContainsFunc(e.Own, func(k Key) bool { return k.Tag == c.Tag && k.Suite == c.Suite }) {
+		if !offer && !slices.ContainsFunc(e.Own, func(k Key) bool { return k.Shown && k.Tag == c.Tag && k.Suite == c.Suite }) {
 			return nil, fmt.Errorf("%w: a=crypto:%d %s was not offered", ErrMismatch, c.Tag, c.Suite)
 		}
 		return &relay.Crypto{Suite: c.Suite, Tag: c.Tag, Receive: master}, nil
@@ -109,17 +110,18 @@ func (d *description) key(m *sdp.Media, leg *Leg, offer bool, e *End) (*relay.Cr
 func (d *description) lock(a *Anchor, legs *Legs, to Side, offer bool, random io.Reader) (own [][]Key, err error) {
 	own = make([][]Key, len(a.Streams))
 	for i := range a.Streams {
-		said := a.holds(i, to).Crypto
+		holds := a.holds(i, to)
+		said := holds.Crypto
 		own[i] = slices.Clone(a.Streams[i].Ends[to].Own)
 		for n := range own[i] {
-			own[i][n].Tag = 0
+			own[i][n].Shown = false
 		}
 		var m *sdp.Media
 		if i < len(d.far) && d.far[i].RTP.Port() != 0 && d.body.Media()[i].Transport == sdp.RTP {
 			m = &d.body.Media()[i]
 		}
 		switch {
-		case offer && m != nil && (legs[to].SRTP || said != nil):
+		case offer && m != nil && (said != nil || legs[to].SRTP && !holds.RTP.IsValid()):
 			if !legs[to].Secure {
 				return nil, keyless(ErrInsecure, m, i)
 			}
@@ -128,16 +130,16 @@ func (d *description) lock(a *Anchor, legs *Legs, to Side, offer bool, random io
 				suites = append([]string{said.Suite}, suites...)
 			}
 			for n, suite := range suites {
-				if own[i], err = keyed(own[i], suite, uint32(n)+1, random); err != nil { // few
+				if own[i], err = keyed(own[i], Key{Suite: suite, Shown: true, Tag: uint32(n) + 1}, random); err != nil { // few
 					return nil, err
 				}
 			}
 		case !offer && said != nil:
-			tag := said.Tag
-			if m == nil {
-				tag = 0 // refused, and perhaps not by the next fork
+			if m != nil && !legs[to].Secure {
+				return nil, keyless(ErrInsecure, m, i)
 			}
-			if own[i], err = keyed(own[i], said.Suite, tag, random); err != nil {
+			// A stream that this one refuses may be one that the next fork does not.
+			if own[i], err = keyed(own[i], Key{Suite: said.Suite, Shown: m != nil, Tag: said.Tag}, random); err != nil {
 				return nil, err
 			}
 		}
@@ -145,15 +147,15 @@ func (d *description) lock(a *Anchor, legs *Legs, to Side, offer bool, random io
 	return own, nil
 }
 
-// keyed is a list of keys with one of a suite, shown with a tag.
-func keyed(list []Key, suite string, tag uint32, random io.Reader) ([]Key, error) {
+// keyed is a list of keys with one of a suite, shown as that is.
+func keyed(list []Key, k Key, random io.Reader) ([]Key, error) {
 	for i := range list {
-		if list[i].Suite == suite {
-			list[i].Tag = tag
+		if list[i].Suite == k.Suite {
+			list[i].Shown, list[i].Tag = k.Shown, k.Tag
 			return list, nil
 		}
 	}
-	k := Key{Suite: suite, Tag: tag, Key: make([]byte, relay.KeyLength(suite))}
+	k.Key = make([]byte, relay.KeyLength(k.Suite))
 	if _, err := io.ReadFull(random, k.Key); err != nil {
 		return nil, fmt.Errorf("%w: a key: %w", ErrUnavailable, err)
 	}
@@ -172,7 +174,7 @@ func (a *Anchor) holds(i int, s Side) *relay.Remote {
 // lines are the keys that a description is to show, in the order of their tags.
 func lines(own []Key) (list []sdp.Crypto) {
 	for _, k := range own {
-		if k.Tag != 0 {
+		if k.Shown {
 			list = append(list, sdp.Crypto{Tag: k.Tag, Suite: k.Suite, Key: base64.StdEncoding.EncodeToString(k.Key)})
 		}
 	}
@@ -209,7 +211,7 @@ func (a *Anchor) hides(s Side) {
 		e.Own = slices.Clone(e.Own)
 		for n := range e.Own {
 			k := &e.Own[n]
-			if k.Tag = 0; e.Far.Crypto != nil && e.Far.Crypto.Suite == k.Suite {
+			if k.Shown = e.Far.Crypto != nil && e.Far.Crypto.Suite == k.Suite; k.Shown {
 				k.Tag = e.Far.Crypto.Tag
 			}
 		}

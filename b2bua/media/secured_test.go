@@ -175,7 +175,7 @@ func TestRFC4568_5_AnswerTakesALine(t *testing.T) {
 		lines      func(p *secured) string
 		tag, suite string
 	}{
-		"the first": {func(p *secured) string { return p.line(3, suite32, "|2^20 WSH=64") + p.line(4, suite80, "") }, "3", suite32},
+		"the first": {func(p *secured) string { return p.line(0, suite32, "|2^20 WSH=64") + p.line(1, suite80, "") }, "0", suite32},
 		"what can be used": {func(p *secured) string {
 			return p.line(1, suite80, "|2^20|1:4") + p.line(2, suite80, " UNENCRYPTED_SRTP") + p.line(7, "F8_128_HMAC_SHA1_80", "") +
 				p.line(8, "AES_256_CM_HMAC_SHA1_80", "") + p.line(9, suite80, "|2^49") + "a=crypto:10 " + suite80 + " mikey:x\r\n" + p.line(42, suite80, " -x")
@@ -350,6 +350,21 @@ func TestKeysOfALateOffer(t *testing.T) {
 	caller.takes(suite80, ofCaller[0])
 	carrier.takes(suite32, ofCarrier[0])
 	both(t, caller, carrier, portIn(t, toCaller), portIn(t, toCarrier))
+}
+
+// A stream that its peer has begun without keys goes on without, whatever its profile wants of our offers.
+func TestPlainStreamStaysPlain(t *testing.T) {
+	b, a := overTLS(t), &media.Anchor{Leg: 1, Mode: media.Relay}
+	b.legs[media.Trunk].SRTP = true
+	caller, carrier := newPhone(t, "127.0.235.11"), newPhone(t, "127.0.235.21")
+	plain(t, b.offer(a, media.Trunk, caller.sdp()))
+	plain(t, b.answer(a, media.Carrier, carrier.sdp()))
+	plain(t, b.offer(a, media.Carrier, carrier.sdp("a=sendonly\r\n")))
+	plain(t, b.answer(a, media.Trunk, caller.sdp("a=recvonly\r\n")))
+	more := b.offer(a, media.Carrier, carrier.sdp("m=video 5000 RTP/AVP 34\r\n")) // another one begins
+	if !bytes.Contains(more, []byte(" RTP/AVP 8\r\n")) || !bytes.Contains(more, []byte(" RTP/SAVP 34\r\n")) || bytes.Count(more, []byte("a=crypto")) != 2 {
+		t.Errorf("the caller is offered\n%s", more)
+	}
 }
 
 // An offer of ours that is refused was of other lines than the one that holds: that one is what the peer answers by.

@@ -27,6 +27,7 @@ type plan struct {
 	more    string // further sections
 	drain   string // how long calls may go on at the end; empty: 1s
 	env     []string
+	secure  bool   // the core also listens on tls, port 5061
 	ipv6    bool   // everybody is ::1, told apart by ports
 	prefix  string // of the addresses: 127.0 (empty), or one of other machines
 }
@@ -128,10 +129,15 @@ func (b *border) config() string {
 	if b.plan.ipv6 {
 		trunks = fmt.Sprintf("[%q]", b.ip(caller))
 	}
+	secure, pair := "", ""
+	if b.plan.secure {
+		at := filepath.Join(b.dir, "core")
+		secure, pair = fmt.Sprintf(", %q", "tls://"+b.ip(coreSide)+":5061"), fmt.Sprintf(", tls: {certificate: %q, key: %q}", at+".pem", at+".key")
+	}
 	lines := []string{
 		"node: e2e",
 		"realms:",
-		fmt.Sprintf("  core: {listen: [%q, %q]}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide)),
+		fmt.Sprintf("  core: {listen: [%q, %q%s]%s}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide), secure, pair),
 		fmt.Sprintf("  peering: {listen: [%q, %q]}", "udp://"+b.at(peeringSide), "tcp://"+b.at(peeringSide)),
 		"trunks:",
 		fmt.Sprintf("  pbx: {realm: core, from: %s, contact: %q%s}", trunks, or(b.plan.caller, "udp")+"://"+b.at(caller), more(b.plan.trunk)),
