@@ -31,12 +31,13 @@ func (e *end) arrived(now time.Duration, on *socket, from netip.AddrPort, b []by
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.heard.Dropped++
-	switch why {
-	case Foreign:
+	if why == Foreign {
 		e.heard.Foreign++
-	case Unkeyed:
+	}
+	if why == Unkeyed {
 		e.heard.Unkeyed++
-	case Replayed:
+	}
+	if why == Replayed {
 		e.heard.Replayed++
 	}
 }
