@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"bulkhead/b2bua"
+	"bulkhead/b2bua/media"
+	"bulkhead/b2bua/media/relay"
 	"bulkhead/b2bua/wire"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -20,10 +23,42 @@ import (
 // INVITE, 100, 180, 200, ACK, BYE, 200, seven messages in and seven out. What it
 // costs to write those that come in is part of it.
 func BenchmarkCall(b *testing.B) {
-	p := newPipe(b, nil)
+	p := newPipe(b, nil, nil)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		p.play(b, i)
+	}
+}
+
+// BenchmarkAnchoring is such a call by the way of its media: what reading and rewriting two descriptions costs, and, with the relay,
+// eight sockets that are opened, watched and closed by the kernel. none: descriptions are looked at by nobody.
+func BenchmarkAnchoring(b *testing.B) {
+	for _, mode := range []string{"none", "bypass", "relay"} {
+		b.Run(mode, func(b *testing.B) {
+			var m *b2bua.Media
+			if mode != "none" {
+				m = anchors(b, media.Mode(slices.Index(media.Modes[:], mode)))
+			}
+			p := newPipe(b, nil, m)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				p.play(b, i)
+			}
+		})
+	}
+}
+
+// anchors is media that goes one way, through a relay on loopback.
+func anchors(b *testing.B, mode media.Mode) *b2bua.Media {
+	r, err := relay.New(relay.Config{First: 20000, Last: 59999, Quarantine: time.Millisecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(r.Shut)
+	near, far := netip.MustParseAddr("127.0.193.1"), netip.MustParseAddr("127.0.193.2")
+	return &b2bua.Media{
+		Mode: mode, Counts: r.Totals, Relay: media.NewRelayed(r, func(netip.AddrPort) bool { return false }, time.Minute),
+		Realms: map[string]b2bua.MediaAddress{"access": {Said: near, Bind: near}, "core": {Said: far, Bind: far}},
 	}
 }
 
@@ -43,7 +78,7 @@ type nowhere struct{}
 
 func (nowhere) Write(b2bua.Record) error { return nil }
 
-func newPipe(b *testing.B, k b2bua.Keeper) *pipe {
+func newPipe(b *testing.B, k b2bua.Keeper, m *b2bua.Media) *pipe {
 	realms := carriers.Realms{}
 	for realm, at := range map[string]string{"access": "192.0.2.1:5060", "core": "198.51.100.1:5060"} {
 		realms[realm] = []carriers.Socket{{Address: netip.MustParseAddrPort(at)}}
@@ -61,7 +96,7 @@ func newPipe(b *testing.B, k b2bua.Keeper) *pipe {
 	p := &pipe{sent: make(chan []byte, 64)}
 	// Short timers, so that ended calls do not pile up while the benchmark runs.
 	timers := dialog.Timers{T1: 20 * time.Millisecond, T2: 160 * time.Millisecond, T4: 200 * time.Millisecond}
-	p.engine = b2bua.New(b2bua.Config{Unit: "u1", Timers: timers, Keeper: k}, book, p, nowhere{}, zap.NewNop(),
+	p.engine = b2bua.New(b2bua.Config{Unit: "u1", Timers: timers, Keeper: k, Media: m}, book, p, nowhere{}, zap.NewNop(),
 		b2bua.NewMetrics(prometheus.NewRegistry()), nil)
 	go p.engine.Run(b.Context())
 	return p

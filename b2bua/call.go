@@ -357,19 +357,40 @@ func (c *Call) over() bool {
 
 // Deadline is when Step wants Due. A call that is not Done always has one (P7).
 func (c *Call) Deadline() time.Time {
-	d := c.Expires
-	if t := c.Choosing; d.IsZero() || !t.IsZero() && t.Before(d) {
-		d = t
-	}
-	if t := c.Moving.Until; d.IsZero() || !t.IsZero() && t.Before(d) {
-		d = t
+	d := sooner(sooner(c.Expires, c.Choosing), c.Moving.Until)
+	if until, alone := c.absorbs(); alone {
+		return sooner(d, until)
 	}
 	for n := 0; n <= len(c.Out); n++ {
-		if t := c.leg(uint8(n)).Deadline(); d.IsZero() || !t.IsZero() && t.Before(d) {
-			d = t
-		}
+		d = sooner(d, c.leg(uint8(n)).Deadline())
 	}
 	return d
+}
+
+// sooner is the earlier of two times, of which the zero time is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// absorbs says until when the legs of a call that is over answer repeats, where that is all
+// that is left: it is woken once, when the last has ended, and not for each.
+func (c *Call) absorbs() (until time.Time, alone bool) {
+	if !c.Written {
+		return until, false
+	}
+	for n := 0; n <= len(c.Out); n++ {
+		t, alone := c.leg(uint8(n)).Absorbs()
+		if !alone {
+			return until, false
+		}
+		if t.After(until) {
+			until = t
+		}
+	}
+	return until, true
 }
 
 // Done says that the call can be let go: its record is written and no leg has

@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -123,6 +124,35 @@ func TestRecordOfANewerVersion(t *testing.T) {
 	older.tail = nil
 	if !reflect.DeepEqual(older, c) {
 		t.Error("a newer version's record reads differently")
+	}
+}
+
+// TestRecordWithWordsOfANewerVersion is of a rolling upgrade, too: a newer version has ended a leg for a reason, or carries
+// media in a way, that this one does not know. The call is not lost for it; it is told as "other", and written as it came.
+func TestRecordWithWordsOfANewerVersion(t *testing.T) {
+	c, p := full()
+	c.Ended.Why, c.In.Cause.Why, c.Out[0].Cause.Why = 200, 201, 202
+	a := &c.Media.Anchors[0]
+	a.Mode, a.Streams[0].Ends[0].Far.Latch = 99, 98
+	newer := c.Encode(nil)
+	got, err := Decode(newer, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := got.Encode(nil); !bytes.Equal(again, newer) {
+		t.Error("what a newer version has written is lost")
+	}
+	b := &got.Media.Anchors[0]
+	for what, s := range map[string]fmt.Stringer{
+		"the call": got.Ended.Why, "a leg": got.In.Cause.Why, "an attempt": got.Out[0].Cause.Why,
+		"the media": b.Mode, "its latch": b.Streams[0].Ends[0].Far.Latch,
+	} {
+		if s.String() != "other" {
+			t.Errorf("%s: %v, want other", what, s)
+		}
+	}
+	if r := got.Record(time.Unix(2e9, 0)); r.Cause != "other" {
+		t.Errorf("record: cause %q, want other", r.Cause)
 	}
 }
 

@@ -68,6 +68,16 @@ func (e *Engine) Spoil(record []byte) {
 	}
 }
 
+// Next is when the clock wakes the call that it wakes first; the zero time: it has none.
+func (e *Engine) Next() (at time.Time) {
+	e.clock.mu.Lock()
+	defer e.clock.mu.Unlock()
+	if len(e.clock.heap) > 0 {
+		at = e.clock.heap[0].alarm.at
+	}
+	return at
+}
+
 // Waiting is how many entries the clock has.
 func (e *Engine) Waiting() int {
 	e.clock.mu.Lock()

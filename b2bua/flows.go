@@ -34,6 +34,7 @@ var (
 	endsGauge    = prometheus.NewDesc("bulkhead_media_ends", "Ends of streams that the relay carries: two of each.", nil, nil)
 	sentTotal    = prometheus.NewDesc("bulkhead_media_forwarded_total", "Packets that the relay has sent on.", nil, nil)
 	socketsGauge = prometheus.NewDesc("bulkhead_media_sockets", "Sockets of the relay.", nil, nil)
+	readersGauge = prometheus.NewDesc("bulkhead_media_readers", "Threads that read the relay's sockets, by how the kernel runs them beside others: real_time, raised (nice -10), fair.", []string{"priority"}, nil)
 	packetsTotal = prometheus.NewDesc("bulkhead_media_packets_total", "Packets of calls that are over, as they came from the side of the trunk or of the carrier.", []string{"from"}, nil)
 	lostTotal    = prometheus.NewDesc("bulkhead_media_packets_lost_total", "Packets that have not come, by their sequence numbers, of calls that are over.", []string{"from"}, nil)
 	droppedMedia = prometheus.NewDesc("bulkhead_media_dropped_total", "Packets that the relay has not forwarded, by reason.", []string{"reason"}, nil)
@@ -53,6 +54,9 @@ func (f *flows) collect(m chan<- prometheus.Metric, counts func() relay.Totals) 
 	}
 	show(endsGauge, prometheus.GaugeValue, uint64(c.Ends))       // a count
 	show(socketsGauge, prometheus.GaugeValue, uint64(c.Sockets)) // a count
+	for h, n := range c.Readers {
+		show(readersGauge, prometheus.GaugeValue, uint64(n), relay.Haste(h).String()) // a count
+	}
 	show(sentTotal, prometheus.CounterValue, c.Packets)
 	for _, why := range relay.Reasons() {
 		show(droppedMedia, prometheus.CounterValue, c.Dropped[why], why.String())

@@ -135,13 +135,13 @@ func TestHangupOf(t *testing.T) {
 // BenchmarkOverviews lists 50,000 held calls that are packed.
 func BenchmarkOverviews(b *testing.B) {
 	k := &shelf{}
-	p := newPipe(b, k)
+	p := newPipe(b, k, nil)
 	p.setUp(b, 0)
 	for k.puts() < 6 {
 		runtime.Gosched()
 	}
 	const calls = 50_000
-	e := newPipe(b, nil).engine
+	e := newPipe(b, nil, nil).engine
 	for i := range calls {
 		if err := e.Restore(copied(b, p.engine, k.states[5], uint64(i))); err != nil {
 			b.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // confirmed ones, at rest, are read from a Redis on this machine, counted, and armed.
 func BenchmarkTakeover(b *testing.B) {
 	k := &shelf{}
-	p := newPipe(b, k)
+	p := newPipe(b, k, nil)
 	p.setUp(b, 0)
 	// What a takeover finds of nearly all calls is the record that they were packed with.
 	storagetest.Eventually(b, "the call that rests is packed", func() bool { return p.engine.Packed() == 1 })
@@ -45,7 +45,7 @@ func BenchmarkTakeover(b *testing.B) {
 			}
 			for b.Loop() {
 				b.StopTimer()
-				e := newPipe(b, &shelf{}).engine
+				e := newPipe(b, &shelf{}, nil).engine
 				b.StartTimer()
 				got, err := e.Restoring(b.Context(), r, func(ctx context.Context, each func(storage.Item) error) error {
 					return r.Scan(ctx, each)

@@ -139,18 +139,13 @@ func (s *schema) define(t reflect.Type) {
 	}
 }
 
-// causes are the words for why a call or an attempt ended.
+// causes are the words for why a call or an attempt ended; the last is for those of a newer version.
 func causes() (words []string) {
-	for w := range dialog.Why(255) {
-		if word := named(w); word != "" {
-			words = append(words, word)
+	for w := dialog.Why(0); ; w++ {
+		word := w.String()
+		words = append(words, word)
+		if word == "other" {
+			return words
 		}
 	}
-	return words
-}
-
-// named is a cause's word; empty: there is none such.
-func named(w dialog.Why) (word string) {
-	defer func() { _ = recover() }()
-	return w.String()
 }

@@ -106,6 +106,32 @@ func TestClockKeepsOneEntryACall(t *testing.T) {
 	})
 }
 
+// TestACallThatIsOverIsWokenOnce: when the last of what it still answers repeats of has ended,
+// and for none of the timers before it, Timer K and those of the INVITE.
+func TestACallThatIsOverIsWokenOnce(t *testing.T) {
+	running(t, b2bua.Config{}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		to := talking(t, e, s, 0)
+		s.take()
+		<-time.After(time.Second)
+		say(t, e, "core", trunkSays("BYE", 0, 2, to))
+		bye := sentFirst(s.take(), "BYE")
+		if wait := time.Until(e.Next()); wait > 500*time.Millisecond {
+			t.Errorf("the BYE is repeated after %v, if at all", wait) // it is over for the trunk alone
+		}
+		say(t, e, "peering", respond(bye, "200 OK", "carrier"))
+		const timerJ = 64 * 500 * time.Millisecond
+		wait := time.Until(e.Next())
+		if wait < timerJ || wait > timerJ+time.Second {
+			t.Errorf("woken after %v", wait)
+		}
+		<-time.After(wait)
+		synctest.Wait()
+		if e.Strands() != 0 || e.Waiting() != 0 {
+			t.Errorf("%d calls, %d entries", e.Strands(), e.Waiting())
+		}
+	})
+}
+
 // TestLiveWhileCallsBegin: asking for all calls never waits for one that is just
 // being made.
 func TestLiveWhileCallsBegin(t *testing.T) {

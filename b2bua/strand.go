@@ -22,6 +22,7 @@ type strand struct {
 	queue   []item
 	running bool
 	gone    bool // let go of: a message must look for the call anew
+	ending  bool // the clock wakes it for its end, and nothing else
 
 	// Touched only by the goroutine that runs.
 	batch  []item   // taken from the queue, to be stepped
@@ -167,19 +168,22 @@ func (s *strand) put(it item) bool {
 	}
 	s.queue = append(s.queue, it)
 	start := !s.running
+	_, woken := it.command.(Due)
+	here := it.message != nil || woken && start && s.ending
 	s.running = true
 	s.mu.Unlock()
 	if start {
-		s.engine.start(s, it.message != nil)
+		s.engine.start(s, here)
 	}
 	return true
 }
 
-// start has a strand run. A message is stepped where it was read: to wake another
-// thread for it costs more than the step. Everything else runs on a worker that is
-// idle, whose stack has grown to what a step takes, or on a goroutine of its own.
-func (e *Engine) start(s *strand, read bool) {
-	if read && !e.waits() { // an rtpengine is waited for, and nobody who reads is to wait
+// start has a strand run. A message is stepped here, where it was read, and a call let go of
+// where its time was up: to wake another thread for it costs more than the step. Everything
+// else runs on a worker that is idle, whose stack has grown to what a step takes, or on a
+// goroutine of its own.
+func (e *Engine) start(s *strand, here bool) {
+	if here && !e.waits() { // an rtpengine is waited for, and nobody who reads is to wait
 		s.run()
 		return
 	}
@@ -362,6 +366,11 @@ func (s *strand) step(it *item) (done bool) {
 	return s.perform(now, actions)
 }
 
+// endsEach is how far apart, where there are many, calls are let go of that have answered
+// repeats for long enough, all of a time together: nobody waits for that, and the clock wakes
+// less often.
+const endsEach = 250 * time.Millisecond
+
 // arm sees to it that the clock wakes the call at its deadline.
 func (s *strand) arm() {
 	if s.packed.data != nil {
@@ -372,6 +381,7 @@ func (s *strand) arm() {
 		if s.call.Done() {
 			return
 		}
+		_, s.ending = s.call.absorbs()
 		if d = s.call.Deadline(); d.IsZero() {
 			s.engine.violated(s, ViolationNoDeadline)
 			d = time.Now().Add(time.Minute)
@@ -379,10 +389,13 @@ func (s *strand) arm() {
 		if p := s.packs(time.Now(), d); !p.IsZero() {
 			d = p
 		}
+		if s.ending && s.engine.active.Load() > crowd {
+			d = d.Add(endsEach - 1).Truncate(endsEach)
+		}
 	}
 	// One that has moved on stays where it is: woken, the call finds nothing due
-	// and is entered anew. Most deadlines move on with every message.
-	if s.armed.IsZero() || d.Before(s.armed) {
+	// and is entered anew. Most deadlines move on with every message; the last does not.
+	if s.armed.IsZero() || d.Before(s.armed) || s.ending && d.After(s.armed) {
 		s.armed = d
 		s.engine.clock.at(d, s)
 	}

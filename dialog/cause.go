@@ -27,14 +27,21 @@ const (
 	Silent                  // nothing has been heard from either side for too long
 )
 
-// String is the name that records, logs and metrics use.
+// whys are the names, in the order of the values.
+var whys = [...]string{
+	"rejected", "no_response", "no_ringing", "no_answer", "not_sent",
+	"cancelled", "hung_up", "no_ack", "expired", "operator", "drained",
+	"fault", "peer_lost", "no_route", "elsewhere", "transferred", "no_codec",
+	"unauthorized", "no_media", "media_timeout",
+}
+
+// String is the name that records, logs and metrics use; other: a newer version's, found in the record of a call that
+// was taken over.
 func (w Why) String() string {
-	return [...]string{
-		"rejected", "no_response", "no_ringing", "no_answer", "not_sent",
-		"cancelled", "hung_up", "no_ack", "expired", "operator", "drained",
-		"fault", "peer_lost", "no_route", "elsewhere", "transferred", "no_codec",
-		"unauthorized", "no_media", "media_timeout",
-	}[w]
+	if int(w) >= len(whys) {
+		return "other"
+	}
+	return whys[w]
 }
 
 // Cause is why a leg ended or is to end, in the terms of SIP and of Q.850.

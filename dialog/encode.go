@@ -230,7 +230,8 @@ func (t *Target) Fields(c *Coder) {
 	t.Path.fields(c)
 }
 
-// Fields writes or reads a cause.
+// Fields writes or reads a cause. One that only a newer version knows is kept: what it means is in its code and cause
+// value, and no call is lost for its name.
 func (a *Cause) Fields(c *Coder) {
 	Int(c, &a.Why)
 	Int(c, &a.Code)
@@ -239,9 +240,6 @@ func (a *Cause) Fields(c *Coder) {
 	Int(c, &a.Q850)
 	c.Strings(&a.Reasons)
 	Int(c, &a.RetryAfter)
-	if c.Reading() && a.Why > Silent {
-		c.Fail()
-	}
 }
 
 func (m *Marks) fields(c *Coder) {

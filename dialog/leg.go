@@ -192,6 +192,24 @@ func (l *Leg) Deadline() time.Time {
 // Done says that nothing is left to absorb: the leg can be let go.
 func (l *Leg) Done() bool { return l.State == Leaving && len(l.Tx) == 0 }
 
+// Absorbs says until when the leg answers repeats, where that is all that is left for it to do,
+// no timer of it being one that sends or tells anything; it need not be woken before. False:
+// there is more, and Deadline is when.
+func (l *Leg) Absorbs() (until time.Time, alone bool) {
+	if !l.Over() {
+		return time.Time{}, false
+	}
+	for _, t := range l.Tx {
+		if !t.absorbs() {
+			return time.Time{}, false
+		}
+		if t.End.After(until) {
+			until = t.End
+		}
+	}
+	return until, true
+}
+
 // Over says that nothing more can happen on the leg that its record would have
 // to tell: it is Leaving, and what it asked of its peer is answered or given up.
 func (l *Leg) Over() bool {

@@ -113,6 +113,16 @@ func (l *Leg) waitsForACK(t *Tx) bool {
 // deadline is the earlier of the two timers.
 func (t *Tx) deadline() time.Time { return earlier(t.Repeat, t.End) }
 
+// absorbs says that all the transaction still does is to end: nothing is done then (tables.go),
+// or, of an INVITE that was accepted and whose ACK is here, nothing any more.
+func (t *Tx) absorbs() bool {
+	if !t.Repeat.IsZero() || t.End.IsZero() {
+		return false
+	}
+	a := figures[t.machine][t.state][timerEnd]
+	return a != nil && a.next == terminated && (a.do == nil || t.machine == inviteServer && t.state == accepted && t.Every == 0)
+}
+
 // earlier is the earlier of two times, of which the zero time is never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

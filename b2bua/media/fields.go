@@ -73,9 +73,6 @@ func (s *State) Fields(c Coder) {
 			c.Bytes(&a.Bodies[side])
 			c.Bytes(&a.Offers[side])
 		}
-		if c.Reading() && int(a.Mode) >= len(Modes) {
-			c.Fail()
-		}
 	})
 	s.secured(c)
 }

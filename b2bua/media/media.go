@@ -29,7 +29,13 @@ const (
 var Modes = [...]string{"bypass", "relay", "rtpengine"}
 
 // String is the name in the configuration.
-func (m Mode) String() string { return Modes[m] }
+// String is its name; other: a newer version's.
+func (m Mode) String() string {
+	if int(m) >= len(Modes) {
+		return "other"
+	}
+	return Modes[m]
+}
 
 // Side is one end of the media of a call: that of the trunk, or that of a carrier.
 type Side uint8

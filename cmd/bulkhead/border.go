@@ -27,6 +27,7 @@ import (
 type border struct {
 	edge   *wire.Edge
 	engine *b2bua.Engine
+	media  *b2bua.Media
 	still  func()   // ends what carries media
 	hep    *ops.HEP // nil: no mirror
 }
@@ -120,7 +121,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 	}
 	config.Media = anchored
 	s.Engine = b2bua.New(config, book, network, records, log, metrics, observers)
-	return &border{edge: s.edge, engine: s.Engine, still: still, hep: hep}, nil
+	return &border{edge: s.edge, engine: s.Engine, media: anchored, still: still, hep: hep}, nil
 }
 
 // localOf is the socket that a message goes by where its path leaves it to the realm.

@@ -34,6 +34,7 @@ type process struct {
 	epoch   atomic.Uint64
 	serving atomic.Bool // there is a border
 	leaving atomic.Bool
+	carries atomic.Pointer[b2bua.Media] // what carries media; nil: there is no border
 
 	cluster *cluster // nil: there are no other nodes
 
@@ -136,6 +137,7 @@ func (p *process) raise(s *sockets, make func(*Config) (*border, error)) (*borde
 	apply()
 	b.engine.Refuse(p.drain.Load() != nil)
 	p.border = b
+	p.carries.Store(b.media)
 	p.serving.Store(true)
 	return b, nil
 }
@@ -145,6 +147,7 @@ func (p *process) lower() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.border = nil
+	p.carries.Store(nil)
 	p.epoch.Store(0)
 	p.serving.Store(false)
 	p.metrics.Forget()

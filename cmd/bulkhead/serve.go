@@ -90,6 +90,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	go fitProcessors(ctx, p.relays)
 	if err := p.resolve(ctx); err != nil {
 		return err
 	}

@@ -8,74 +8,121 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// delay captures a load and measures what the system adds: INVITE in to INVITE
-// out, 200 in to 200 out, in µs.
-func (b *bench) delay(ctx context.Context, name string) ([]row, error) {
-	const rate, calls = 500, 5000
-	s, err := b.start(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer s.stop()
-	if err := b.load(ctx, rate, warm, 0); err != nil {
-		return nil, fmt.Errorf("warming up: %w", err)
-	}
-	file := filepath.Join(b.work, name+".pcap")
-	capture := exec.CommandContext(ctx, "dumpcap", "-q", "-P", "-i", "lo", "-B", "64", "-w", file,
-		"-f", "udp port 5060 and net 127.0.1.0/24")
+// listened captures what goes to and from systems during a load, and measures what is added to each call.
+func (b *bench) listened(ctx context.Context, s *system, length time.Duration) (delays, error) {
+	calls := int(length.Seconds() * float64(b.beside))
+	file := b.file("capture")
+	defer func() { _ = os.Remove(file) }() // the next is as large
+	// The loads of others, and of held calls, are not of this one.
+	filter := fmt.Sprintf("udp port 5060 and (host %s or host %s) and (host %s or host %s)", loadIP, sinkIP, s.door, s.far())
+	capture := exec.CommandContext(ctx, "dumpcap", "-q", "-P", "-i", "lo", "-B", "64", "-w", file, "-f", filter)
 	var said bytes.Buffer
 	capture.Stderr = &said
 	if err := capture.Start(); err != nil {
-		return nil, err
+		return delays{}, err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- capture.Wait() }()
 	defer func() { _ = capture.Process.Kill() }() // ended already: nothing to end
 	for written := int64(0); written == 0; {      // the file's header says that it captures
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
-			return nil, err
+		select {
+		case err := <-ended:
+			return delays{}, fmt.Errorf("dumpcap: %w %s", err, said.String())
+		case <-time.After(20 * time.Millisecond):
 		}
 		if info, err := os.Stat(file); err == nil {
 			written = info.Size()
 		}
-		if capture.ProcessState != nil {
-			return nil, errors.New(said.String())
-		}
 	}
-	if err := b.load(ctx, rate, calls, time.Second); err != nil {
-		return nil, err
+	o, err := b.load(ctx, s, b.beside, calls, time.Second)
+	if err != nil {
+		return delays{}, err
+	}
+	if !o.fine() {
+		return delays{}, overloaded{b.beside, o}
 	}
 	if err := capture.Process.Signal(syscall.SIGINT); err != nil {
-		return nil, err
+		return delays{}, err
 	}
-	if err := capture.Wait(); err != nil {
-		return nil, fmt.Errorf("dumpcap: %w %s", err, said.String())
+	if err := <-ended; err != nil {
+		return delays{}, fmt.Errorf("dumpcap: %w %s", err, said.String())
 	}
-	d, err := readDelays(file)
-	if err != nil {
-		return nil, err
+	d, err := readDelays(file, func(ip string) bool { return ip == s.door || ip == s.far() })
+	if err == nil && min(len(d.invite), len(d.answer)) < calls*99/100 {
+		err = fmt.Errorf("of %d calls only %d INVITEs and %d answers were captured on both sides", calls, len(d.invite), len(d.answer))
 	}
-	if len(d.invite) < calls*9/10 {
-		return nil, fmt.Errorf("only %d of %d INVITEs were captured", len(d.invite), calls)
-	}
-	return []row{
-		{name, "INVITE delay p50", "µs", quantile(d.invite, .5)},
-		{name, "INVITE delay p99", "µs", quantile(d.invite, .99)},
-		{name, "200 delay p50", "µs", quantile(d.answer, .5)},
-		{name, "200 delay p99", "µs", quantile(d.answer, .99)},
-	}, nil
+	return d, err
 }
 
+// overloaded is a load of which too many calls have failed.
+type overloaded struct {
+	rate int
+	outcome
+}
+
+// Error says how many.
+func (o overloaded) Error() string { return fmt.Sprintf("at %d calls/s: %s", o.rate, o.outcome) }
+
+// counted is a round's delays, or none where it was overloaded, which is remarked.
+func (b *bench) counted(who string, d delays, err error) (delays, error) {
+	if over, ok := errors.AsType[overloaded](err); ok {
+		b.remark("%s %s: that round's delays do not count", who, over)
+		return delays{}, nil
+	}
+	return d, err
+}
+
+// far is the address that a system has towards carriers.
+func (s *system) far() string {
+	if s.other != "" {
+		return s.other
+	}
+	return s.door
+}
+
+// added measures what systems add to the setup of a call, in turn; the calls of all rounds count together.
+func (b *bench) added(ctx context.Context, up []*system) error {
+	all := make([]delays, len(up))
+	for range max(1, b.rounds-1) { // the delays of so many calls say enough
+		for i, s := range up {
+			if err := calm(ctx, up); err != nil {
+				return err
+			}
+			d, err := b.listened(ctx, s, b.length)
+			if d, err = b.counted(s.name, d, err); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			all[i].add(d)
+		}
+	}
+	for i, s := range up {
+		if len(all[i].invite) == 0 {
+			continue
+		}
+		b.note(s, "delay of INVITE, p50", "µs", always, quantile(all[i].invite, .5))
+		b.note(s, "delay of INVITE, p99", "µs", always, quantile(all[i].invite, .99))
+		b.note(s, "delay of 200, p50", "µs", always, quantile(all[i].answer, .5))
+		b.note(s, "delay of 200, p99", "µs", always, quantile(all[i].answer, .99))
+	}
+	return nil
+}
+
+// delays are what a system adds: from an INVITE in to the INVITE out, from a 200 in to the 200 out.
 type delays struct{ invite, answer []time.Duration }
+
+func (d *delays) add(more delays) {
+	d.invite, d.answer = append(d.invite, more.invite...), append(d.answer, more.answer...)
+}
 
 // readDelays pairs what went into the system with what came out of it, by the
 // number dialled, which is each call's own. The first of repeats counts.
-func readDelays(file string) (delays, error) {
+func readDelays(file string, ours func(ip string) bool) (delays, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return delays{}, err
@@ -117,8 +164,6 @@ func readDelays(file string) (delays, error) {
 	}
 	return d, nil
 }
-
-func ours(ip string) bool { return ip == doorIP || ip == otherIP }
 
 // dialled is the user part of To, which both sides of a call share.
 func dialled(text string) string {

@@ -1,41 +1,59 @@
-// Command bench puts the same SIPp load on systems in turn and compares processor time
-// a call, memory a held call and added delay: on Kamailio, on Bulkhead, and on Bulkhead
-// that stores its calls in a Redis on the same machine. deploy/bench/run builds what it
-// needs and starts it.
+// Command bench puts the same SIPp load on systems in turn, and compares what it costs them: on Kamailio, on Kamailio that
+// hides topology with its state in Redis, on Bulkhead, on Bulkhead that stores its calls in a Redis on the same machine, and
+// on one that relays media besides. deploy/bench/run builds what it needs and starts it.
 package main
 
 import (
 	"context"
-	"encoding/csv"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// bench is what a run is to do.
+// bench is what a run is to do, and what it has found.
 type bench struct {
+	figures
+
 	here    string // directory of the scenarios and configurations
 	work    string // directory for what the run writes
 	program string // the bulkhead binary
-	out     string // CSV file
-	rates   []int  // calls a second
-	calls   int    // at each rate
-	held    int    // calls held at once for the memory figure
-	rounds  int    // of which the median counts
-	delays  bool   // capture, and measure what is added to each call's setup
+
+	rates     []int         // calls a second, of cpu
+	rounds    int           // of cpu and stuck; of delay one less
+	length    time.Duration // of a load
+	beside    int           // calls a second, of delay, held and stuck
+	held      []int         // calls held at once, from few to many
+	fill      int           // held calls are set up at so many a second
+	steps     int           // of rate
+	legs      int           // that are stuck
+	legRate   int           // they are begun at so many a second
+	restarted int           // calls that are held through a restart
+
+	files atomic.Int64
 }
 
-// row is one figure.
-type row struct {
-	system, figure, unit string
-	value                float64
+// part is something that can be measured of systems that are up.
+type part struct {
+	name, about string
+	measure     func(*bench, context.Context, []*system) error
+	fresh       bool // by systems that have carried nothing
+}
+
+var parts = []part{
+	{name: "cpu", about: "processor time of a call", measure: (*bench).costs},
+	{name: "held", about: "processor time of a call beside few held calls", measure: (*bench).few},
+	{name: "delay", about: "what is added to INVITE and 200", measure: (*bench).added},
+	// It leaves something behind, for minutes.
+	{name: "rate", about: "highest rate", measure: (*bench).climb},
+	{name: "held", about: "the same beside many, and their memory", measure: (*bench).many, fresh: true},
 }
 
 func main() {
@@ -47,210 +65,137 @@ func main() {
 
 func run() error {
 	var b bench
-	var systems, rates string
+	var systems, rates, held, chosen, out, plot, series string
+	var within time.Duration
 	flag.StringVar(&b.here, "here", ".", "directory of the scenarios and configurations")
 	flag.StringVar(&b.work, "work", os.TempDir(), "directory to write in")
 	flag.StringVar(&b.program, "program", "bulkhead", "the bulkhead binary")
-	flag.StringVar(&b.out, "out", "bench.csv", "where the figures go")
-	flag.StringVar(&systems, "systems", "kamailio,bulkhead", "what to measure: kamailio, bulkhead, stored (bulkhead with Redis)")
-	flag.StringVar(&rates, "rates", "500,1500", "calls a second")
-	flag.IntVar(&b.calls, "calls", 20000, "calls at each rate")
-	flag.IntVar(&b.held, "held", 10000, "calls held at once for the memory figure; 0: skip it")
-	flag.IntVar(&b.rounds, "rounds", 1, "rounds of which the median counts")
-	flag.BoolVar(&b.delays, "delays", true, "measure the delays too")
+	flag.StringVar(&out, "out", "bench.csv", "where the figures go")
+	flag.StringVar(&plot, "plot", "bench.svg", "where the plot goes")
+	flag.StringVar(&systems, "systems", "kamailio,topos,bulkhead,stored,relayed", "what to measure")
+	flag.StringVar(&chosen, "parts", "cpu,delay,stuck,rate,held", "what of: these, and restart (start, restore and drain of Bulkhead)")
+	flag.StringVar(&rates, "rates", "500,1500", "calls a second, of cpu")
+	flag.IntVar(&b.rounds, "rounds", 3, "rounds of cpu, of which the median counts, and of stuck, which count together; of delay one less")
+	flag.DurationVar(&b.length, "length", 5*time.Second, "of a load")
+	flag.IntVar(&b.beside, "beside", 500, "calls a second, of delay, stuck and held")
+	flag.StringVar(&held, "held", "10000,50000", "calls held at once")
+	flag.IntVar(&b.fill, "fill", 1500, "held calls are set up at so many a second")
+	flag.IntVar(&b.steps, "steps", 5, "loads by which the highest rate is found")
+	flag.IntVar(&b.legs, "legs", 10000, "legs that are stuck")
+	flag.IntVar(&b.legRate, "leg-rate", 2000, "they are begun at so many a second")
+	flag.IntVar(&b.restarted, "restart", 100000, "calls held through a restart")
+	flag.DurationVar(&within, "within", 20*time.Minute, "the run ends at the latest, with what it has")
+	flag.StringVar(&series, "series", "", "measure nothing: draw this CSV of a long load")
 	flag.Parse()
-	for text := range strings.SplitSeq(rates, ",") {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return fmt.Errorf("-rates: %w", err)
+	if flag.NArg() > 0 {
+		return fmt.Errorf("%q: only flags are taken", flag.Arg(0))
+	}
+	if series != "" {
+		return drawSeries(series, plot)
+	}
+	var err error
+	if b.rates, err = counts("-rates", rates); err != nil {
+		return err
+	}
+	if b.held, err = counts("-held", held); err != nil {
+		return err
+	}
+	slices.Sort(b.held)
+	for name, n := range map[string]int{"-rounds": b.rounds, "-beside": b.beside, "-fill": b.fill, "-steps": b.steps, "-legs": b.legs,
+		"-leg-rate": b.legRate, "-restart": b.restarted, "-length in seconds": int(b.length.Seconds())} {
+		if n < 1 {
+			return fmt.Errorf("%s: must be positive", name)
 		}
-		b.rates = append(b.rates, n)
+	}
+	if took := time.Duration(b.legs)*time.Second/time.Duration(b.legRate) + time.Duration(3*b.rounds)*(spread+b.length+3*time.Second); took > 3*time.Minute {
+		return fmt.Errorf("-legs, -leg-rate, -length and -rounds: legs are not stuck for %v (a carrier's linger is 3 minutes)", took)
+	}
+	var todo []kind
+	for name := range strings.SplitSeq(systems, ",") {
+		k, err := kindOf(name)
+		if err != nil {
+			return fmt.Errorf("-systems: %w", err)
+		}
+		todo = append(todo, k)
+	}
+	names := strings.Split(chosen, ",")
+	for _, name := range names {
+		if name != "restart" && name != "stuck" && !slices.ContainsFunc(parts, func(p part) bool { return p.name == name }) {
+			return fmt.Errorf("-parts: there is no %q", name)
+		}
+	}
+	if err := widen(todo); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	names := strings.Split(systems, ",")
-	var rows []row
-	for _, name := range names {
-		more, err := b.measure(ctx, name)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		rows = append(rows, more...)
-	}
-	printTable(names, rows)
-	return b.write(rows)
-}
-
-// measure is every figure of one system.
-func (b *bench) measure(ctx context.Context, name string) ([]row, error) {
-	var rows []row
-	for _, rate := range b.rates {
-		var costs, stores []float64
-		for range b.rounds {
-			cost, stored, err := b.cost(ctx, name, rate)
-			if err != nil {
-				return nil, fmt.Errorf("at %d calls/s: %w", rate, err)
-			}
-			costs, stores = append(costs, cost), append(stores, stored)
-		}
-		rows = append(rows, row{name, fmt.Sprintf("CPU a call at %d/s", rate), "µs", median(costs)},
-			row{name, fmt.Sprintf("CPU a call of Redis at %d/s", rate), "µs", median(stores)})
-	}
-	if b.held > 0 {
-		kib, err := b.memory(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("holding %d calls: %w", b.held, err)
-		}
-		rows = append(rows, row{name, "memory a held call", "KiB", kib})
-	}
-	if !b.delays {
-		return rows, nil
-	}
-	delays, err := b.delay(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("capturing: %w", err)
-	}
-	return append(rows, delays...), nil
-}
-
-// warm is how many calls a system sees before it is measured.
-const warm = 1000
-
-// cost is the processor time of a call in the system, and in its store, in µs.
-func (b *bench) cost(ctx context.Context, name string, rate int) (own, stored float64, err error) {
-	s, err := b.start(ctx, name)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer s.stop()
-	if err := b.load(ctx, rate, warm, time.Second); err != nil {
-		return 0, 0, fmt.Errorf("warming up: %w", err)
-	}
-	groups := []*exec.Cmd{s.cmd}
-	if s.store != nil {
-		groups = append(groups, s.store.cmd)
-	}
-	var spent [2]time.Duration
-	count := func(sign time.Duration) error {
-		for i, g := range groups {
-			t, err := processorTime(g)
-			if err != nil {
-				return err
-			}
-			spent[i] += sign * t
-		}
-		return nil
-	}
-	if err := count(-1); err != nil {
-		return 0, 0, err
-	}
-	if err := b.load(ctx, rate, b.calls, time.Second); err != nil {
-		return 0, 0, err
-	}
-	if err := count(1); err != nil {
-		return 0, 0, err
-	}
-	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(b.calls) }
-	return each(spent[0]), each(spent[1]), nil
-}
-
-// memory is the growth of the proportional set size by a held call, in KiB. It is
-// looked at when the transactions that set the calls up are over.
-func (b *bench) memory(ctx context.Context, name string) (float64, error) {
-	// Few calls before: memory that they leave behind would be held calls' later.
-	const rate, few, settle = 500, 100, 40 * time.Second
-	s, err := b.start(ctx, name)
-	if err != nil {
-		return 0, err
-	}
-	defer s.stop()
-	if err := b.load(ctx, rate, few, 0); err != nil {
-		return 0, fmt.Errorf("warming up: %w", err)
-	}
-	if err := wait(ctx, settle); err != nil {
-		return 0, err
-	}
-	before, err := s.proportional()
-	if err != nil {
-		return 0, err
-	}
-	setUp := time.Duration(b.held/rate) * time.Second
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- b.load(ctx, rate, b.held, setUp+settle+20*time.Second) }()
-	if err := wait(ctx, setUp+settle); err != nil {
-		return 0, err
-	}
-	after, err := s.proportional()
-	if err != nil {
-		return 0, err
-	}
-	if err := <-ended; err != nil {
-		return 0, err
-	}
-	return float64(after-before) / 1024 / float64(b.held), nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
-func printTable(systems []string, rows []row) {
-	fmt.Printf("%-34s", "")
-	for _, s := range systems {
-		fmt.Printf("%12s", s)
-	}
-	if len(systems) == 2 {
-		fmt.Printf("%12s", "ratio")
+	begun := time.Now()
+	err = b.measure(ctx, todo, names)
+	fmt.Printf("%s, %s\n\n", begun.Format(time.DateOnly), machine())
+	for _, k := range todo {
+		fmt.Printf("- %s: %s\n", k.name, k.about)
 	}
 	fmt.Println()
-	var figures []row
-	for _, r := range rows {
-		if r.system == systems[0] {
-			figures = append(figures, r)
-		}
+	if len(b.all) > 0 {
+		b.table(os.Stdout)
 	}
-	for _, f := range figures {
-		fmt.Printf("%-34s", f.figure+", "+f.unit)
-		var values []float64
-		for _, s := range systems {
-			for _, r := range rows {
-				if r.system == s && r.figure == f.figure {
-					values = append(values, r.value)
-					fmt.Printf("%12.1f", r.value)
-				}
-			}
-		}
-		if len(values) == 2 && values[0] > 0 {
-			fmt.Printf("%12.2f", values[1]/values[0])
-		}
-		fmt.Println()
-	}
+	fmt.Printf("\ntook %s\n", time.Since(begun).Round(time.Second))
+	return errors.Join(err, b.write(out), draw(plot, b.panels(b.beside)))
 }
 
-func (b *bench) write(rows []row) error {
-	f, err := os.Create(b.out)
-	if err != nil {
-		return err
+// measure does the parts that were chosen. One that fails keeps none of the others from being done.
+func (b *bench) measure(ctx context.Context, kinds []kind, names []string) (err error) {
+	var up []*system
+	defer func() { fell(up) }()
+	carried := false
+	for _, p := range parts {
+		if !slices.Contains(names, p.name) {
+			continue
+		}
+		if up == nil || p.fresh && carried {
+			fell(up)
+			up = nil
+			raised, fault := b.raise(ctx, kinds)
+			if fault != nil {
+				return errors.Join(err, fault)
+			}
+			up = raised
+		}
+		carried = true
+		begun := time.Now()
+		if fault := p.measure(b, ctx, up); fault != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", p.name, fault))
+			fell(up) // nobody knows how they stand
+			up = nil
+		}
+		fmt.Fprintf(os.Stderr, "%s: %s: %s\n", p.name, p.about, time.Since(begun).Round(time.Second))
 	}
-	w := csv.NewWriter(f)
-	lines := [][]string{{"system", "figure", "unit", "value"}}
-	for _, r := range rows {
-		lines = append(lines, []string{r.system, r.figure, r.unit, strconv.FormatFloat(r.value, 'f', 2, 64)})
+	fell(up)
+	up = nil
+	if slices.Contains(names, "stuck") {
+		if fault := b.stuck(ctx); fault != nil {
+			err = errors.Join(err, fmt.Errorf("stuck: %w", fault))
+		}
 	}
-	if err := w.WriteAll(lines); err != nil {
-		return fmt.Errorf("writing %s: %w", b.out, err)
+	if slices.Contains(names, "restart") {
+		err = errors.Join(err, b.restarts(ctx, kinds))
 	}
-	return f.Close()
+	return err
+}
+
+// counts are the numbers of a list.
+func counts(key, text string) (all []int, err error) {
+	for s := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(s)
+		if err == nil && n < 1 {
+			err = errors.New("must be positive")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: %w", key, s, err)
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,82 +8,231 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
-// The addresses of the bench: the load calls door, the system calls the sink.
+// The addresses of the bench. Each system has its own, so that all can be up while they are measured in turn.
 const (
-	loadIP  = "127.0.1.1"
-	sinkIP  = "127.0.1.2"
-	doorIP  = "127.0.1.10"
-	otherIP = "127.0.1.11" // Bulkhead's other side
+	loadIP   = "127.0.1.1" // calls 1..., which sinkIP answers
+	sinkIP   = "127.0.1.2"
+	holderIP = "127.0.1.3" // calls 2..., which keeperIP answers, and holds them
+	keeperIP = "127.0.1.4"
+	deafIP   = "127.0.1.5" // refuses calls 3... of giverIP, and is deaf to every ACK
+	giverIP  = "127.0.1.6"
+
+	storePort = "6379"
 )
+
+// kind is a system that can be measured.
+type kind struct {
+	name, about string
+	door, other string    // addresses; other is Bulkhead's other side
+	storeIP     string    // empty: it has no Redis
+	media       [2]string // addresses of its relay, to the caller and to the carrier; empty: it has none
+	fill        int       // calls held are set up at so many a second at most; 0: as others
+	most        int       // so many are held at most
+	why         string    // they are
+}
+
+func (k kind) bulkhead() bool { return k.other != "" }
+
+var kinds = []kind{
+	{name: "kamailio", about: "Kamailio, record-routing and dialog", door: "127.0.1.10", most: 1e6},
+	{name: "topos", about: "Kamailio, topos beside them, its state in Redis", door: "127.0.1.11", storeIP: "127.0.1.21", fill: 500, most: 10_000,
+		why: "more take it too long to set up"},
+	{name: "bulkhead", about: "Bulkhead, calls in memory", door: "127.0.1.12", other: "127.0.1.13", most: 1e6},
+	{name: "stored", about: "Bulkhead, calls in Redis", door: "127.0.1.14", other: "127.0.1.15", storeIP: "127.0.1.22", most: 1e6},
+	{name: "relayed", about: "Bulkhead, calls in Redis, media through its relay", door: "127.0.1.16", other: "127.0.1.17", storeIP: "127.0.1.23",
+		media: [2]string{"127.0.1.18", "127.0.1.19"}, most: 10_000, why: "more have no ports at one address"},
+}
+
+// kindOf is the system of that name.
+func kindOf(name string) (kind, error) {
+	var names []string
+	for _, k := range kinds {
+		if k.name == name {
+			return k, nil
+		}
+		names = append(names, k.name)
+	}
+	return kind{}, fmt.Errorf("no system is called %q: there are %s", name, strings.Join(names, ", "))
+}
 
 // system is what is measured, with all its processes.
 type system struct {
+	kind
 	cmd   *exec.Cmd
 	store *store // nil: it has none
+	// What it and its store need of a processor while nothing is set up or ends, as a share of one.
+	idle, storeIdle float64
+}
+
+// newcomer is how long a Bulkhead with a store looks for each new call there after it has taken its unit (64·T1): that
+// belongs to a takeover.
+const newcomer = 33 * time.Second
+
+// raise starts systems, waits until they answer and what belongs to the start is over, and measures what they need
+// at rest.
+func (b *bench) raise(ctx context.Context, kinds []kind) (up []*system, err error) {
+	defer func() {
+		if err != nil {
+			fell(up)
+		}
+	}()
+	for _, k := range kinds {
+		s, err := b.start(ctx, k)
+		if err != nil {
+			return up, fmt.Errorf("%s: %w", k.name, err)
+		}
+		up = append(up, s)
+	}
+	for _, s := range up {
+		if err := b.first(ctx, s); err != nil {
+			return up, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if err := wait(ctx, max(newcomer, over)); err != nil {
+		return up, err
+	}
+	return up, rest(ctx, up)
+}
+
+// first has a system carry few calls, that everything has been used once: memory that they leave behind would be held
+// calls' later.
+func (b *bench) first(ctx context.Context, s *system) error {
+	o, err := b.load(ctx, s, 50, 50, 0)
+	if err == nil && o.failed > 0 {
+		err = fmt.Errorf("its first calls: %s", o)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, b.said(s.kind))
+	}
+	return nil
+}
+
+// rest measures for a while what systems need at rest.
+func rest(ctx context.Context, up []*system) error {
+	var all sync.WaitGroup
+	faults := make([]error, len(up))
+	for i, s := range up {
+		all.Go(func() { faults[i] = s.rests(ctx) })
+	}
+	all.Wait()
+	return errors.Join(faults...)
+}
+
+// rests is rest for one.
+func (s *system) rests(ctx context.Context) error {
+	before, err := s.used()
+	if err == nil {
+		err = wait(ctx, rested)
+	}
+	if err != nil {
+		return err
+	}
+	now, err := s.used()
+	if err != nil {
+		return err
+	}
+	own, store, length := now.since(before)
+	s.idle, s.storeIdle = own.Seconds()/length.Seconds(), store.Seconds()/length.Seconds()
+	return nil
+}
+
+// fell ends systems as they stand, with what they hold.
+func fell(up []*system) {
+	for _, s := range up {
+		kill(s.cmd)
+		s.store.stop()
+	}
 }
 
 // start starts a system and returns when it answers.
-func (b *bench) start(ctx context.Context, name string) (*system, error) {
-	var cmd *exec.Cmd
+func (b *bench) start(ctx context.Context, k kind) (*system, error) {
 	var st *store
-	switch name {
-	case "kamailio":
-		cmd = exec.CommandContext(ctx, "kamailio", "-DD", "-E", "-f", filepath.Join(b.here, "kamailio.cfg"),
-			"-Y", b.work, "-P", filepath.Join(b.work, "kamailio.pid"), "-m", "1024", "-M", "16")
-	case "bulkhead", "stored":
-		// The records go beside the configuration, which must not be the repository.
-		file := filepath.Join(b.work, "bulkhead.yaml")
-		text, err := os.ReadFile(filepath.Join(b.here, "bulkhead.yaml"))
-		if err != nil {
+	if k.storeIP != "" {
+		var err error
+		if st, err = b.startStore(ctx, k.storeIP); err != nil {
 			return nil, err
 		}
-		if name == "stored" {
-			if st, err = b.startStore(ctx); err != nil {
-				return nil, err
-			}
-			text = append(text, st.config()...)
-		}
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			st.stop()
-			return nil, err
-		}
-		cmd = exec.CommandContext(ctx, b.program, "serve", "--drain", "1s", file)
-	default:
-		return nil, fmt.Errorf("no such system")
 	}
-	log, err := os.Create(filepath.Join(b.work, name+".log"))
-	if err != nil {
+	s := &system{kind: k, store: st}
+	if err := b.begin(ctx, s, "warn"); err != nil {
 		st.stop()
 		return nil, err
-	}
-	defer log.Close()
-	cmd.Dir, cmd.Stdout, cmd.Stderr = b.work, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		st.stop()
-		return nil, err
-	}
-	s := &system{cmd, st}
-	if err := s.answers(ctx); err != nil {
-		s.stop()
-		text, _ := os.ReadFile(log.Name()) // the reason that it does not answer, if it gave one
-		return nil, fmt.Errorf("%w\n%s", err, text)
-	}
-	if st != nil {
-		// So long after it has taken its unit, each new call is looked for in the
-		// store (64·T1): that belongs to a takeover.
-		if err := wait(ctx, 33*time.Second); err != nil {
-			s.stop()
-			return nil, err
-		}
 	}
 	return s, nil
+}
+
+// begin starts a system's own process, beside a store that is there, and returns when it answers. level is of Bulkhead's log.
+func (b *bench) begin(ctx context.Context, s *system, level string) error {
+	if s.bulkhead() {
+		// The records go beside the configuration, which must not be the repository.
+		file := filepath.Join(b.work, s.name+".yaml")
+		text, err := os.ReadFile(filepath.Join(b.here, "bulkhead.yaml"))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(s.configured(string(text), level)), 0o600); err != nil {
+			return err
+		}
+		s.cmd = exec.CommandContext(ctx, b.program, "serve", "--drain", "0s", file)
+	} else {
+		args := []string{"-DD", "-E", "-f", filepath.Join(b.here, "kamailio.cfg"), "-Y", b.work, "-P", filepath.Join(b.work, s.name+".pid"),
+			"-m", "1024", "-M", "16"}
+		if s.storeIP != "" {
+			args = append(args, "-A", "WITH_TOPOS")
+		}
+		s.cmd = exec.CommandContext(ctx, "kamailio", args...)
+	}
+	log, err := os.Create(b.log(s.kind))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = b.work, log, log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	if err := s.answers(ctx); err != nil {
+		kill(s.cmd)
+		return fmt.Errorf("%w\n%s", err, b.said(s.kind))
+	}
+	return nil
+}
+
+func (b *bench) log(k kind) string { return filepath.Join(b.work, k.name+".log") }
+
+// said is what a system has logged: the reason that it does not answer, if it gave one.
+func (b *bench) said(k kind) []byte {
+	text, _ := os.ReadFile(b.log(k))
+	return text
+}
+
+// configured is Bulkhead's configuration.
+func (s *system) configured(text, level string) string {
+	media := "{mode: bypass}"
+	if s.media[0] != "" {
+		// Nobody talks in these calls: what media costs, deploy/bench/media measures.
+		media = "{mode: relay, relay: {ports: 2000-65535, timeout: 1h}}"
+	}
+	for _, ip := range s.media {
+		if ip == "" {
+			break
+		}
+		text = strings.Replace(text, `:5060"]}`, fmt.Sprintf(`:5060"], media: %s}`, ip), 1)
+	}
+	text = os.Expand(text, func(key string) string {
+		return map[string]string{"name": s.name, "door": s.door, "other": s.other, "media": media, "level": level}[key]
+	})
+	if s.storeIP != "" {
+		text += fmt.Sprintf("state: {redis: {addresses: [%q]}}\n", net.JoinHostPort(s.storeIP, storePort))
+	}
+	return text
 }
 
 // answers asks with OPTIONS, as the load, until anything comes back.
@@ -95,178 +243,67 @@ func (s *system) answers(ctx context.Context) error {
 	}
 	defer conn.Close()
 	request := []byte(strings.Join([]string{
-		"OPTIONS sip:" + doorIP + " SIP/2.0",
+		"OPTIONS sip:" + s.door + " SIP/2.0",
 		"Via: SIP/2.0/UDP " + conn.LocalAddr().String() + ";branch=z9hG4bKready",
-		"Max-Forwards: 70", "From: <sip:ready@" + loadIP + ">;tag=ready", "To: <sip:" + doorIP + ">",
+		"Max-Forwards: 70", "From: <sip:ready@" + loadIP + ">;tag=ready", "To: <sip:" + s.door + ">",
 		"Call-ID: ready", "CSeq: 1 OPTIONS", "Content-Length: 0", "", "",
 	}, "\r\n"))
-	door := net.UDPAddr{IP: net.ParseIP(doorIP), Port: 5060}
+	door := net.UDPAddr{IP: net.ParseIP(s.door), Port: 5060}
 	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; {
 		if _, err := conn.WriteTo(request, &door); err != nil {
 			return err
 		}
-		if err := conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 			return err
 		}
 		if _, _, err := conn.ReadFrom(make([]byte, 4096)); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("it does not answer")
+	return errors.New("it does not answer")
 }
 
-// stop ends the system, and then its store.
-func (s *system) stop() {
-	end(s.cmd)
-	s.store.stop()
-}
-
-// end ends a process group: asked at first, then made to.
-func end(cmd *exec.Cmd) {
-	_ = cmd.Process.Signal(syscall.SIGTERM) // ended already: nothing to ask
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }() // how it ends is not measured
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-	}
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // children that outlive it
-	<-ended
-}
-
-// processes are the ids of a process group.
-func processes(leader int) ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	var ids []int
-	for _, e := range entries {
-		id, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
+// calm waits until what loads have left to do is done: no system needs more than a twentieth of a processor, or
+// 64·T1 are over.
+func calm(ctx context.Context, up []*system) error {
+	const look, most = 500 * time.Millisecond, .05
+	for begun := time.Now(); ; {
+		before := make([]used, len(up))
+		var err error
+		for i, s := range up {
+			if before[i], err = s.used(); err != nil {
+				return err
+			}
 		}
-		if group, err := syscall.Getpgid(id); err == nil && group == leader {
-			ids = append(ids, id)
+		if err := wait(ctx, look); err != nil {
+			return err
 		}
-	}
-	return ids, nil
-}
-
-// processorTime is user and system time of a process group, from /proc/PID/stat
-// (fields 14 and 15 of proc(5), in hundredths of a second).
-func processorTime(cmd *exec.Cmd) (time.Duration, error) {
-	ids, err := processes(cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
-	var ticks int64
-	for _, id := range ids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
-		if err != nil {
-			return 0, err
-		}
-		_, rest, _ := bytes.Cut(text, []byte(") "))
-		fields := strings.Fields(string(rest))
-		for _, f := range fields[11:13] {
-			n, err := strconv.ParseInt(f, 10, 64)
+		busy := false
+		for i, s := range up {
+			now, err := s.used()
 			if err != nil {
-				return 0, fmt.Errorf("processor time of %d: %w", id, err)
+				return err
 			}
-			ticks += n
+			own, store, length := now.since(before[i])
+			busy = busy || (own+store).Seconds()/length.Seconds() > most+s.idle+s.storeIdle
 		}
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
-}
-
-// proportional is the proportional set size of all processes in bytes, from
-// /proc/PID/smaps_rollup.
-func (s *system) proportional() (int64, error) {
-	ids, err := processes(s.cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
-	var kib int64
-	for _, id := range ids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))
-		if err != nil {
-			return 0, err
-		}
-		for line := range strings.Lines(string(text)) {
-			var n int64
-			if _, err := fmt.Sscanf(line, "Pss: %d kB", &n); err == nil {
-				kib += n
-			}
-		}
-	}
-	return kib * 1024, nil
-}
-
-// load makes calls at a rate, each held so long. More failed calls than one in a
-// thousand are an error: figures under overload say nothing.
-func (b *bench) load(ctx context.Context, rate, calls int, hold time.Duration) error {
-	longest := time.Duration(calls/rate)*time.Second + hold + 60*time.Second
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	common := []string{
-		"-nostdin", "-p", "5060", "-m", strconv.Itoa(calls), "-timeout_error",
-		"-timeout", strconv.Itoa(int(longest.Seconds())) + "s",
-	}
-	sink := b.sipp(ctx, "perf_uas.xml", append(common, "-i", sinkIP)...)
-	var said bytes.Buffer
-	sink.Stdout, sink.Stderr = nil, &said
-	if err := sink.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		cancel()
-		_ = sink.Wait() // its calls are the load's calls, whose failures count
-	}()
-	for !listening(sinkIP) {
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
-			return fmt.Errorf("the sink does not listen: %w %s", err, said.String())
-		}
-	}
-	source := b.sipp(ctx, "perf_uac.xml", append(common, "-i", loadIP, "-r", strconv.Itoa(rate), "-l", strconv.Itoa(calls+1),
-		"-d", strconv.Itoa(int(hold.Milliseconds())), doorIP+":5060")...)
-	source.Stderr = &said
-	out, err := source.Output()
-	if err == nil {
-		return nil
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 1 {
-		failed := failures(out)
-		fmt.Fprintf(os.Stderr, "%d of %d calls failed at %d/s\n", failed, calls, rate)
-		if failed > 0 && failed*1000 <= calls {
+		if !busy || time.Since(begun) > newcomer {
 			return nil
 		}
 	}
-	return fmt.Errorf("load: %w\n%s\n%s", err, said.String(), out[max(0, len(out)-2000):])
 }
 
-// failures is the cumulative number of failed calls on SIPp's last screen.
-func failures(screen []byte) int {
-	n := 0
-	for line := range bytes.Lines(screen) {
-		if f := strings.Split(string(line), "|"); len(f) == 3 && strings.TrimSpace(f[0]) == "Failed call" {
-			n, _ = strconv.Atoi(strings.TrimSpace(f[2])) // no number: none
-		}
+// kill ends a process group at once.
+func kill(cmd *exec.Cmd) {
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // ended already: nothing to end
+	_ = cmd.Wait()                                      // how it ends is not measured
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return n
-}
-
-func (b *bench) sipp(ctx context.Context, scenario string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "sipp", append([]string{"-sf", filepath.Join(b.here, scenario)}, args...)...)
-	cmd.Dir = b.work
-	cmd.Env = append(os.Environ(), "TERM=dumb")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
-	return cmd
-}
-
-// listening says that a UDP socket of this machine has the address, port 5060.
-func listening(ip string) bool {
-	a := net.ParseIP(ip).To4()
-	text, err := os.ReadFile("/proc/net/udp")
-	return err == nil && bytes.Contains(text, fmt.Appendf(nil, " %02X%02X%02X%02X:13C4 ", a[3], a[2], a[1], a[0]))
 }

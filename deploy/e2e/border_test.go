@@ -25,6 +25,7 @@ type plan struct {
 	media   string // in flow style; empty: it flows directly
 	cdr     string // more keys of cdr, in flow style
 	more    string // further sections
+	whole   string // what stands in place of all above, but for more; empty: nothing does
 	drain   string // how long calls may go on at the end; empty: 1s
 	env     []string
 	secure  bool   // the core also listens on tls, port 5061
@@ -119,6 +120,9 @@ func or(s, otherwise string) string {
 }
 
 func (b *border) config() string {
+	if b.plan.whole != "" {
+		return b.plan.whole + b.plan.more + "\n"
+	}
 	more := func(s string) string {
 		if s == "" {
 			return ""

@@ -21,6 +21,7 @@ type thread struct {
 	open    atomic.Int32  // sockets
 	packets atomic.Uint64 // sent from its ends
 	octets  atomic.Uint64
+	haste   atomic.Int32 // Haste
 	poll    int
 	event   int // an eventfd: there is something in closing
 	done    chan struct{}
@@ -37,13 +38,17 @@ type closing struct {
 	then    func()
 }
 
-// hurry asks that this thread be run before others (CAP_SYS_NICE): in real time, as media servers do, or else before what
-// is as nice as we are. What packets cost is little, but a codec waits for none.
-func hurry() {
+// hurry asks that this thread be run before others: in real time, as media servers do, or else before what is as nice as we are. What
+// packets cost is little, but a codec waits for none. Who may is said by limits (rtprio 1, or nice 30: -10) or by CAP_SYS_NICE.
+func hurry() Haste {
 	soon := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
-	if unix.SchedSetAttr(0, &soon, 0) != nil { // a container without a share of real time
-		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10)
+	switch {
+	case unix.SchedSetAttr(0, &soon, 0) == nil:
+		return RealTime
+	case unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10) == nil:
+		return Raised
 	}
+	return Fair // a container with its usual limits
 }
 
 func newThread(r *Relay) (*thread, error) {
@@ -75,7 +80,7 @@ func newThread(r *Relay) (*thread, error) {
 func (t *thread) run() {
 	runtime.LockOSThread() // never unlocked: the thread ends with its priority
 	defer close(t.done)
-	hurry()
+	t.haste.Store(int32(hurry()))
 	events := make([]unix.EpollEvent, 128)
 	b, from, w := make([]byte, MaxPacket), new(address), new(scratch)
 	rest := unix.NsecToTimespec(int64(gathering))

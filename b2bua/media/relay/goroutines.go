@@ -19,6 +19,7 @@ type thread struct {
 	open    atomic.Int32  // sockets
 	packets atomic.Uint64 // sent from its ends
 	octets  atomic.Uint64
+	haste   atomic.Int32 // Fair
 	readers sync.WaitGroup
 }
 

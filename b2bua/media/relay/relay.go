@@ -199,9 +199,25 @@ func (r *Relay) unbind(e *end, pair [2]*socket) {
 	e.thread.close(pair, func() { r.pool.give(r.now()+r.config.Quarantine, e.local.Addr(), e.local.Port()) })
 }
 
+// Haste is how a reader is run beside other threads.
+type Haste uint8
+
+// From the slowest on.
+const (
+	Fair     Haste = iota // as all others: where processors are busy, a packet waits for its turn
+	Raised                // before others (nice -10)
+	RealTime              // at once (SCHED_RR)
+	hastes
+)
+
+var hasteNames = [hastes]string{"fair", "raised", "real_time"}
+
+func (h Haste) String() string { return hasteNames[h] }
+
 // Totals is what a relay has in use and what it has done.
 type Totals struct {
 	Ends, Sockets, Threads  int
+	Readers                 [hastes]int     // of Threads, by Haste
 	Used, Free, Quarantined int             // pairs of ports, on the addresses that have been used
 	Packets, Octets         uint64          // sent on, RTCP among them
 	Dropped                 [reasons]uint64 // by Reason
@@ -213,6 +229,7 @@ func (r *Relay) Totals() Totals {
 	c := Totals{Ends: len(r.ends), Threads: len(r.threads)}
 	for _, t := range r.threads {
 		c.Sockets += int(t.open.Load())
+		c.Readers[t.haste.Load()]++
 		c.Packets += t.packets.Load()
 		c.Octets += t.octets.Load()
 	}

@@ -18,7 +18,13 @@ const (
 
 var latchNames = [...]string{"same-ip", "strict", "any"}
 
-func (l Latch) String() string { return latchNames[l] }
+// String is its name; other: a newer version's, which is held to the default.
+func (l Latch) String() string {
+	if int(l) >= len(latchNames) {
+		return "other"
+	}
+	return latchNames[l]
+}
 
 // ParseLatch reads a policy's name. "" is the default.
 func ParseLatch(name string) (Latch, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -115,6 +116,10 @@ func (l *load) send(ctx context.Context, length time.Duration) (sent int, delays
 
 // talk sends the packets of one side, spread over each frame as calls that know nothing of each other do.
 func (l *load) talk(ctx context.Context, side, frames int) (int, error) {
+	// In real time, where that is allowed: a sender that waits for its turn with a packet in hand would count as delay.
+	runtime.LockOSThread() // never unlocked: the thread ends with its priority
+	soon := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
+	_ = unix.SchedSetAttr(0, &soon, 0)
 	var out [sockets]*ipv4.PacketConn
 	var waiting [sockets][]ipv4.Message
 	for i, c := range l.conns[side] {
