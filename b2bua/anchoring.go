@@ -95,6 +95,7 @@ func (a anchoring) legs(trunk, carrier Talker) *media.Legs {
 		} else if k := a.profiles.TrunkNamed(a.trunk); t.Name == "" && k != nil {
 			srtp, transcode = k.SRTP, k.Transcode
 		}
+		srtp = srtp || t.Name == "" && a.call != nil && a.call.Media.Secured() // it stays so when a transfer begins anew
 		return media.Leg{
 			SRTP: srtp, Transcode: transcode,
 			Number: t.Leg, Address: at.Said, Bind: at.Bind, Source: t.Path.Remote.Addr().Unmap(),

@@ -126,6 +126,7 @@ func (s *strand) captured(now time.Time, event any, it *item, actions []Action) 
 		return
 	}
 	f := Frame{it.sight(s)}
+	f.Data = masked(f.Data)
 	for _, a := range actions {
 		if d, ok := a.(Drop); ok && d.Leg == it.leg {
 			f.Note = d.Name

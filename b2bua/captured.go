@@ -172,17 +172,25 @@ func (s *CaptureStep) bytes() []byte {
 
 // step is a step as the file has it.
 func (t *taken) step() CaptureStep {
-	s := CaptureStep{At: t.at, Judged: t.judged, Media: t.anchored, Did: []json.RawMessage{}}
+	s := CaptureStep{At: t.at, Judged: t.judged, Did: []json.RawMessage{}}
+	for _, m := range t.anchored {
+		m.SDP, m.Anchor = string(masked([]byte(m.SDP))), MaskedRecord(m.Anchor)
+		s.Media = append(s.Media, m)
+	}
 	for _, r := range t.redirected {
 		s.Redirected = append(s.Redirected, CaptureTarget{r.target, r.ok})
 	}
 	for _, a := range t.actions {
+		if send, ok := a.(Send); ok {
+			send.Data = masked(send.Data)
+			a = send
+		}
 		s.Did = append(s.Did, deedOf(a))
 	}
 	if t.raw != nil {
 		path := t.path
 		s.Path, s.Seen = &path, t.seen
-		s.Data, s.Binary = textOf(t.raw)
+		s.Data, s.Binary = textOf(masked(t.raw))
 	}
 	switch ev := t.event.(type) {
 	case Admission:
@@ -227,7 +235,7 @@ func (c *Capture) Captured(config func(b Book, trunk string, carriers []string) 
 	f := &Captured{Head: CaptureHead{
 		Bulkhead: "capture", Version: CaptureVersion, Call: c.id.String(), Trunk: c.trunk, Began: c.steps[0].at,
 		Agent: p.engine.config.Agent, Timers: p.engine.config.Timers, Local: map[string]dialog.Local{},
-		Record: c.record, Lost: c.lost, Broken: c.broken,
+		Record: MaskedRecord(c.record), Lost: c.lost, Broken: c.broken,
 	}}
 	names := slices.Clone(c.legs)
 	add := func(targets []dialog.Target) {

@@ -24,14 +24,18 @@ type StreamRecord struct {
 
 // FlowRecord is what was heard from one side.
 type FlowRecord struct {
-	Address string  `json:"address,omitempty"` // where it was heard from; else where it was described
-	Packets uint64  `json:"packets"`           // of RTP or UDPTL that were taken
-	Octets  uint64  `json:"octets"`            // their length, the headers of RTP included
-	Lost    uint64  `json:"lost"`              // by sequence number
-	Foreign uint64  `json:"foreign,omitempty"` // dropped, since they came from elsewhere
-	Jitter  float64 `json:"jitter"`            // milliseconds, the most there was
-	Gap     float64 `json:"gap"`               // milliseconds, the longest between two packets
-	MOS     float64 `json:"mos,omitempty"`     // estimate, 1 to 4.5
+	Address  string `json:"address,omitempty"`  // where it was heard from; else where it was described
+	Packets  uint64 `json:"packets"`            // of RTP or UDPTL that were taken
+	Octets   uint64 `json:"octets"`             // their length, the headers of RTP included
+	Lost     uint64 `json:"lost"`               // by sequence number
+	Foreign  uint64 `json:"foreign,omitempty"`  // dropped, since they came from elsewhere
+	SRTP     string `json:"srtp,omitempty"`     // the suite of what came; absent: RTP, or rtpengine knows
+	Unkeyed  uint64 `json:"unkeyed,omitempty"`  // dropped, since it did not authenticate
+	Replayed uint64 `json:"replayed,omitempty"` // dropped, since it had been here already
+
+	Jitter float64 `json:"jitter"`        // milliseconds, the most there was
+	Gap    float64 `json:"gap"`           // milliseconds, the longest between two packets
+	MOS    float64 `json:"mos,omitempty"` // estimate, 1 to 4.5
 }
 
 func mediaRecord(a *media.Anchor) *MediaRecord {
@@ -50,7 +54,11 @@ func flowRecord(e *media.End) FlowRecord {
 	d := e.Stats
 	r := FlowRecord{
 		Packets: d.Packets, Octets: d.Octets, Lost: d.Lost, Foreign: d.Foreign,
+		Unkeyed: d.Unkeyed, Replayed: d.Replayed,
 		Jitter: millis(d.MaxJitter), Gap: millis(d.Gap), MOS: math.Round(d.MOS()*100) / 100,
+	}
+	if e.Far.Crypto != nil {
+		r.SRTP = e.Far.Crypto.Suite
 	}
 	switch at := d.Heard; {
 	case at.IsValid():

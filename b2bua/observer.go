@@ -66,9 +66,10 @@ func (all Observers) Left(id dialog.CallID) {
 	}
 }
 
-// saw shows the observer, where there is one, what crossed the wire.
+// saw shows the observer, where there is one, what crossed the wire, without keys.
 func (e *Engine) saw(s Sight) {
 	if e.observer != nil {
+		s.Data = masked(s.Data)
 		e.observer.Saw(s)
 	}
 }

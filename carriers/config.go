@@ -37,7 +37,7 @@ type TrunkConfig struct {
 	Country      string              `yaml:"country,omitempty"` // ISO 3166-1 alpha-2: how its numbers become those of E.164
 	Numbers      NumbersConfig       `yaml:"numbers,omitempty"`
 	Media        string              `yaml:"media,omitempty"`     // bypass, relay, rtpengine; empty: as the carrier's, then media.mode
-	SRTP         bool                `yaml:"srtp,omitempty"`      // offers to it have keys, where its signalling goes by TLS; by rtpengine
+	SRTP         bool                `yaml:"srtp,omitempty"`      // offers to it have keys; without TLS the relay makes none, and an rtpengine offers RTP
 	Transcode    []string            `yaml:"transcode,omitempty"` // codecs that offers to it have in any case; by rtpengine
 	Headers      HeadersConfig       `yaml:"headers,omitempty"`
 	Trust        bool                `yaml:"trust,omitempty"`      // its P-Asserted-Identity is believed, and it is told what others withhold

@@ -25,7 +25,7 @@ type Trunk struct {
 	EarlyMedia   bool          // P-Early-Media passes (RFC 5009)
 	Login        *dialog.Login // what its calls have to prove; nil: nothing
 	Codecs       dialog.Codecs
-	SRTP         bool     // offers to it have keys, where its signalling goes by TLS
+	SRTP         bool     // offers to it have keys
 	Transcode    []string // codecs that offers to it have in any case
 	Media        string   // bypass, relay, rtpengine; empty: as the carrier's
 	Limit        Limit

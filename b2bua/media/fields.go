@@ -74,6 +74,36 @@ func (s *State) Fields(c Coder) {
 			c.Bytes(&a.Offers[side])
 		}
 	})
+	s.secured(c)
+}
+
+// secured writes or reads what there is of SRTP by the relay: of most calls a byte, and of records of before nothing.
+func (s *State) secured(c Coder) {
+	var ends []*End
+	any := false
+	for i := range s.Anchors {
+		for j := range s.Anchors[i].Streams {
+			for side := range s.Anchors[i].Streams[j].Ends {
+				e := &s.Anchors[i].Streams[j].Ends[side]
+				ends = append(ends, e)
+				any = any || len(e.Own) > 0
+			}
+		}
+	}
+	if len(ends) == 0 {
+		return
+	}
+	if c.Flag(&any); !any {
+		return
+	}
+	for _, e := range ends {
+		keys(c, len(e.Own) > 0, &e.Own)
+		c.Flag(&e.Used)
+		for _, d := range [...]*relay.Stats{&e.Stats, &e.Before} {
+			c.Uint(&d.Unkeyed)
+			c.Uint(&d.Replayed)
+		}
+	}
 }
 
 func (s *Stream) fields(c Coder) {

@@ -55,7 +55,7 @@ type Leg struct {
 	Latch   relay.Latch
 	Secure  bool // its SIP goes by TLS: keys may be written to it
 
-	SRTP      bool     // it is to be offered SRTP, where it is secure; by rtpengine
+	SRTP      bool     // it is to be offered SRTP; where it is not secure, by rtpengine it is not, and by the relay nothing is
 	Transcode []string // codecs that offers to it are to have; by rtpengine
 }
 
@@ -159,6 +159,21 @@ type End struct {
 	Said   relay.Remote   // by the latest description, which counts from its answer on
 	Stats  relay.Stats    // what was heard, as of the last Sync or Release
 	Before relay.Stats    // what of it was counted at other ports, or by another node
+
+	Own  []Key // of ours toward its peer, by the relay
+	Used bool  // they may have been used at other ports
+}
+
+// Secured says that the trunk has talked SRTP through the relay, in any of the anchors.
+func (s *State) Secured() bool {
+	for i := range s.Anchors {
+		for j := range s.Anchors[i].Streams {
+			if s.Anchors[i].Streams[j].Ends[Trunk].Far.Crypto != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // At is the anchor whose trunk's side has that port; nil: none has.

@@ -7,7 +7,8 @@ import (
 )
 
 // Reason is a word for why a description could not be carried, of a fixed set: what is wrong
-// with the description (sdp.Faults), or no_port, unavailable, unsupported.
+// with the description (sdp.Faults), or no_port, unavailable, srtp_without_tls, srtp_keys, srtp_answer,
+// unsupported.
 func Reason(err error) string {
 	var fault *sdp.Fault
 	switch {
@@ -17,6 +18,12 @@ func Reason(err error) string {
 		return "no_port"
 	case errors.Is(err, ErrUnavailable):
 		return "unavailable"
+	case errors.Is(err, ErrInsecure):
+		return "srtp_without_tls"
+	case errors.Is(err, ErrNoKey):
+		return "srtp_keys"
+	case errors.Is(err, ErrMismatch):
+		return "srtp_answer"
 	}
 	return "unsupported"
 }

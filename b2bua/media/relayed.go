@@ -1,8 +1,10 @@
 package media
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"sync"
 	"time"
@@ -13,6 +15,9 @@ import (
 
 // Relayed is the way by the relay of this process.
 type Relayed struct {
+	// Random is what keys are made of; nil: crypto/rand. It is set before the way is used.
+	Random io.Reader
+
 	ports   Ports
 	own     func(netip.AddrPort) bool
 	silence time.Duration
@@ -44,10 +49,13 @@ func (r *Relayed) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	if err != nil {
 		return nil, err
 	}
+	if err := d.unlock(&legs[from], true, func(int) *End { return nil }); err != nil {
+		return nil, err
+	}
 	if !d.usable() {
 		return nil, fmt.Errorf("%w: no stream is one that can be", ErrUnsupported)
 	}
-	out, err := r.show(a, legs, d, 1-from, nil)
+	out, err := r.show(a, legs, d, 1-from, true, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +72,16 @@ func (r *Relayed) Answer(call string, a *Anchor, legs *Legs, from Side, body []b
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.show(a, legs, d, 1-from, func() error { return r.agree(call, a, d, from) })
+	ends := func(i int) *End {
+		if i < len(a.Streams) {
+			return &a.Streams[i].Ends[from]
+		}
+		return nil
+	}
+	if err := d.unlock(&legs[from], false, ends); err != nil {
+		return nil, err
+	}
+	out, err := r.show(a, legs, d, 1-from, false, func(own [][]Key) error { return r.agree(call, a, d, from, own) })
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +91,19 @@ func (r *Relayed) Answer(call string, a *Anchor, legs *Legs, from Side, body []b
 
 // show opens what ports a description lacks, and gives it as a side's peer is to see it. Where
 // that, or what is to be done then, fails, they go back.
-func (r *Relayed) show(a *Anchor, legs *Legs, d *description, to Side, then func() error) ([]byte, error) {
+func (r *Relayed) show(a *Anchor, legs *Legs, d *description, to Side, offer bool, then func(own [][]Key) error) ([]byte, error) {
 	before := len(a.Streams)
 	opened, err := r.prepare(a, legs, d)
 	var out []byte
+	var own [][]Key
 	if err == nil {
-		out, err = d.shown(a, legs, to)
+		own, err = d.lock(a, legs, to, offer, r.random())
+	}
+	if err == nil {
+		out, err = d.shown(a, legs, to, offer, own)
 	}
 	if err == nil && then != nil {
-		err = then()
+		err = then(own)
 	}
 	if err != nil {
 		for _, e := range opened {
@@ -92,7 +113,15 @@ func (r *Relayed) show(a *Anchor, legs *Legs, d *description, to Side, then func
 		a.Streams = a.Streams[:before]
 		return nil, err
 	}
+	a.shows(to, own)
 	return out, nil
+}
+
+func (r *Relayed) random() io.Reader {
+	if r.Random != nil {
+		return r.Random
+	}
+	return rand.Reader
 }
 
 // prepare opens the ports that the streams of a description lack. The carrier's side of an anchor
@@ -105,7 +134,7 @@ func (r *Relayed) prepare(a *Anchor, legs *Legs, d *description) (opened []*End,
 		for i := range a.Streams {
 			e := &a.Streams[i].Ends[Carrier]
 			r.shut(e)
-			e.Far, e.Said = relay.Remote{}, relay.Remote{}
+			e.Far, e.Said, e.Own, e.Used = relay.Remote{}, relay.Remote{}, nil, false
 		}
 		a.Offered &^= By(Carrier)
 		a.Renew = false
@@ -122,6 +151,7 @@ func (r *Relayed) prepare(a *Anchor, legs *Legs, d *description) (opened []*End,
 			if e.Local, err = r.ports.Open(legs[side].Bind); err != nil {
 				return opened, exhausted(err)
 			}
+			e.Used = len(e.Own) > 0
 			opened = append(opened, e)
 		}
 	}
@@ -142,17 +172,14 @@ func (r *Relayed) has(e *End) bool {
 }
 
 // agree has each stream flow as it is agreed: the answer's side as it says now, and the other as
-// it has offered.
-func (r *Relayed) agree(call string, a *Anchor, d *description, from Side) error {
+// it has offered. own are the keys that the latter is shown.
+func (r *Relayed) agree(call string, a *Anchor, d *description, from Side, own [][]Key) error {
 	to := 1 - from
 	for i := range a.Streams {
 		s := &a.Streams[i]
-		far, near := relay.Remote{}, s.Ends[to].Far
+		far, near := relay.Remote{}, *a.holds(i, to)
 		if i < len(d.far) {
 			far, s.Kind = d.far[i], d.kind(i)
-		}
-		if a.Offered&By(to) != 0 {
-			near = s.Ends[to].Said
 		}
 		said := far
 		if s.Ends[to].Said.RTP == near.RTP {
@@ -160,6 +187,8 @@ func (r *Relayed) agree(call string, a *Anchor, d *description, from Side) error
 		}
 		agreed := far.Mux && near.Mux // RFC 5761 §5.1.1: by both, or not at all
 		far.Mux, near.Mux = agreed, agreed
+		far.Crypto = sending(far.Crypto, s.Ends[from].Own, s.Ends[from].Used)
+		near.Crypto = sending(near.Crypto, own[i], s.Ends[to].Used)
 		if !r.has(&s.Ends[from]) || !r.has(&s.Ends[to]) {
 			continue
 		}
@@ -173,7 +202,10 @@ func (r *Relayed) agree(call string, a *Anchor, d *description, from Side) error
 }
 
 // Refused is Way.
-func (r *Relayed) Refused(_ string, a *Anchor, _ *Legs, from Side) { a.Offered &^= By(from) }
+func (r *Relayed) Refused(_ string, a *Anchor, _ *Legs, from Side) {
+	a.Offered &^= By(from)
+	a.hides(1 - from)
+}
 
 // shut gives back the ports of an end, and keeps what it has counted.
 func (r *Relayed) shut(e *End) {
@@ -214,6 +246,7 @@ func added(before, now relay.Stats) relay.Stats {
 	}
 	now.Packets, now.Octets, now.RTCP = all, before.Octets+now.Octets, before.RTCP+now.RTCP
 	now.Lost, now.Dropped, now.Foreign = before.Lost+now.Lost, before.Dropped+now.Dropped, before.Foreign+now.Foreign
+	now.Unkeyed, now.Replayed = before.Unkeyed+now.Unkeyed, before.Replayed+now.Replayed
 	now.MaxJitter, now.Gap = max(before.MaxJitter, now.MaxJitter), max(before.Gap, now.Gap)
 	if now.Last.IsZero() {
 		now.Last, now.Heard, now.SSRC = before.Last, before.Heard, before.SSRC
@@ -243,6 +276,9 @@ func (r *Relayed) Restore(call string, a *Anchor) error {
 			e.Before = e.Stats
 			far := e.Far
 			far.Heard, far.SSRC = e.Stats.Heard, e.Stats.SSRC
+			if far.Crypto = sending(far.Crypto, e.Own, true); far.Crypto != nil {
+				far.Crypto.Rollovers = e.Stats.Rollovers
+			}
 			if far != (relay.Remote{}) {
 				faults = append(faults, r.ports.Aim(e.Local, far))
 			}
@@ -325,15 +361,24 @@ func (d *description) usable() bool {
 func (d *description) kind(i int) string { return d.body.Media()[i].Kind }
 
 // shown is the description as a side's peer is to see it.
-func (d *description) shown(a *Anchor, legs *Legs, to Side) ([]byte, error) {
+func (d *description) shown(a *Anchor, legs *Legs, to Side, offer bool, own [][]Key) ([]byte, error) {
 	rules := sdp.Rules{Addr: legs[to].Address, Media: make([]sdp.MediaRules, len(d.far))}
 	for i, far := range d.far {
 		m := &d.body.Media()[i]
 		rules.Media[i] = sdp.MediaRules{Mux: sdp.SameMux}
+		keys := lines(own[i])
+		switch {
+		case far.RTP.Port() == 0 && !offer && m.Transport == sdp.RTP && a.holds(i, to).Crypto != nil:
+			rules.Media[i].Proto = sdp.Secure(m.Proto) // as it was offered (RFC 3264 §6)
+		case far.RTP.Port() == 0:
+			rules.Media[i].Proto = m.Proto // refused, and said of what
+		case len(keys) > 0:
+			rules.Media[i].Proto, rules.Media[i].Crypto = sdp.Secure(m.Proto), keys
+		case m.Transport == sdp.RTP:
+			rules.Media[i].Proto = sdp.Plain(m.Proto)
+		}
 		if far.RTP.Port() != 0 {
 			rules.Media[i].Port = a.Streams[i].Ends[to].Local.Port()
-		} else if m.Secured() {
-			rules.Media[i].Proto = m.Proto // refused, and said of what
 		}
 	}
 	out, err := d.body.Rewrite(rules)

@@ -13,6 +13,7 @@ type flow struct {
 	call  string
 	ends  [2]netip.AddrPort
 	heard [2]netip.AddrPort
+	turns [2]uint64 // how often the numbers of SRTP have got half way round
 	due   bool      // somebody should be heard: it is neither refused nor on hold
 	since time.Time // of the last description
 	told  bool      // of this silence
@@ -36,10 +37,21 @@ func (r *Relayed) follow(call string, s *Stream) {
 		if f.heard[side] = e.Far.RTP; e.Stats.Heard.IsValid() {
 			f.heard[side] = e.Stats.Heard
 		}
+		f.turns[side] = turns(e.Stats.Rollovers)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flows[f.ends[Trunk]] = f
+}
+
+// turns are those of all who have spoken, who count as one each.
+func turns(all []relay.Rollover) (n uint64) {
+	for _, r := range all {
+		if n += 1 + 2*uint64(r.ROC); r.Half {
+			n++
+		}
+	}
+	return n
 }
 
 // leave ends that.
@@ -93,7 +105,7 @@ func (r *Relayed) stats(f *flow) (all [2]relay.Stats) {
 }
 
 // Watch looks at all streams once. Each silence is told once, and so is each place that somebody
-// is heard from.
+// is heard from, and each time that what is stored of SRTP has become old.
 func (r *Relayed) Watch(now time.Time, tell Watched) {
 	var silent, heard []flow
 	r.mu.Lock()
@@ -108,6 +120,9 @@ func (r *Relayed) Watch(now time.Time, tell Watched) {
 		for side, s := range stats {
 			if s.Heard.IsValid() && s.Heard != f.heard[side] {
 				f.heard[side], moved = s.Heard, true
+			}
+			if n := turns(s.Rollovers); n != f.turns[side] {
+				f.turns[side], moved = n, true
 			}
 		}
 		if moved {

@@ -97,7 +97,11 @@ func (s *Stage) trunk(o options) error {
 		case "allow", "deny", "order":
 			codecs(&t.Codecs, key, value)
 		case "transport":
-			p.transport, err = transport(value)
+			if p.transport, err = transport(value); p.transport == wire.TLS {
+				s.secure()
+			}
+		case "srtp":
+			t.SRTP, err = strconv.ParseBool(value)
 		default:
 			var known bool
 			if known, err = profiled(key, o, &t.Headers, &t.Numbers); !known {
@@ -167,6 +171,8 @@ func (s *Stage) carrier(o options) error {
 			c.Trust, err = strconv.ParseBool(value)
 		case "diversion":
 			c.Diversion = value
+		case "srtp":
+			c.SRTP, err = strconv.ParseBool(value)
 		default:
 			var known bool
 			if known, err = profiled(key, o, &c.Headers, &c.Numbers); !known {

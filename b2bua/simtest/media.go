@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bulkhead/b2bua"
@@ -49,6 +50,7 @@ func (s *Stage) relays(o options) error {
 		return false
 	}
 	m := &b2bua.Media{Mode: media.Relay, Relay: media.NewRelayed(p, own, timeout), Realms: map[string]b2bua.MediaAddress{}}
+	m.Relay.Random = &counting{}
 	for realm, local := range s.Net.local {
 		m.Realms[realm] = b2bua.MediaAddress{Said: local.Addr(), Bind: local.Addr()}
 	}
@@ -80,10 +82,25 @@ func (p *ports) Restore(local netip.AddrPort) error {
 	return nil
 }
 
+// counting is what keys are made of, so that a ladder can tell one from the other: the first is of ones.
+type counting struct{ n atomic.Uint32 }
+
+func (c *counting) Read(b []byte) (int, error) {
+	n := byte(c.n.Add(1)) // of few
+	for i := range b {
+		b[i] = n
+	}
+	return len(b), nil
+}
+
 // Aim is media.Ports.
-func (p *ports) Aim(local netip.AddrPort, _ relay.Remote) error {
+func (p *ports) Aim(local netip.AddrPort, to relay.Remote) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if c := to.Crypto; c != nil && (len(c.Send) != relay.KeyLength(c.Suite) || len(c.Receive) != len(c.Send)) {
+		p.faults = append(p.faults, fmt.Sprintf("port %v is given keys of %d and %d bytes for %s", local, len(c.Send), len(c.Receive), c.Suite))
+		return relay.ErrCrypto
+	}
 	return p.has(local)
 }
 

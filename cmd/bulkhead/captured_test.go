@@ -119,9 +119,30 @@ func captureScenario(t *testing.T, file string) (all []*b2bua.Captured) {
 				t.Fatal(err)
 			}
 			all = append(all, read)
+			keyless(t, read)
 		}
 	})
 	return all
+}
+
+// keyless wants none of the keys of the scenarios in a capture.
+func keyless(t *testing.T, f *b2bua.Captured) {
+	t.Helper()
+	var all bytes.Buffer
+	if err := f.Write(&all); err != nil {
+		t.Fatal(err)
+	}
+	all.Write(f.Head.Record)
+	for i := range f.Steps {
+		for _, m := range f.Steps[i].Media {
+			all.Write(m.Anchor)
+		}
+	}
+	for _, key := range []string{"MTIzNDU2Nzg5QUJDREUw", "QUJDREVGR0hJSktM", "AQEBAQEBAQEB", "AgICAgICAgIC"} {
+		if bytes.Contains(all.Bytes(), []byte(key)) {
+			t.Errorf("there is a key in the capture: %s", key)
+		}
+	}
 }
 
 // A capture that begins when the call is up is replayed from there: from its record.

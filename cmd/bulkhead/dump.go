@@ -31,7 +31,7 @@ func dumpCommand() *cobra.Command {
 		Short: "Print a call's record in the store as JSON",
 		Long: "Read the record of a call from the store of the configuration, whoever serves it, and\n" +
 			"print every field that is set: the legs, their dialogs and transactions with the\n" +
-			"messages kept for repeats, the timers as instants. Of a call that has ended, for\n" +
+			"messages kept for repeats, the timers as instants. Keys of SRTP are not shown. Of a call that has ended, for\n" +
 			"as long as its tombstone stays.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,7 +62,7 @@ func dump(out io.Writer, it storage.Item) error {
 	if len(it.Data) == 0 {
 		return fmt.Errorf("call %s: a defect has ended it, and only its name is kept", it.ID)
 	}
-	call, err := b2bua.Decode(it.Data, unprofiled{})
+	call, err := b2bua.Decode(b2bua.MaskedRecord(it.Data), unprofiled{})
 	if err != nil {
 		return fmt.Errorf("call %s: %w", it.ID, err)
 	}

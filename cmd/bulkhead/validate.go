@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -208,22 +209,50 @@ func (v *validator) virtual(u *UnitConfig) {
 const needsEngine = "needs media.rtpengine.nodes"
 
 // engined wants an rtpengine for what nobody else does.
-func (v *validator) engined(path, mode string, srtp bool, transcode []string) {
-	for key, asks := range map[string]bool{"media": mode == "rtpengine", "srtp": srtp, "transcode": len(transcode) > 0} {
+func (v *validator) engined(path, mode string, transcode []string) {
+	for key, asks := range map[string]bool{"media": mode == "rtpengine", "transcode": len(transcode) > 0} {
 		if asks {
 			v.fault(path+"."+key, needsEngine)
 		}
 	}
 }
 
+// keyed wants TLS where keys go to by the relay: an rtpengine does without them there.
+func (v *validator) keyed() {
+	relayed := func(mode string) bool {
+		m := v.config.Media
+		return mode != "rtpengine" && (mode != "" || m == nil || m.Mode != "rtpengine")
+	}
+	const only = "keys of SRTP go by tls alone, and "
+	for name, t := range v.config.Trunks {
+		if r, is := v.config.Realms[t.Realm]; is && t.SRTP && relayed(t.Media) &&
+			!slices.ContainsFunc(r.sockets(), func(s carriers.Socket) bool { return s.Transport == dialog.TLS }) {
+			v.fault("trunks."+name+".srtp", only+"realm %s does not listen on it", t.Realm)
+		}
+	}
+	for name, k := range v.config.Carriers {
+		if !k.SRTP || !relayed(k.Media) {
+			continue
+		}
+		for i, g := range k.Gateways {
+			_, err := netip.ParseAddrPort(g.Address)
+			named := err != nil && !isAddress(g.Address) && g.Transport == "" // its transport is the DNS's to say
+			if g.Transport != "tls" && !named {
+				v.fault(fmt.Sprintf("carriers.%s.gateways[%d]", name, i), only+"this gateway of a carrier with srtp is reached by %s", cmp.Or(g.Transport, "udp"))
+			}
+		}
+	}
+}
+
 func (v *validator) media() {
 	m := v.config.Media
+	v.keyed()
 	if m == nil || m.RTPEngine == nil {
 		for name, t := range v.config.Trunks {
-			v.engined("trunks."+name, t.Media, t.SRTP, t.Transcode)
+			v.engined("trunks."+name, t.Media, t.Transcode)
 		}
 		for name, k := range v.config.Carriers {
-			v.engined("carriers."+name, k.Media, k.SRTP, k.Transcode)
+			v.engined("carriers."+name, k.Media, k.Transcode)
 		}
 		if m != nil && m.Mode == "rtpengine" {
 			v.fault("media.mode", needsEngine)

@@ -29,6 +29,7 @@ type plan struct {
 	whole   string // what stands in place of all above, but for more; empty: nothing does
 	drain   string // how long calls may go on at the end; empty: 1s
 	env     []string
+	secure  bool   // the core also listens on tls, port 5061
 	ipv6    bool   // everybody is ::1, told apart by ports
 	prefix  string // of the addresses: 127.0 (empty), or one of other machines
 }
@@ -129,18 +130,22 @@ func (b *border) config() string {
 		}
 		return ", " + s
 	}
-	secure := "]"
-	if b.plan.tls != "" {
-		secure = fmt.Sprintf(", \"tls://%s:5061\"], tls: {certificate: %q, key: %q}", b.ip(coreSide), b.plan.tls+".pem", b.plan.tls+".key")
-	}
 	trunks := fmt.Sprintf("[%q, %q]", b.ip(caller), b.ip(front))
 	if b.plan.ipv6 {
 		trunks = fmt.Sprintf("[%q]", b.ip(caller))
 	}
+	secure, pair := "", ""
+	at := b.plan.tls
+	if at == "" && b.plan.secure {
+		at = filepath.Join(b.dir, "core")
+	}
+	if at != "" {
+		secure, pair = fmt.Sprintf(", %q", "tls://"+b.ip(coreSide)+":5061"), fmt.Sprintf(", tls: {certificate: %q, key: %q}", at+".pem", at+".key")
+	}
 	lines := []string{
 		"node: e2e",
 		"realms:",
-		fmt.Sprintf("  core: {listen: [%q, %q%s}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide), secure),
+		fmt.Sprintf("  core: {listen: [%q, %q%s]%s}", "udp://"+b.at(coreSide), "tcp://"+b.at(coreSide), secure, pair),
 		fmt.Sprintf("  peering: {listen: [%q, %q]}", "udp://"+b.at(peeringSide), "tcp://"+b.at(peeringSide)),
 		"trunks:",
 		fmt.Sprintf("  pbx: {realm: core, from: %s, contact: %q%s}", trunks, or(b.plan.caller, "udp")+"://"+b.at(caller), more(b.plan.trunk)),

@@ -64,6 +64,10 @@ type flow struct {
 	Jitter  float64 `json:"jitter"`
 	Gap     float64 `json:"gap"`
 	MOS     float64 `json:"mos"`
+
+	SRTP     string `json:"srtp"`
+	Unkeyed  uint64 `json:"unkeyed"`
+	Replayed uint64 `json:"replayed"`
 }
 
 // records waits until the file has n records, and fails if it has more.

@@ -167,12 +167,7 @@ func alerting(t *testing.T, dir, us, at string) {
 	write(t, filepath.Join(dir, "ca.pem"), "CERTIFICATE", ca.Raw)
 	for name, ip := range map[string]string{"peering": us, "far": netip.MustParseAddrPort(at).Addr().String()} {
 		cert, own := issue(t, ca, key, ip)
-		write(t, filepath.Join(dir, name+".pem"), "CERTIFICATE", cert.Raw)
-		secret, err := x509.MarshalPKCS8PrivateKey(own)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, name+".key"), "PRIVATE KEY", secret)
+		writePair(t, filepath.Join(dir, name), cert, own)
 	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "far.pem"), filepath.Join(dir, "far.key"))
 	if err != nil {
@@ -196,6 +191,25 @@ func alerting(t *testing.T, dir, us, at string) {
 			nc.Close()
 		}
 	}()
+}
+
+// certify makes the files of a certificate for an address, by an authority that nobody knows.
+func certify(t *testing.T, dir, name, ip string) {
+	t.Helper()
+	ca, key := issue(t, nil, nil, "")
+	cert, own := issue(t, ca, key, ip)
+	writePair(t, filepath.Join(dir, name), cert, own)
+}
+
+// writePair writes a certificate and its key.
+func writePair(t *testing.T, at string, cert *x509.Certificate, own *ecdsa.PrivateKey) {
+	t.Helper()
+	write(t, at+".pem", "CERTIFICATE", cert.Raw)
+	secret, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, at+".key", "PRIVATE KEY", secret)
 }
 
 // issue makes a certificate for an address, or an authority where there is none.

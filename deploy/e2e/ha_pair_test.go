@@ -44,6 +44,9 @@ func openPair(t *testing.T, network int, redis *storagetest.Server, p plan, envi
 		redis = storagetest.StartRedis(t)
 	}
 	b := &pair{border: &border{dir: t.TempDir(), net: network, plan: p}, redis: redis}
+	if p.secure {
+		certify(t, b.dir, "core", b.ip(coreSide))
+	}
 	return b.open(t, environment...)
 }
 

@@ -28,10 +28,12 @@ type talker struct {
 	sample  byte // of which a packet is full
 	in, out *srtp.Context
 
-	mu  sync.Mutex
-	to  netip.AddrPort
-	got []rtp.Packet
-	bad int // that could not be read or decrypted
+	mu   sync.Mutex
+	to   netip.AddrPort
+	seq  uint16 // of the latest packet
+	last []byte // it, as it was sent
+	got  []rtp.Packet
+	bad  int // that could not be read or decrypted
 }
 
 // talk opens a socket at the address and a free port, and begins to send once aimed.
@@ -57,7 +59,7 @@ func talk(t *testing.T, at string, ssrc uint32, payload uint8, sample byte) *tal
 func (p *talker) speak(stop <-chan struct{}) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for n := uint16(1); ; n++ {
+	for n := uint32(1); ; n++ {
 		select {
 		case <-stop:
 			return
@@ -65,12 +67,16 @@ func (p *talker) speak(stop <-chan struct{}) {
 		}
 		p.mu.Lock()
 		to, out := p.to, p.out
+		if to.IsValid() {
+			p.seq++
+		}
+		seq := p.seq
 		p.mu.Unlock()
 		if !to.IsValid() {
 			continue
 		}
 		packet := rtp.Packet{
-			Header:  rtp.Header{Version: 2, PayloadType: p.payload, SequenceNumber: n, Timestamp: uint32(n) * 160, SSRC: p.ssrc},
+			Header:  rtp.Header{Version: 2, PayloadType: p.payload, SequenceNumber: seq, Timestamp: n * 160, SSRC: p.ssrc},
 			Payload: bytes.Repeat([]byte{p.sample}, 160),
 		}
 		b, err := packet.Marshal()
@@ -81,6 +87,9 @@ func (p *talker) speak(stop <-chan struct{}) {
 			p.t.Errorf("a packet: %v", err)
 			return
 		}
+		p.mu.Lock()
+		p.last = b
+		p.mu.Unlock()
 		_, _ = p.udp.WriteToUDPAddrPort(b, to) // nobody may be there any more
 	}
 }

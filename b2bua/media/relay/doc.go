@@ -1,5 +1,7 @@
 // Package relay carries the media of anchored calls: RTP, RTCP and UDPTL (T.38),
-// from the one side of a stream to the other, without changing a byte of it.
+// from the one side of a stream to the other, without changing a byte of it; with
+// SRTP (Crypto) toward either side, without changing one but an SSRC that could make
+// a keystream go out twice.
 //
 //	r, err := relay.New(relay.Config{First: 30000, Last: 39999})
 //	a, err := r.Open(trunkSide) // a pair of ports at one of our addresses: an end

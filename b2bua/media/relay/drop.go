@@ -17,7 +17,9 @@ const (
 	Version          // not version 2 of RTP
 	Malformed        // lengths inside lead past its end
 	STUN             // connectivity checks: we offer no ICE (RFC 8445)
-	Unkeyed          // SRTP that does not authenticate, or is a repeat
+	Unkeyed          // SRTP that does not authenticate
+	Replayed         // SRTP that was here already, or is too late for that to be known (RFC 3711 §3.3.2)
+	Spent            // toward SRTP, with an index that has gone out, or from too many sources: no keystream is used twice
 	Nowhere          // joined to nobody, or to an end that is not aimed yet
 	Held             // the other leg wants nothing: c=0.0.0.0
 	Unsent           // the kernel would not send it
@@ -26,7 +28,7 @@ const (
 
 var reasonNames = [reasons]string{
 	"passed", "late", "oversize", "unaimed", "refused", "foreign", "short", "version",
-	"malformed", "stun", "unkeyed", "nowhere", "held", "unsent",
+	"malformed", "stun", "unkeyed", "replayed", "spent", "nowhere", "held", "unsent",
 }
 
 func (r Reason) String() string { return reasonNames[r] }

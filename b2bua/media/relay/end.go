@@ -26,6 +26,7 @@ type end struct {
 	to      [2]target // by kind
 	heard   meter
 	crypto  *transform
+	keyed   bool // it has had keys
 }
 
 // aim takes a far end that has been checked.
@@ -34,11 +35,11 @@ func (e *end) aim(now time.Duration, to Remote) error {
 	if err := to.check(e.local.Addr(), e.relay.pool.own); err != nil {
 		return err
 	}
-	crypto, err := e.crypto.rekey(to.Crypto)
+	crypto, err := e.crypto.rekey(to.Crypto, e.keyed)
 	if err != nil {
 		return err
 	}
-	e.crypto = crypto
+	e.crypto, e.keyed = crypto, e.keyed || crypto != nil
 	before, first := e.remote, !e.aimed
 	e.muted = !to.refused() && to.RTP.Addr().IsUnspecified()
 	if e.muted && !first && !before.refused() {

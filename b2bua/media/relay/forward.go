@@ -34,6 +34,12 @@ func (e *end) arrived(now time.Duration, on *socket, from netip.AddrPort, b []by
 	if why == Foreign {
 		e.heard.Foreign++
 	}
+	if why == Unkeyed {
+		e.heard.Unkeyed++
+	}
+	if why == Replayed {
+		e.heard.Replayed++
+	}
 }
 
 // take says which packet it is, in clear, or why it does not count.

@@ -16,13 +16,16 @@ type Stats struct {
 	Dropped uint64 // arrived here and not forwarded, for any reason
 	Foreign uint64 // of them, those from whom the SDP has not named
 
+	Unkeyed  uint64 // of them, SRTP that does not authenticate
+	Replayed uint64 // of them, SRTP that was here already
+
 	Jitter    time.Duration // interarrival (RFC 3550 §6.4.1), the mean of its values
 	MaxJitter time.Duration
 	Gap       time.Duration  // the longest time between two packets, hold left out
 	Last      time.Time      // of the latest packet of RTP or UDPTL; zero: none
 	Heard     netip.AddrPort // its source; zero: none was found since it was aimed at
 	SSRC      uint32         // the latest
-	Rollovers []Rollover     // of SRTP, in both directions
+	Rollovers []Rollover     // of SRTP
 }
 
 // MOS estimates how well what was heard is heard, 1 to 4.5, by the E-model (ITU-T G.107) reduced

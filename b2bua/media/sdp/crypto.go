@@ -3,6 +3,7 @@ package sdp
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -36,16 +37,49 @@ func ParseCrypto(value string) (Crypto, error) {
 	key, rest, _ := strings.Cut(inline, "|")
 	c.Key = key
 	for x := range strings.SplitSeq(rest, "|") {
+		said := &c.Lifetime
 		if strings.Contains(x, ":") {
-			c.MKI = x
-		} else {
-			c.Lifetime = x
+			said = &c.MKI
 		}
+		if *said != "" {
+			return Crypto{}, ErrCrypto
+		}
+		*said = x
 	}
 	if _, err := c.Master(); err != nil {
 		return Crypto{}, ErrCrypto
 	}
 	return c, nil
+}
+
+// Usable says what stands against using the line, for who knows neither master key identifiers nor session parameters
+// that change the packets (RFC 4568 §6.3): such a line is one that is not supported, and another one may be. nil: nothing.
+// A hint at the size of the window, and an extension that says itself that it may be, are passed over.
+func (c *Crypto) Usable() error {
+	if c.MKI != "" {
+		return fmt.Errorf("%w: a master key identifier", ErrUnusable)
+	}
+	if !lives(c.Lifetime) {
+		return fmt.Errorf("%w: lifetime %q", ErrUnusable, c.Lifetime)
+	}
+	for p := range strings.FieldsSeq(c.Params) {
+		n, hint := strings.CutPrefix(p, "WSH=")
+		size, err := strconv.ParseUint(n, 10, 31)
+		if !strings.HasPrefix(p, "-") && (!hint || err != nil || size < 64) {
+			return fmt.Errorf("%w: session parameter %q", ErrUnusable, p)
+		}
+	}
+	return nil
+}
+
+// ErrUnusable is a line that says a key, in a way that is not supported here.
+var ErrUnusable = errors.New("sdp: a=crypto that cannot be used")
+
+// lives reads a key's lifetime in packets, "1048576" or "2^20": up to 2^48 (RFC 4568 §6.1, RFC 3711 §9.2).
+func lives(lifetime string) bool {
+	power, is := strings.CutPrefix(lifetime, "2^")
+	n, err := strconv.ParseUint(power, 10, 64)
+	return lifetime == "" || err == nil && (is && n <= 48 || !is && n > 0 && n <= 1<<48)
 }
 
 // Master is the master key followed by the master salt, in bytes. Padding may lack.

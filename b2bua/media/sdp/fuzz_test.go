@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 )
@@ -41,5 +42,30 @@ func FuzzRewrite(f *testing.F) {
 		}
 		differs(t, "fuzzed", body, r)
 		_ = b.Check(nil)
+	})
+}
+
+// An a=crypto line is refused, or written as the same line, with a key that it says.
+func FuzzCrypto(f *testing.F) {
+	for _, rest := range []string{"", "|2^31|1:4", "|1048576 KDR=1 -x WSH=64", ";inline:x", "=|1:4|", " FEC_KEY=inline:" + key} {
+		f.Add("1 AES_CM_128_HMAC_SHA1_80 inline:" + key + rest)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		c, err := ParseCrypto(value)
+		if err != nil {
+			return
+		}
+		_ = c.Usable()
+		master, err := c.Master()
+		if err != nil || len(master) == 0 {
+			t.Fatalf("%q: no key: %v", value, err)
+		}
+		again, err := ParseCrypto(string(c.append(nil)))
+		if err != nil || again != c {
+			t.Fatalf("%q becomes %q: %+v, %v", value, c.append(nil), again, err)
+		}
+		if other, err := again.Master(); err != nil || !bytes.Equal(other, master) {
+			t.Fatalf("%q: another key", value)
+		}
 	})
 }

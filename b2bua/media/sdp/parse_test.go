@@ -185,9 +185,27 @@ func TestRFC4568_Crypto(t *testing.T) {
 	for _, value := range []string{
 		"", "1", "1 X", "x X inline:" + key, "1 X inline:", "1 X inline:!!!!", "1 X mikey:" + key,
 		"1 X inline:" + key + "|1:4;inline:" + key + "|2:4", "-1 X inline:" + key, "4294967296 X inline:" + key,
+		"1 X inline:" + key + "|2^20|2^30", "1 X inline:" + key + "|1:4|2:4",
 	} {
 		if c, err := ParseCrypto(value); !errors.Is(err, ErrCrypto) {
 			t.Errorf("%q: %+v", value, c)
+		}
+	}
+}
+
+// RFC 4568 §6.1, §6.3: what changes the packets in a way that nobody here knows is not passed over.
+func TestRFC4568_6_UsableLines(t *testing.T) {
+	for rest, usable := range map[string]bool{
+		"": true, "|2^20": true, "|2^48": true, "|2^0": true, "|1": true, "|281474976710656": true, " WSH=64": true, " WSH=1024 -x -Y=2": true,
+		"|2^49": false, "|0": false, "|281474976710657": false, "|2^": false, "|x": false, "|-1": false, "|2^20|1:4": false, "|1:1": false,
+		" KDR=0": false, " KDR=24": false, " UNENCRYPTED_SRTP": false, " UNENCRYPTED_SRTCP": false, " UNAUTHENTICATED_SRTP": false,
+		" FEC_ORDER=FEC_SRTP": false, " FEC_KEY=inline:x": false, " WSH=63": false, " WSH=": false, " WSH=x": false, " x": false, " WSH=64 KDR=1": false,
+	} {
+		c, err := ParseCrypto("1 AES_CM_128_HMAC_SHA1_80 inline:" + key + rest)
+		if err != nil {
+			t.Errorf("%q: %v", rest, err)
+		} else if err := c.Usable(); (err == nil) != usable || err != nil && !errors.Is(err, ErrUnusable) {
+			t.Errorf("%q: %v", rest, err)
 		}
 	}
 }
