@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/media"
 	"bulkhead/b2bua/media/ng"
@@ -13,7 +15,7 @@ import (
 )
 
 // anchoring is how media is carried as the configuration says, and what ends it.
-func (c *Config) anchoring() (*b2bua.Media, func(), error) {
+func (c *Config) anchoring(log *zap.Logger) (*b2bua.Media, func(), error) {
 	m := c.Media
 	if m == nil {
 		m = &MediaConfig{}
@@ -49,7 +51,13 @@ func (c *Config) anchoring() (*b2bua.Media, func(), error) {
 		return false
 	}
 	if e := m.RTPEngine; e != nil {
-		client, err := ng.New(ng.Config{Nodes: e.nodes()})
+		client, err := ng.New(ng.Config{Nodes: e.nodes(), Changed: func(node string, up bool) {
+			if up {
+				log.Info("rtpengine", zap.String("engine", node), zap.String("state", "up"))
+				return
+			}
+			log.Warn("rtpengine", zap.String("engine", node), zap.String("state", "down"))
+		}})
 		if err != nil {
 			return nil, nil, err
 		}

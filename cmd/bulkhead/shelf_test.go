@@ -73,17 +73,17 @@ func TestP8_RecordsWaitForADiskThatIsFull(t *testing.T) {
 				t.Errorf("%s: %v", call, err)
 			}
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		if d.calls() != "a" || s.waiting() != 2 {
 			t.Errorf("%s, and %d wait", d.calls(), s.waiting())
 		}
 		d.has(1)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		if err := s.Write(ended("d")); err != nil {
 			t.Error(err)
 		}
 		d.has(100)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		if err := s.Write(ended("e")); err != nil || d.calls() != "a b c d e" || s.waiting() != 0 {
 			t.Errorf("%v: %s, and %d wait", err, d.calls(), s.waiting())
 		}

@@ -44,7 +44,7 @@ func mlineOf(value []byte) (mline, *Fault) {
 	m.tail = value[m.proto.to:]
 	port, count, several := bytes.Cut(m.at(m.ports), []byte("/"))
 	n, err := strconv.ParseUint(string(port), 10, 16)
-	if err != nil && len(port) > 0 {
+	if err != nil && (len(port) > 0 || several) {
 		return m, fault(Port, 0, "m="+string(value))
 	}
 	m.port = uint16(n)
