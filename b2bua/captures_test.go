@@ -102,7 +102,6 @@ func TestCapturesEndByTheirTime(t *testing.T) {
 	})
 }
 
-// Bounds of one call and of all: what does not fit is counted, and calls that have ended make room.
 // TestCapturesOfAnIdleNodeGoByTime: no call comes after them, and each is let go of when its own
 // time is over, with its bytes.
 func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
@@ -111,8 +110,8 @@ func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
 		s.Do("carrier tc1\nroute * tc1")
 		start(t, c, b2bua.Filter{}, 0)
 		for _, n := range []string{"+33100", "+33200"} {
-			s.Do(call(n) + "settle")
 			time.Sleep(5 * time.Minute)
+			s.Do(call(n) + "settle")
 		}
 		kept := func(calls int) {
 			t.Helper()
@@ -122,9 +121,9 @@ func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
 			}
 		}
 		kept(2)
-		time.Sleep(90 * time.Second)
+		time.Sleep(6 * time.Minute)
 		kept(1)
-		time.Sleep(9 * time.Minute)
+		time.Sleep(5 * time.Minute)
 		kept(0)
 		s.Do(call("+33300") + "settle") // begins anew
 		kept(1)
@@ -133,6 +132,7 @@ func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
 	})
 }
 
+// Bounds of one call and of all: what does not fit is counted, and calls that have ended make room.
 func TestCapturesAreBounded(t *testing.T) {
 	c := &b2bua.Captures{Keep: time.Hour, PerCall: 5000, InAll: 40000}
 	captured(t, c, func(s *simtest.Stage, seen *calls) {

@@ -81,6 +81,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		m.Violations.WithLabelValues(name) // shown as 0 from the start
 	}
 	m.Dropped.WithLabelValues("record", "not_written")
+	m.Unanchored.WithLabelValues("relay", "no_port")
 	for _, result := range []string{"targets", "reject", "known", "timeout", "failed"} {
 		m.Decisions.WithLabelValues(result)
 	}

@@ -199,6 +199,6 @@ func TestR19_ThePageIsTheClusters(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	has(page(a, "/"), "4200", `sbc-b<small class="bad">dead, as stored 1m0s ago</small>`, `<span class="state dead">dead</span>, 5 calls as the store has them`, "node sbc-b: unit u2: ")
+	has(page(a, "/"), "4200", `<small class="bad">sbc-b dead, as stored 1m0s ago</small>`, `<span class="state dead">dead</span>, 5 calls as the store has them`, "node sbc-b: unit u2: ")
 	has(page(a, "/calls/"+up), "up, on node sbc-b: <strong", "dead, as stored", "answered 200")
 }

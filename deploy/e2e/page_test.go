@@ -158,7 +158,7 @@ func TestPageOfACluster(t *testing.T) {
 
 	b.nodes[0].signal(syscall.SIGKILL)
 	<-b.nodes[0].exited
-	do("its death", chromedp.WaitVisible("//main//tbody/tr[td='up']//small[starts-with(., 'dead, as stored')]"), chromedp.WaitVisible("//nav//span[text()='dead']"))
+	do("its death", chromedp.WaitVisible("//main//tbody/tr[td='up']//small[starts-with(., 'b dead, as stored')]"), chromedp.WaitVisible("//nav//span[text()='dead']"))
 	shoot("cluster-dead")
 	overflow := chromedp.Evaluate[string](`String(document.documentElement.scrollWidth > window.innerWidth)`)
 	do("a phone", chromedp.EmulateViewport(360, 740, chromedp.EmulateScale(2)))
