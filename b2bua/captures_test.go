@@ -110,7 +110,7 @@ func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
 		s.Do("carrier tc1\nroute * tc1")
 		start(t, c, b2bua.Filter{}, 0)
 		for _, n := range []string{"+33100", "+33200"} {
-			time.Sleep(5 * time.Minute)
+			<-time.After(5 * time.Minute)
 			s.Do(call(n) + "settle")
 		}
 		kept := func(calls int) {
@@ -121,13 +121,13 @@ func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
 			}
 		}
 		kept(2)
-		time.Sleep(6 * time.Minute)
+		<-time.After(6 * time.Minute)
 		kept(1)
-		time.Sleep(5 * time.Minute)
+		<-time.After(5 * time.Minute)
 		kept(0)
 		s.Do(call("+33300") + "settle") // begins anew
 		kept(1)
-		time.Sleep(10*time.Minute + time.Second)
+		<-time.After(10*time.Minute + time.Second)
 		kept(0)
 	})
 }
