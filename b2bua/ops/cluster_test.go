@@ -258,6 +258,11 @@ func TestTheRateAndTheLimitAreOfTheCluster(t *testing.T) {
 	if e := a.ends("?state=hunting&dry_run=true&limit=3"); e.Matched != 9 || e.Left != 9 || !e.DryRun || from(e.Calls) != "+4150 +4203 +4103" {
 		t.Errorf("%+v", e)
 	}
+	for _, s := range []*served{a, b} { // one node alone has more than that, the other one not
+		if p := s.ask("operator", "DELETE", "/v1/calls?state=hunting&at_most=4").problem(t, 409); !strings.Contains(p.Detail, "9 match, and at_most is 4") {
+			t.Error(p.Detail)
+		}
+	}
 	e := b.ends("?state=hunting&limit=3&rate=1000")
 	if e.Matched != 9 || e.Ending != 3 || e.Left != 6 || from(e.Calls) != "+4150 +4203 +4103" || len(e.Incomplete) != 0 {
 		t.Errorf("%+v", e)

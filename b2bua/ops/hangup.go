@@ -182,9 +182,9 @@ func (s *Server) hangAgreed(ctx context.Context, in scope, f *Filters, h *Hangin
 		return s.hangMany(ctx, e, f, h)
 	}
 	count := *h
-	count.DryRun = true
+	count.DryRun, count.AtMost = true, 0
 	seen := s.hangAll(ctx, in, f, func(string) *Hanging { return &count })
-	if err := h.tooMany(seen.Matched); err != nil && !h.DryRun {
+	if err := h.tooMany(seen.Matched); err != nil {
 		return seen, err
 	}
 	if h.DryRun || len(seen.Calls) == 0 {
