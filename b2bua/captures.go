@@ -36,7 +36,8 @@ type Captures struct {
 	last    int
 	filters []*Wanted
 	all     map[dialog.CallID]*Capture
-	ended   []*Capture // oldest first
+	ended   []*Capture  // oldest first
+	sweep   *time.Timer // runs while some have ended: their time comes without traffic
 }
 
 // Filter says which calls are meant; what is empty means every call.
@@ -202,7 +203,7 @@ func (c *Captures) Of(id dialog.CallID, now time.Time) *Capture {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one := c.all[id]
-	if one == nil || one.over && now.Sub(one.gone) > c.Keep {
+	if one == nil || one.over && now.Sub(one.gone) >= c.Keep {
 		return nil
 	}
 	return one
@@ -249,9 +250,31 @@ func (c *Captures) Left(id dialog.CallID) {
 			c.forget(one)
 		}
 	}
-	for len(c.ended) > 0 && (now.Sub(c.ended[0].gone) > c.Keep || c.bytes.Load() > int64(c.inAll())*9/10) {
+	c.outdate(now)
+}
+
+// outdate lets go of captures of calls that have ended: of those whose time is over, and where
+// there is no room; the rest is looked at again when the time of the first of them is over. The
+// lock is held.
+func (c *Captures) outdate(now time.Time) {
+	for len(c.ended) > 0 && (now.Sub(c.ended[0].gone) >= c.Keep || c.bytes.Load() > int64(c.inAll())*9/10) {
 		c.forget(c.ended[0])
+		c.ended[0] = nil // the array behind holds it else
 		c.ended = c.ended[1:]
+	}
+	switch {
+	case len(c.ended) == 0:
+		if c.sweep != nil {
+			c.sweep.Stop()
+		}
+		c.ended, c.sweep = nil, nil
+	case c.sweep == nil:
+		c.sweep = time.AfterFunc(c.Keep-now.Sub(c.ended[0].gone), func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.sweep = nil
+			c.outdate(time.Now())
+		})
 	}
 }
 

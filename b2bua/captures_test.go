@@ -102,6 +102,36 @@ func TestCapturesEndByTheirTime(t *testing.T) {
 	})
 }
 
+// TestCapturesOfAnIdleNodeGoByTime: no call comes after them, and each is let go of when its own
+// time is over, with its bytes.
+func TestCapturesOfAnIdleNodeGoByTime(t *testing.T) {
+	c := &b2bua.Captures{Keep: 10 * time.Minute}
+	captured(t, c, func(s *simtest.Stage, seen *calls) {
+		s.Do("carrier tc1\nroute * tc1")
+		start(t, c, b2bua.Filter{}, 0)
+		for _, n := range []string{"+33100", "+33200"} {
+			<-time.After(5 * time.Minute)
+			s.Do(call(n) + "settle")
+		}
+		kept := func(calls int) {
+			t.Helper()
+			synctest.Wait()
+			if n, b := c.Kept(), c.Bytes(); n != calls || (b == 0) != (calls == 0) {
+				t.Errorf("%d captures are kept, with %d bytes, want %d", n, b, calls)
+			}
+		}
+		kept(2)
+		<-time.After(6 * time.Minute)
+		kept(1)
+		<-time.After(5 * time.Minute)
+		kept(0)
+		s.Do(call("+33300") + "settle") // begins anew
+		kept(1)
+		<-time.After(10*time.Minute + time.Second)
+		kept(0)
+	})
+}
+
 // Bounds of one call and of all: what does not fit is counted, and calls that have ended make room.
 func TestCapturesAreBounded(t *testing.T) {
 	c := &b2bua.Captures{Keep: time.Hour, PerCall: 5000, InAll: 40000}

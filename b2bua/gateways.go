@@ -10,6 +10,7 @@ import (
 type Gateways struct {
 	Watched int
 	Well    int
+	Resting int  // of those that do not: to so many the circuit is open
 	Capped  bool // the carrier is tried last, since too few of its calls come to something
 }
 
@@ -23,7 +24,9 @@ func (e *Engine) Gateways(now time.Time) map[string]Gateways {
 		g := all[w.carrier]
 		g.Watched++
 		switch w.health.State(now) {
-		case carriers.Down, carriers.Resting:
+		case carriers.Down:
+		case carriers.Resting:
+			g.Resting++
 		default:
 			g.Well++
 		}

@@ -82,6 +82,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	m.Dropped.WithLabelValues("record", "not_written")
 	m.Unanchored.WithLabelValues("rtpengine", "unavailable")
+	m.Unanchored.WithLabelValues("relay", "no_port")
 	for _, result := range []string{"targets", "reject", "known", "timeout", "failed"} {
 		m.Decisions.WithLabelValues(result)
 	}

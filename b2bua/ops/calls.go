@@ -165,6 +165,29 @@ func (s *Server) find(ctx context.Context, id string) (*b2bua.Engine, *CallDetai
 	return e, &d
 }
 
+// detail is all of a call: of one that is here, or as the node tells that has it or, where its
+// owner does not, as the store has it.
+func (s *Server) detail(ctx context.Context, w Where, of *Wanted) (CallDetail, error) {
+	in, err := s.scope(ctx, w)
+	if err != nil {
+		return CallDetail{}, err
+	}
+	if in.here {
+		if _, d := s.find(ctx, of.ID); d != nil {
+			return *d, nil
+		}
+	}
+	d, _, err := elsewhere[CallDetail](ctx, s, in, peerWithin, http.MethodGet, of.path())
+	if _, ok := errors.AsType[*absent](err); ok {
+		kept, broken := s.findStored(ctx, in, of.ID)
+		if kept == nil {
+			return d, s.unknown(in, of.ID, cmp.Or(broken, err))
+		}
+		return kept.detail(time.Now()), nil
+	}
+	return d, err
+}
+
 // unknown says that there is no such call, or that nobody can tell.
 func (s *Server) unknown(in scope, id string, why error) error {
 	if in.here && in.store == nil && s.node.Engine() == nil {
@@ -214,23 +237,7 @@ func (s *Server) calls(api huma.API) {
 		Wanted
 		Where
 	}) (*body[CallDetail], error) {
-		scope, err := s.scope(ctx, in.Where)
-		if err != nil {
-			return nil, err
-		}
-		if scope.here {
-			if _, d := s.find(ctx, in.ID); d != nil {
-				return &body[CallDetail]{*d}, nil
-			}
-		}
-		d, _, err := elsewhere[CallDetail](ctx, s, scope, peerWithin, http.MethodGet, in.path())
-		if _, ok := errors.AsType[*absent](err); ok {
-			kept, broken := s.findStored(ctx, scope, in.ID)
-			if kept == nil {
-				return nil, s.unknown(scope, in.ID, cmp.Or(broken, err))
-			}
-			return &body[CallDetail]{kept.detail(time.Now())}, nil
-		}
+		d, err := s.detail(ctx, in.Where, &in.Wanted)
 		if err != nil {
 			return nil, err
 		}

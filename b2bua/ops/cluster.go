@@ -116,6 +116,11 @@ func code(err error) int {
 
 // gather asks nodes for the same, all at once, each within its time.
 func gather[T any](ctx context.Context, s *Server, peers []Peer, within time.Duration, method, uri string) []heardOf[T] {
+	return gatherEach[T](ctx, s, peers, within, method, func(Peer) string { return uri })
+}
+
+// gatherEach asks each node for something of its own.
+func gatherEach[T any](ctx context.Context, s *Server, peers []Peer, within time.Duration, method string, uri func(Peer) string) []heardOf[T] {
 	all := make([]heardOf[T], len(peers))
 	var asked sync.WaitGroup
 	for i, p := range peers {
@@ -128,7 +133,7 @@ func gather[T any](ctx context.Context, s *Server, peers []Peer, within time.Dur
 			defer cancel()
 			all[i].Peer = p
 			var said carried
-			if said, all[i].err = s.fetch(ctx, p, method, uri); all[i].err == nil {
+			if said, all[i].err = s.fetch(ctx, p, method, uri(p)); all[i].err == nil {
 				all[i].answer, all[i].err = understood[T](said)
 			}
 		})

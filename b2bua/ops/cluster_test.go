@@ -249,6 +249,46 @@ func TestR07_ManyAreEndedInTheCluster(t *testing.T) {
 	}
 }
 
+// TestTheRateAndTheLimitAreOfTheCluster: the newest of all nodes are ended, and no more than
+// that in all, however they are spread; a second sees no more ends than were asked for.
+func TestTheRateAndTheLimitAreOfTheCluster(t *testing.T) {
+	t.Parallel()
+	a, b, of, _ := twoNodes(t)
+	of.invites(50, "127.0.11.5", "+4150", "+4401") // the newest
+	if e := a.ends("?state=hunting&dry_run=true&limit=3"); e.Matched != 9 || e.Left != 9 || !e.DryRun || from(e.Calls) != "+4150 +4203 +4103" {
+		t.Errorf("%+v", e)
+	}
+	for _, s := range []*served{a, b} { // one node alone has more than that, the other one not
+		if p := s.ask("operator", "DELETE", "/v1/calls?state=hunting&at_most=4").problem(t, 409); !strings.Contains(p.Detail, "9 match, and at_most is 4") {
+			t.Error(p.Detail)
+		}
+	}
+	e := b.ends("?state=hunting&limit=3&rate=1000")
+	if e.Matched != 9 || e.Ending != 3 || e.Left != 6 || from(e.Calls) != "+4150 +4203 +4103" || len(e.Incomplete) != 0 {
+		t.Errorf("%+v", e)
+	}
+	if got := from(a.lists("?state=hunting").Calls); got != "+4202 +4102 +4201 +4101 +4200 +4100" {
+		t.Errorf("left: %s", got)
+	}
+	began := time.Now()
+	if e := a.ends("?state=hunting&rate=4&limit=4"); e.Matched != 6 || e.Ending != 4 || e.Left != 2 || from(e.Calls) != "+4202 +4102 +4201 +4101" {
+		t.Errorf("%+v", e)
+	}
+	if took := time.Since(began); took < 700*time.Millisecond {
+		t.Errorf("4 calls at 4 a second were ended within %v", took)
+	}
+	e = a.ends("?state=hunting&rate=1") // which is one node's
+	if e.Matched != 2 || e.Ending != 1 || e.Left != 1 || from(e.Calls) != "+4200" {
+		t.Errorf("%+v", e)
+	}
+	if e := a.ends("?state=hunting&node=sbc-b"); e.Matched != 0 || e.Ending != 0 {
+		t.Errorf("%+v", e)
+	}
+	if p := a.ask("operator", "DELETE", "/v1/calls?state=hunting&newest=x").problem(t, 422); p.Errors[0].Location != "query.newest" {
+		t.Errorf("%+v", p)
+	}
+}
+
 // TestNoMoreAreEndedThanWereCounted: a node that did not answer while calls were counted, and
 // does now, ends none by a number that it had no part in.
 func TestNoMoreAreEndedThanWereCounted(t *testing.T) {

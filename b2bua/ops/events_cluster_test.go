@@ -120,6 +120,13 @@ func TestANodeThatGoesIsToldInTheStream(t *testing.T) {
 	if p := told(t, events, "peer", func(ops.PeerStands) bool { return true }); p.Node != "sbc-b" || p.Unit != "u2" || p.State != "lost" || p.Reason == "" {
 		t.Errorf("%+v", p)
 	}
+	c, _ := a.node.cluster.(*neighbours)
+	gone := c.peers[0]
+	gone.Dead = true
+	a.knows(gone)
+	if p := told(t, events, "peer", func(ops.PeerStands) bool { return true }); p.State != "dead" || p.Node != "sbc-b" || p.Unit != "u2" {
+		t.Errorf("%+v", p)
+	}
 	again := serveAs(t, "sbc-b", "u2", "of the cluster")
 	at.watch.add(&again.node.feed)
 	time.AfterFunc(1500*time.Millisecond, func() { // it has been tried in vain by then

@@ -24,7 +24,7 @@ type Ended struct {
 	Ending  int    `json:"ending" doc:"Those of them that are being ended now: none in a dry run."`
 	Left    int    `json:"left" doc:"Those that a dry run would end, or for which there was no time: ask again."`
 	DryRun  bool   `json:"dry_run"`
-	Calls   []Call `json:"calls" doc:"Those that are being ended or, in a dry run, would be first; of each node no more than limit."`
+	Calls   []Call `json:"calls" doc:"Those that are being ended or, in a dry run, would be first: limit of them at most."`
 	Missing int    `json:"missing,omitempty" doc:"Calls that wait for the store and could not be looked at."`
 
 	Incomplete []Gap `json:"incomplete,omitempty" doc:"Nodes that did not answer, or refused: their calls go on."`
@@ -36,13 +36,27 @@ type Hanging struct {
 	DryRun bool `query:"dry_run" doc:"Say which calls it would be, and end none."`
 	AtMost int  `query:"at_most" minimum:"1" doc:"End none if more calls than this match, as a dry run has counted them. Not said: however many they are."`
 	Cause  int  `query:"cause" minimum:"1" maximum:"127" default:"16" doc:"Of Q.850."`
-	Rate   int  `query:"rate" minimum:"1" maximum:"1000" default:"100" doc:"How many each node ends a second: carriers, too, bound what they take."`
-	Limit  int  `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many each node ends by this request at most."`
+	Rate   int  `query:"rate" minimum:"1" maximum:"1000" default:"100" doc:"How many are ended a second, on all nodes together: carriers, too, bound what they take."`
+	Limit  int  `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many are ended by this request at most, on all nodes together: the newest."`
+
+	Newest string `query:"newest" doc:"No call that is newer than the one at this cursor: so nodes keep to the calls that were counted."`
+	newest cursor
 }
 
 // hangFor is how long one request ends calls: who wants more ended asks again, and who
 // wants no more ended does not.
 const hangFor = 10 * time.Second
+
+// Resolve reads what is not a plain value.
+func (h *Hanging) Resolve(huma.Context) (faults []error) {
+	if h.Newest != "" {
+		var ok bool
+		if h.newest, ok = parseCursor(h.Newest); !ok {
+			faults = append(faults, &huma.ErrorDetail{Message: "want a cursor", Location: "query.newest", Value: h.Newest})
+		}
+	}
+	return faults
+}
 
 // check refuses to end everything by an oversight.
 func (h *Hanging) check(f *Filters) error {
@@ -112,7 +126,7 @@ func (s *Server) hangups(api huma.API) {
 	})
 	register(api, Operator, huma.Operation{
 		OperationID: "hangup-calls", Method: http.MethodDelete, Path: "/v1/calls", Tags: []string{"calls"}, Summary: "End many calls",
-		Description: "Those that the filters of the list let through, unless they have ended. Each node ends its own: at rate a second, for 10 s at most: " +
+		Description: "Those that the filters of the list let through, unless they have ended. Each node ends its own, after those of all have been counted: together the newest limit at rate a second, for 10 s at most: " +
 			"what is left then is ended by asking again, and what is asked for is not ended any more when who asks goes away.",
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusConflict, http.StatusServiceUnavailable},
@@ -128,19 +142,7 @@ func (s *Server) hangups(api huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		if in.AtMost > 0 && !in.DryRun && !scope.one {
-			count := in.Hanging
-			count.DryRun, count.AtMost = true, 0
-			seen, err := s.hangAll(ctx, scope, &in.Filters, &count)
-			if err == nil {
-				err = in.tooMany(seen.Matched)
-			}
-			if err != nil {
-				return nil, err
-			}
-			scope.leave(seen.Incomplete)
-		}
-		done, err := s.hangAll(ctx, scope, &in.Filters, &in.Hanging)
+		done, err := s.hangAgreed(ctx, scope, &in.Filters, &in.Hanging)
 		if err != nil {
 			return nil, err
 		}
@@ -161,29 +163,72 @@ func (in *scope) leave(silent []Gap) {
 func (h *Hanging) values(q url.Values) {
 	q.Set("all", strconv.FormatBool(h.All))
 	q.Set("dry_run", strconv.FormatBool(h.DryRun))
-	if h.AtMost > 0 { // of each node no more than of all
-		q.Set("at_most", strconv.Itoa(h.AtMost))
+	if h.Newest != "" {
+		q.Set("newest", h.Newest)
 	}
 	for name, n := range map[string]int{"cause": h.Cause, "rate": h.Rate, "limit": h.Limit} {
 		q.Set(name, strconv.Itoa(n))
 	}
 }
 
-// hangAll ends the calls that match in scope. Each node ends its own.
-func (s *Server) hangAll(ctx context.Context, in scope, f *Filters, h *Hanging) (Ended, error) {
-	e, err := s.engine()
+// hangAgreed ends the calls that match in scope. Those of several nodes are counted first: which
+// of them are to be ended, and how fast, is of all together, and each node has its share.
+func (s *Server) hangAgreed(ctx context.Context, in scope, f *Filters, h *Hanging) (Ended, error) {
 	if in.here && in.one {
+		e, err := s.engine()
 		if err != nil {
 			return Ended{}, err
 		}
 		return s.hangMany(ctx, e, f, h)
 	}
-	q := f.values()
-	h.values(q)
+	count := *h
+	count.DryRun, count.AtMost = true, 0
+	seen := s.hangAll(ctx, in, f, func(string) *Hanging { return &count })
+	if err := h.tooMany(seen.Matched); err != nil {
+		return seen, err
+	}
+	if h.DryRun || len(seen.Calls) == 0 {
+		seen.DryRun = h.DryRun
+		return seen, nil
+	}
+	in.leave(seen.Incomplete)
+	shares := h.shares(seen.Calls)
+	done := s.hangAll(ctx, in, f, func(node string) *Hanging { return shares[node] })
+	done.Left, done.Matched = seen.Matched-(done.Matched-done.Left), seen.Matched
+	done.Missing = seen.Missing
+	return done, nil
+}
+
+// shares are how each node is to have its part in ending calls, the newest first: of as many
+// nodes as the rate has room for. The others' are left.
+func (h *Hanging) shares(calls []Call) map[string]*Hanging {
+	all, left := map[string]*Hanging{}, h.Rate
+	for _, c := range calls {
+		if all[c.Node] == nil && left > 0 {
+			part := *h
+			part.Limit, part.Rate, part.AtMost, part.Newest = 0, 1, 0, placeIn(calls[0]).String()
+			part.newest = placeIn(calls[0])
+			all[c.Node], left = &part, left-1
+		}
+		if part := all[c.Node]; part != nil {
+			part.Limit++
+		}
+	}
+	more := left // beyond one each
+	for _, part := range all {
+		part.Rate += more * part.Limit / len(calls)
+	}
+	return all
+}
+
+// hangAll has the nodes in scope end the calls that match, each its own, as each has to; nil: it
+// ends none.
+func (s *Server) hangAll(ctx context.Context, in scope, f *Filters, as func(node string) *Hanging) Ended {
+	e := s.node.Engine()
 	own, _ := s.node.Serves()
 	var ask []Peer
 	for _, p := range in.peers {
-		if !in.here || e == nil || p.Unit != own {
+		if as(p.Node) != nil && (!in.here || e == nil || p.Unit != own) {
 			ask = append(ask, p)
 		}
 	}
@@ -191,19 +236,22 @@ func (s *Server) hangAll(ctx context.Context, in scope, f *Filters, h *Hanging) 
 	var gaps []Gap
 	var ending sync.WaitGroup
 	served, idle := map[string]bool{}, map[string]bool{}
-	if in.here && e != nil {
+	if mine := as(s.self()); in.here && e != nil && mine != nil {
 		served[own] = true
 		ending.Go(func() {
 			var refused error
-			if here, refused = s.hangMany(ctx, e, f, h); refused != nil {
+			if here, refused = s.hangMany(ctx, e, f, mine); refused != nil {
 				gaps = append(gaps, Gap{s.self(), own, refused.Error()})
 			}
 		})
 	}
-	said := gather[Ended](ctx, s, ask, hangFor+peerWithin, http.MethodDelete, "/v1/calls?"+q.Encode())
+	said := gatherEach[Ended](ctx, s, ask, hangFor+peerWithin, http.MethodDelete, func(p Peer) string {
+		q := f.values()
+		as(p.Node).values(q)
+		return "/v1/calls?" + q.Encode()
+	})
 	ending.Wait()
-	done, gaps := here, append(in.gaps, gaps...)
-	done.DryRun = h.DryRun
+	done, gaps := here, append(slices.Clip(in.gaps), gaps...)
 	for _, t := range said {
 		if t.err == nil {
 			served[t.Unit] = true
@@ -216,11 +264,15 @@ func (s *Server) hangAll(ctx context.Context, in scope, f *Filters, h *Hanging) 
 			gaps = append(gaps, Gap{t.Node, t.Unit, t.err.Error()})
 		}
 	}
+	slices.SortStableFunc(done.Calls, func(a, b Call) int { return placeIn(a).compare(placeIn(b)) })
+	if most := as(""); most != nil {
+		done.Calls = done.Calls[:min(len(done.Calls), most.Limit)]
+	}
 	if done.Calls == nil {
 		done.Calls = []Call{}
 	}
-	done.Incomplete = gaps
-	return done, nil
+	done.DryRun, done.Incomplete = false, gaps
+	return done
 }
 
 // add adds what another node has ended.
@@ -244,7 +296,9 @@ func (s *Server) hangMany(ctx context.Context, e *b2bua.Engine, f *Filters, h *H
 	defer cancel()
 	all, missing := e.Overviews(look)
 	now := time.Now()
-	all = slices.DeleteFunc(all, func(o b2bua.Overview) bool { return !o.Ended.IsZero() || !f.match(&o, now) })
+	all = slices.DeleteFunc(all, func(o b2bua.Overview) bool {
+		return !o.Ended.IsZero() || !f.match(&o, now) || h.Newest != "" && placeOf(&o).compare(h.newest) < 0
+	})
 	slices.SortFunc(all, func(a, b b2bua.Overview) int { return placeOf(&a).compare(placeOf(&b)) })
 	done := Ended{Matched: len(all), Left: len(all), DryRun: h.DryRun, Calls: []Call{}, Missing: missing}
 	if err := h.tooMany(len(all)); err != nil {

@@ -23,7 +23,7 @@ type PeerStands struct {
 	At     time.Time `json:"at"`
 	Node   string    `json:"node"`
 	Unit   string    `json:"unit,omitempty"`
-	State  string    `json:"state" enum:"joined,lost,left" doc:"Joined: what happens there is told from now on. Lost: it is not, until it joins again. Left: the cluster does not know of it any more."`
+	State  string    `json:"state" enum:"joined,lost,dead,left" doc:"Joined: what happens there is told from now on. Lost: it is not, until it joins again. Dead: the cluster has not heard of it either. Left: the cluster does not know of it any more."`
 	Reason string    `json:"reason,omitempty" doc:"Why it is lost."`
 }
 
@@ -52,7 +52,7 @@ func (s *Server) peersOf(in scope) ([]Peer, bool) {
 func (s *Server) hear(ctx context.Context, in scope, uri string, l *listener) {
 	var hearing sync.WaitGroup
 	defer hearing.Wait()
-	heard := map[string]context.CancelFunc{}
+	heard, dead := map[string]context.CancelFunc{}, map[string]bool{}
 	tick := time.NewTicker(lookEach)
 	defer tick.Stop()
 	for {
@@ -63,11 +63,16 @@ func (s *Server) hear(ctx context.Context, in scope, uri string, l *listener) {
 				heard[p.Node] = cancel
 				hearing.Go(func() { s.hearNode(one, in, p, uri, l) })
 			}
+			if p.Dead && !dead[p.Node] {
+				l.tell(ctx, PeerStands{At: time.Now().UTC(), Node: p.Node, Unit: p.Unit, State: "dead"})
+			}
+			dead[p.Node] = p.Dead
 		}
 		for name, end := range heard {
 			if known && !slices.ContainsFunc(peers, func(p Peer) bool { return p.Node == name }) {
 				end()
 				delete(heard, name)
+				delete(dead, name)
 				l.tell(ctx, PeerStands{At: time.Now().UTC(), Node: name, State: "left"})
 			}
 		}

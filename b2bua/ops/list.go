@@ -74,8 +74,17 @@ func (s *Server) ours(c *Call) {
 	c.Unit, _ = s.node.Serves()
 }
 
-// listStored makes the pages of units that nobody serves.
-func (s *Server) listStored(ctx context.Context, in scope, units []string, idle map[string]bool, f *Filters, p *Page, now time.Time) (parts []Calls, gaps []Gap) {
+// keptUnit is a unit that nobody serves, as the store has it.
+type keptUnit struct {
+	unit  string
+	owner Owner
+	word  string // how the owner is called
+	all   []b2bua.Overview
+	saved map[string]time.Time
+}
+
+// kept reads the units of a scope that nobody serves.
+func (s *Server) kept(ctx context.Context, in scope, units []string, idle map[string]bool) (all []keptUnit, gaps []Gap) {
 	ctx, cancel := context.WithTimeout(ctx, storedWithin)
 	defer cancel()
 	for _, unit := range units {
@@ -87,19 +96,27 @@ func (s *Server) listStored(ctx context.Context, in scope, units []string, idle 
 		if in.one && !in.here && o.Node != in.peers[0].Node {
 			continue // another node's by now
 		}
-		var all []b2bua.Overview
-		saved := map[string]time.Time{}
+		k := keptUnit{unit: unit, owner: o, word: word, saved: map[string]time.Time{}}
 		err = in.store.Stored(ctx, unit, func(c *b2bua.Call) {
-			all = append(all, c.Overview())
-			saved[c.ID.String()] = c.Saved
+			k.all = append(k.all, c.Overview())
+			k.saved[c.ID.String()] = c.Saved
 		})
 		if err != nil {
 			gaps = append(gaps, Gap{Node: o.Node, Unit: unit, Reason: "of its calls in the store not all could be read: " + err.Error()})
 		}
-		part := p.pick(all, f, now)
+		all = append(all, k)
+	}
+	return all, gaps
+}
+
+// listStored makes the pages of units that nobody serves.
+func (s *Server) listStored(ctx context.Context, in scope, units []string, idle map[string]bool, f *Filters, p *Page, now time.Time) (parts []Calls, gaps []Gap) {
+	kept, gaps := s.kept(ctx, in, units, idle)
+	for _, k := range kept {
+		part := p.pick(k.all, f, now)
 		for i := range part.Calls {
 			c := &part.Calls[i]
-			c.kept(o, unit, word, saved[c.ID], now)
+			c.kept(k.owner, k.unit, k.word, k.saved[c.ID], now)
 		}
 		parts = append(parts, part)
 	}

@@ -2,11 +2,15 @@ package ops
 
 import (
 	"bytes"
+	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"bulkhead/b2bua"
@@ -33,35 +37,28 @@ func (s *Server) shell(title, live string) shell {
 // board is the first page.
 type board struct {
 	shell
-	Sums     []CallCount
-	Rate     float64
-	Carriers []boardCarrier
-	States   []string
-	Asked    struct{ State, Number, Carrier string }
-	Calls    []Call
-	Matched  int
-	More     int
-	Wrong    []Step
-	Standby  string
-}
-
-// boardCarrier is a carrier on it: as it is now, and what it has done for a day.
-type boardCarrier struct {
-	Carrier
-	State string
+	Now     Live
+	Several bool // it is of more nodes than one, or could be
+	States  []string
+	Asked   struct{ State, Number, Carrier, Node string }
+	Calls   []Call
+	Matched int
+	More    int
+	Gaps    []Gap
+	Standby string
 }
 
 // onBoard is how many calls the board lists.
 const onBoard = 50
 
 var pages = template.Must(template.New("layout.html").Funcs(template.FuncMap{
-	"share": func(c Carrier) string {
+	"share": func(c Score) string {
 		if c.Attempts == c.NotSent {
 			return ""
 		}
 		return fmt.Sprintf("%.0f%%", 100*c.ASR)
 	},
-	"delay": func(c Carrier) string {
+	"delay": func(c Score) string {
 		if c.DelayCount == 0 {
 			return ""
 		}
@@ -69,6 +66,8 @@ var pages = template.Must(template.New("layout.html").Funcs(template.FuncMap{
 	},
 	"age":  func(c Call) string { return time.Since(c.Began).Round(time.Second).String() },
 	"said": Said,
+	"old":  func(c Call) string { return time.Duration(c.Age * float64(time.Second)).Round(time.Second).String() },
+	"word": func(state string) string { return strings.ReplaceAll(state, "_", " ") },
 }).ParseFS(pageFiles, "page/layout.html"))
 
 // page is the layout with one of its contents.
@@ -94,25 +93,20 @@ func (s *Server) pages(mux *http.ServeMux) {
 	boardPage, callPage, loginPage := page("board.html"), page("call.html"), page("login.html")
 	mux.Handle("GET /page/", http.FileServerFS(pageFiles))
 	mux.HandleFunc("GET /{$}", s.viewed(loginPage, func(w http.ResponseWriter, r *http.Request) {
-		show(w, boardPage, http.StatusOK, s.board(r))
-	}))
-	mux.HandleFunc("GET /calls/{id}", s.viewed(loginPage, func(w http.ResponseWriter, r *http.Request) {
-		id := r.PathValue("id")
-		a, record, err := s.story(r.Context(), id)
+		in, err := s.scope(r.Context(), Where{r.URL.Query().Get("node")})
 		if err != nil {
-			fail(w, http.StatusNotFound, err.Error())
+			refuse(w, err)
 			return
 		}
-		live := ""
-		if record.Ended.IsZero() {
-			live = "/v1/calls/" + id + "/events"
+		show(w, boardPage, http.StatusOK, s.board(r, in))
+	}))
+	mux.HandleFunc("GET /calls/{id}", s.viewed(loginPage, func(w http.ResponseWriter, r *http.Request) {
+		page, err := s.callPage(r.Context(), r.PathValue("id"))
+		if err != nil {
+			refuse(w, err)
+			return
 		}
-		show(w, callPage, http.StatusOK, struct {
-			shell
-			ID     string
-			Why    []string
-			Ladder template.HTML
-		}{s.shell("Call "+id+" · Bulkhead", live), id, Why(record), template.HTML(NewLadder(a, record).SVG())}) // which escapes what peers say
+		show(w, callPage, http.StatusOK, page)
 	}))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		token := strings.TrimSpace(r.PostFormValue("token"))
@@ -127,14 +121,68 @@ func (s *Server) pages(mux *http.ServeMux) {
 	})
 }
 
+// ofCall is the page of a call.
+type ofCall struct {
+	shell
+	ID     string
+	Now    *Call // where it stands; nil: it has gone
+	Why    []string
+	Ladder template.HTML
+}
+
+// callPage tells of a call, whichever node has it.
+func (s *Server) callPage(ctx context.Context, id string) (*ofCall, error) {
+	of := &Wanted{id}
+	a, record, there, err := tale[Ladder](ctx, s, Where{}, of, "/ladder")
+	if err != nil {
+		return nil, err
+	}
+	drawn, why := there, Reasons{Ended: record.Ended}
+	if there == nil {
+		drawn, why.Why = NewLadder(a, record), Why(record)
+	} else {
+		in, err := s.scope(ctx, Where{})
+		if err != nil {
+			return nil, err
+		}
+		if why, _, err = elsewhere[Reasons](ctx, s, in, peerWithin, http.MethodGet, of.path()+"/why"); err != nil {
+			return nil, err
+		}
+		drawn.current = why.Ended.IsZero()
+	}
+	live := ""
+	if why.Ended.IsZero() {
+		live = "/v1/calls/" + id + "/events"
+	}
+	page := &ofCall{shell: s.shell("Call "+id+" · Bulkhead", live), ID: id, Why: why.Why, Ladder: template.HTML(drawn.SVG())} // which escapes what peers say
+	if d, err := s.detail(ctx, Where{}, of); err == nil {
+		page.Now = &d.Call
+	}
+	return page, nil
+}
+
+// refuse is the answer where there is no page.
+func refuse(w http.ResponseWriter, err error) {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		detail := p.Detail
+		for _, d := range p.Errors {
+			detail += ": " + d.Error()
+		}
+		fail(w, p.Status, detail)
+		return
+	}
+	fail(w, http.StatusInternalServerError, err.Error())
+}
+
 // viewed asks who is not let in for a token.
 func (s *Server) viewed(loginPage *template.Template, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if code, _ := objection(s.caller(r), Viewer); code != 0 {
+		who := s.caller(r)
+		if code, _ := objection(who, Viewer); code != 0 {
 			s.login(w, loginPage, code, "")
 			return
 		}
-		next(w, r)
+		next(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, who)))
 	}
 }
 
@@ -145,28 +193,31 @@ func (s *Server) login(w http.ResponseWriter, t *template.Template, code int, wr
 	}{shell{Title: "Bulkhead"}, wrong})
 }
 
-// board is what the node does now.
-func (s *Server) board(r *http.Request) board {
-	b := board{shell: s.shell("Bulkhead", "/v1/events"), States: b2bua.CallStates[:]}
+// board is what the nodes in scope do now.
+func (s *Server) board(r *http.Request, in scope) board {
 	q := r.URL.Query()
-	b.Asked.State, b.Asked.Number, b.Asked.Carrier = q.Get("state"), q.Get("number"), q.Get("carrier")
-	now, all := s.live(r.Context())
-	b.Rate, b.Wrong = now.Rate, now.Wrong
-	for _, c := range now.Carriers {
-		day, _, _ := s.node.Scorecards().Of(c.Name)
-		b.Carriers = append(b.Carriers, boardCarrier{Carrier{Name: c.Name, Stands: newStand(s.node.Standings().Of(now.At, c.Name)), Score: day}, c.State})
+	b := board{States: b2bua.CallStates[:], Several: s.node.Cluster() != nil}
+	b.Asked.State, b.Asked.Number, b.Asked.Carrier, b.Asked.Node = q.Get("state"), q.Get("number"), q.Get("carrier"), q.Get("node")
+	live := "/v1/events"
+	if b.Asked.Node != "" {
+		live += "?node=" + url.QueryEscape(b.Asked.Node)
 	}
-	if s.node.Engine() == nil {
-		b.Standby = "This node serves no calls: another one of its unit does."
-		return b
-	}
-	b.Sums = now.Calls
+	b.shell = s.shell("Bulkhead", live)
 	f, p := Filters{Number: b.Asked.Number, Carrier: b.Asked.Carrier}, Page{Limit: onBoard}
 	if b.Asked.State != "" {
 		f.State = []string{b.Asked.State}
 	}
-	l := p.pick(all, &f, time.Now())
-	b.Calls, b.Matched, b.More = l.Calls, l.Matched, l.Matched-len(l.Calls)
+	var listing sync.WaitGroup
+	var l Calls
+	var none error
+	listing.Go(func() { l, none = s.list(r.Context(), in, &f, &p) })
+	b.Now = s.live(r.Context(), in)
+	listing.Wait()
+	if none != nil {
+		b.Standby = "This node serves no calls: another one of its unit does."
+		return b
+	}
+	b.Calls, b.Matched, b.More, b.Gaps = l.Calls, l.Matched, l.Matched-len(l.Calls), l.Incomplete
 	return b
 }
 

@@ -81,9 +81,9 @@ func TestPagesAreStable(t *testing.T) {
 					}
 				case "move": // it is taken over, and the node before has not let go of it yet
 					if to := rapid.IntRange(0, len(nodes)-1).Draw(t, "to"); len(of) > 0 && to != n {
-						o := of[rapid.IntRange(0, len(of)-1).Draw(t, "which")]
-						if !slices.ContainsFunc(nodes[to], func(has b2bua.Overview) bool { return has.ID == o.ID }) { // no node has a call twice
-							nodes[to] = append(slices.Clone(nodes[to]), o)
+						moved := of[rapid.IntRange(0, len(of)-1).Draw(t, "which")]
+						if !slices.ContainsFunc(nodes[to], func(o b2bua.Overview) bool { return o.ID == moved.ID }) { // a node has a call once
+							nodes[to] = append(slices.Clone(nodes[to]), moved)
 						}
 					}
 				}

@@ -68,7 +68,7 @@ func (n *node) Described(b2bua.Book, string, []string) (json.RawMessage, error) 
 }
 
 func (n *node) Version() ops.Version {
-	return ops.Version{Node: n.name, Version: "1.2.3", State: n.state}
+	return ops.Version{Node: n.name, Unit: n.unit, Version: "1.2.3", State: n.state}
 }
 func (n *node) Engine() *b2bua.Engine    { return n.engine }
 func (n *node) Journal() *b2bua.Journal  { return n.journal }

@@ -17,8 +17,9 @@ import (
 
 // Reasons is why a call went as it did.
 type Reasons struct {
-	Call string   `json:"call"`
-	Why  []string `json:"why" doc:"Sentences: first the cause of its end, or what it is at, then each attempt."`
+	Call  string    `json:"call"`
+	Why   []string  `json:"why" doc:"Sentences: first the cause of its end, or what it is at, then each attempt."`
+	Ended time.Time `json:"ended,omitzero" doc:"Absent: it has not."`
 }
 
 // story is what crossed the wire of a call, and its record as it stands. Of a call that
@@ -128,6 +129,6 @@ func (s *Server) stories(api huma.API) {
 		if there != nil {
 			return &body[Reasons]{*there}, nil
 		}
-		return &body[Reasons]{Reasons{in.ID, Why(r)}}, nil
+		return &body[Reasons]{Reasons{in.ID, Why(r), utc(r.Ended)}}, nil
 	})
 }

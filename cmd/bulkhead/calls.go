@@ -94,15 +94,19 @@ func printed(out, notes io.Writer, l ops.Calls, write printer) error {
 // gaps notes which nodes have not told of their calls.
 func gaps(notes io.Writer, all []ops.Gap) {
 	for _, g := range all {
-		switch {
-		case g.Node != "":
-			fmt.Fprintf(notes, "incomplete: node %s: %s\n", g.Node, g.Reason)
-		case g.Unit != "":
-			fmt.Fprintf(notes, "incomplete: unit %s: %s\n", g.Unit, g.Reason)
-		default:
-			fmt.Fprintf(notes, "incomplete: %s\n", g.Reason)
-		}
+		fmt.Fprintf(notes, "incomplete: %s\n", missing(g))
 	}
+}
+
+// missing is who has not told of its calls, and why.
+func missing(g ops.Gap) string {
+	switch {
+	case g.Node != "":
+		return "node " + g.Node + ": " + g.Reason
+	case g.Unit != "":
+		return "unit " + g.Unit + ": " + g.Reason
+	}
+	return g.Reason
 }
 
 // calls asks for the pages of a list until there are as many calls as are wanted, and makes

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"errors"
 	"flag"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,7 +84,7 @@ func TestSamplesAreAcceptedAndPrintedAsTheyAreRead(t *testing.T) {
 	}
 }
 
-// beside is a copy of a configuration that has its secrets and tables beside it.
+// beside is a copy of a configuration that has its secrets, tables and authorities beside it.
 func beside(t *testing.T, name string, secrets ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -97,6 +99,9 @@ func beside(t *testing.T, name string, secrets ...string) string {
 	for _, secret := range secrets {
 		put(t, filepath.Join(dir, "secrets", secret), "secret of "+secret+"\n", 0o600)
 	}
+	server := httptest.NewTLSServer(nil) // for its certificate
+	server.Close()
+	put(t, filepath.Join(dir, "tls", "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), 0o644)
 	return put(t, filepath.Join(dir, filepath.Base(name)), string(data), 0o600)
 }
 
@@ -153,6 +158,26 @@ func TestSecretsAreReadFromFiles(t *testing.T) {
 	for i, want := range []string{"no such file", "is empty", "holds more than one line", "holds more than a password"} {
 		if f := faults[i]; f.Line != 3+i || f.Column < 80 || !strings.Contains(f.Message, want) {
 			t.Error(f)
+		}
+	}
+}
+
+// TestTheWebhooksAuthoritiesAreChecked by whoever reads the file to use it: check, and a reload.
+func TestTheWebhooksAuthoritiesAreChecked(t *testing.T) {
+	dir, server := t.TempDir(), httptest.NewTLSServer(nil)
+	server.Close() // its certificate is all that is wanted
+	put(t, filepath.Join(dir, "good.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), 0o644)
+	put(t, filepath.Join(dir, "empty.pem"), "no certificate\n", 0o644)
+	for name, want := range map[string]string{"good.pem": "", "empty.pem": "there is no certificate in ", "none.pem": "no such file"} {
+		file := put(t, filepath.Join(dir, "config.yaml"), "realms: {core: {listen: [udp://127.0.0.1:5060]}}\ncdr: {file: calls.jsonl, webhook: {url: https://127.0.0.1:9/, ca: "+name+"}}\n", 0o600)
+		_, _, err := Load(file)
+		var faults Faults
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case want == "":
+		case !errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != "cdr.webhook.ca" || faults[0].Line != 2 || faults[0].Column < 60 || !strings.Contains(faults[0].Message, want):
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -24,6 +24,11 @@ func (v *validator) secrets() {
 	for _, name := range slices.Sorted(maps.Keys(v.config.Carriers)) {
 		v.secret("carriers."+name+".auth.password_file", v.config.Carriers[name].Auth)
 	}
+	if c := v.config.CDR; c != nil && c.Webhook != nil { // nothing secret, and read by who is to use it, too
+		if _, err := c.Webhook.authorities(); err != nil {
+			v.fault("cdr.webhook.ca", "%s", err)
+		}
+	}
 }
 
 func (v *validator) secret(path string, a *carriers.AuthConfig) {

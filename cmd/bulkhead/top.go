@@ -21,18 +21,22 @@ const onTop = 200
 
 func topCommand() *cobra.Command {
 	var flags remoteFlags
-	every, once, asked := time.Second, false, ""
+	every, once, asked, one := time.Second, false, "", ""
 	c := &cobra.Command{
 		Use:   "top [FILE]",
-		Short: "Show what a running node does, live",
-		Long: "Show the calls of a running node by state, its carriers with what they answer and how fast,\n" +
-			"what went wrong last, and its calls, the newest first. The arrows choose a call or what went\n" +
-			"wrong; Enter shows the ladder of that call, w says why it went so, Esc goes back. / asks for\n" +
-			"what to show: a number that begins so, or state=up, trunk=, carrier=, from=, longer_than=90s,\n" +
-			"attempts=2. q ends.",
+		Short: "Show what a running cluster does, live",
+		Long: "Show the calls of a node's whole cluster by state, the carriers with what they answer and how\n" +
+			"fast, what went wrong last, and the calls, the newest first. Those of a node that is dead are as\n" +
+			"the store has them, and marked. The arrows choose a call or what went wrong; Enter shows the\n" +
+			"ladder of that call, w says why it went so, Esc goes back. / asks for what to show: a number\n" +
+			"that begins so, or state=up, trunk=, carrier=, from=, longer_than=90s, attempts=2, and node=, of\n" +
+			"which then is all of the board; n goes from node to node. q ends.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if every < 100*time.Millisecond {
 				return fmt.Errorf("--every %s: 100ms at least", every)
+			}
+			if one != "" {
+				asked = strings.TrimSpace(asked + " node=" + one)
 			}
 			filter, err := parseFilter(asked)
 			if err != nil {
@@ -44,9 +48,11 @@ func topCommand() *cobra.Command {
 			}
 			if once {
 				v := view{filter: asked, width: 100, plain: true}
-				if v.live, v.calls, err = node.look(cmd.Context(), filter); err != nil {
+				l, calls, err := node.look(cmd.Context(), filter)
+				if err != nil {
 					return told(cmd, err)
 				}
+				v.take(l, calls, filter.Has("node"))
 				for _, l := range v.board() {
 					fmt.Fprintln(cmd.OutOrStdout(), strings.TrimRight(l.text(), " "))
 				}
@@ -69,12 +75,13 @@ func topCommand() *cobra.Command {
 	flags.add(c, 0)
 	c.Flags().DurationVar(&every, "every", every, "how often to look")
 	c.Flags().BoolVar(&once, "once", false, "print the board once, as text, and end")
+	c.Flags().StringVar(&one, "node", "", "of this node; default: of the whole cluster")
 	c.Flags().StringVar(&asked, "filter", "", "which calls to show, as after /")
 	return c
 }
 
 // filterKeys are what calls can be filtered by; all but the number are named.
-var filterKeys = []string{"state", "trunk", "carrier", "number", "from", "longer_than", "attempts"}
+var filterKeys = []string{"state", "trunk", "carrier", "number", "from", "longer_than", "attempts", "node"}
 
 // parseFilter reads what calls are to be shown: words, each key=value or what a number
 // begins with.
@@ -98,9 +105,10 @@ func parseFilter(text string) (url.Values, error) {
 	return q, nil
 }
 
-// look asks a node what it does and for its calls. A node that serves none has none.
+// look asks a node what its cluster does and for the calls, or for those of the node that the
+// filter names. A node that serves none has none.
 func (r *remote) look(ctx context.Context, filter url.Values) (l ops.Live, c ops.Calls, err error) {
-	if err := r.ask(ctx, http.MethodGet, "/v1/live", &l); err != nil {
+	if err := r.ask(ctx, http.MethodGet, "/v1/live?"+url.Values{"node": filter["node"]}.Encode(), &l); err != nil {
 		return l, c, err
 	}
 	filter.Set("limit", fmt.Sprint(onTop))

@@ -130,7 +130,8 @@ func (t *top) hear(h heard) {
 		was = ids[v.at]
 	}
 	first := v.at < len(v.wrong()) || v.at == 0 // among what went wrong, or nothing was chosen
-	v.live, v.calls = h.live, h.calls
+	q, _ := parseFilter(h.filter)               // as it was asked with
+	v.take(h.live, h.calls, q.Has("node"))
 	ids = v.ids()
 	at := slices.Index(ids, was)
 	if !first && at >= 0 && at < len(v.wrong()) { // it has gone wrong meanwhile, and stands there too
@@ -196,6 +197,11 @@ func (t *top) key(ctx context.Context, k *tcell.EventKey, said chan<- heard) (en
 			move = 1
 		case 'w':
 			t.open(ctx, said, "why")
+		case 'n':
+			if v.of == "" {
+				v.filter, v.at, v.err, t.asking = v.nextNode(), 0, "", false
+				t.ask(ctx, said)
+			}
 		case '/':
 			if v.of == "" {
 				text := v.filter

@@ -43,10 +43,10 @@ func TestTopBoard(t *testing.T) {
 
 2 hunting   1 ringing   40 up   0 ending   7 settling   3.2 ended a second
 
-CARRIER  STATE          CALLS  ANSWERED                          DELAY  ABSORBED  LATE 200
-tc1      1 of 2 up         30  █████░░░░░   50.0%    50 of 100    2.3s       119  3
-tc2      up                 0  ░░░░░░░░░░       -       0 of 0       -         0  0
-tc3                         0  ░░░░░░░░░░       -       0 of 0       -         0  0
+CARRIER  STATE          CALLS  ANSWERED                          DELAY  ABSORBED  LATE 200  WHY
+tc1      1 of 2 up         30  █████░░░░░   50.0%    50 of 100    2.3s       119         3  1 of 2 gateways take calls
+tc2      up                 0  ░░░░░░░░░░       -       0 of 0       -         0         0
+tc3                         0  ░░░░░░░░░░       -       0 of 0       -         0         0
 
 WENT WRONG LAST
 03:12:44  aaaaaaaaaaaaa  tc1: no response (503), now tc2
@@ -59,6 +59,62 @@ and 1 more
 `
 	if got := textOf(v.board()); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// TestTopOfACluster: each node, whose each call is and whether that node tells of it, and who
+// is missing; n goes from one to the next, and to all again.
+func TestTopOfACluster(t *testing.T) {
+	v := aView()
+	l, c := v.live, v.calls
+	l.Nodes = []ops.LiveNode{{Node: "b", Unit: "u2", State: "serving", Calls: 1}, {Node: "a", Unit: "u1", State: "dead", Calls: 2}, {Unit: "u3", State: "none", Calls: 1}}
+	l.Wrong[0].Node = "b"
+	l.Carriers[1].State, l.Carriers[1].At, l.Carriers[1].Stands = "drained", []string{"b"}, ops.Stand{By: "operator bob", Reason: "evil\x1b[2J"}
+	c.Calls[0].Node = "b"
+	c.Calls[1].Node, c.Calls[1].Owner, c.Calls[1].Stored, c.Calls[1].Age = "a", "dead", l.At, 12
+	c.Incomplete = []ops.Gap{{Node: "a", Unit: "u1", Reason: "refused"}}
+	v.take(l, c, false)
+	const want = `bulkhead, 3 nodes   03:12:45Z
+  b of unit u2: serving, 1 call
+  a of unit u1: dead, 2 calls as the store has them
+  unit u3: no node has it, 1 call as the store has them
+
+2 hunting   1 ringing   40 up   0 ending   7 settling   3.2 ended a second
+
+CARRIER  STATE          CALLS  ANSWERED                          DELAY  ABSORBED  LATE 200  WHY
+tc1      1 of 2 up         30  █████░░░░░   50.0%    50 of 100    2.3s       119         3  1 of 2 gateways take calls
+tc2      drained            0  ░░░░░░░░░░       -       0 of 0       -         0         0  no new attempts, by operator bob: evil?[2J (node b)
+tc3                         0  ░░░░░░░░░░       -       0 of 0       -         0         0
+
+WENT WRONG LAST
+03:12:44  aaaaaaaaaaaaa  tc1: no response (503), now tc2  at b
+
+3 calls
+CALL           STATE        AGE  TRUNK       FROM             TO               CARRIER     TRIED  NODE
+bbbbbbbbbbbbb  up         1m30s  pbx         +33612345678     +33123456789     tc1             1  b
+ccccccccccccc  hunting       2s  pbx         evil?[2J         +33123456780     tc2             2  a dead, as stored 12s ago
+incomplete: node a: refused
+and 1 more
+`
+	if got := textOf(v.board()); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	for _, want := range []string{"state=up node=a", "state=up node=b", "state=up", "state=up node=a"} {
+		if v.filter == "" {
+			v.filter = "state=up"
+		}
+		if v.filter = v.nextNode(); v.filter != want {
+			t.Errorf("%q, want %q", v.filter, want)
+		}
+		one := l
+		one.Nodes = l.Nodes[:1]
+		v.take(one, c, strings.Contains(v.filter, "node=")) // which leaves the others known
+		if !strings.Contains(v.filter, "node=") {
+			v.take(l, c, false)
+		}
+	}
+	if foot := v.rows()[v.height-1].text(); !strings.Contains(foot, "n node") {
+		t.Error(foot)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -43,7 +44,8 @@ func (r row) text() (s string) {
 type view struct {
 	live   ops.Live
 	calls  ops.Calls
-	filter string // as it was typed
+	named  []string // the nodes of the cluster, in order
+	filter string   // as it was typed
 	typing *string
 	at     int    // the call that is chosen, or what went wrong
 	of     string // the call that is told of; empty: the board is shown
@@ -74,15 +76,8 @@ func (v *view) wrong() []ops.Step { return v.live.Wrong[:min(len(v.live.Wrong), 
 // board is the rows of the board.
 func (v *view) board() (rows []row) {
 	l := v.live
-	name := l.Node
-	if l.Unit != "" {
-		name += " of unit " + l.Unit
-	}
-	state := piece{l.State, good}
-	if l.State != "serving" {
-		state.look = bad
-	}
-	rows = append(rows, row{{"bulkhead " + name, strong}, {": ", asIs}, state, {", up " + short(l.At.Sub(l.Started)) + "   " + l.At.Format("15:04:05Z"), faint}}, nil)
+	rows = append(rows, v.heading()...)
+	rows = append(rows, nil)
 	sums := row{}
 	for _, c := range l.Calls {
 		sums = append(sums, piece{fmt.Sprintf("%d", c.Calls), strong}, piece{" " + c.State + "   ", asIs})
@@ -95,7 +90,7 @@ func (v *view) board() (rows []row) {
 		wide = max(wide, utf8.RuneCountInString(clean(c.Name)))
 	}
 	wide = min(wide, 20)
-	rows = append(rows, row{{fmt.Sprintf("%s  %-13s  %5s  %-18s  %11s  %6s  %8s  %s", cell("CARRIER", wide), "STATE", "CALLS", "ANSWERED", "", "DELAY", "ABSORBED", "LATE 200"), faint}})
+	rows = append(rows, row{{fmt.Sprintf("%s  %-13s  %5s  %-18s  %11s  %6s  %8s  %s", cell("CARRIER", wide), "STATE", "CALLS", "ANSWERED", "", "DELAY", "ABSORBED", "LATE 200  WHY"), faint}})
 	for _, c := range l.Carriers {
 		rows = append(rows, carrierRow(c, wide))
 	}
@@ -105,7 +100,7 @@ func (v *view) board() (rows []row) {
 
 	rows = append(rows, nil, row{{"WENT WRONG LAST", faint}})
 	for i, s := range v.wrong() {
-		rows = append(rows, v.choice(i, row{{s.At.Format("15:04:05") + "  " + cell(s.Call, 13) + "  ", asIs}, {clean(ops.Said(s)), bad}}))
+		rows = append(rows, v.choice(i, row{{s.At.Format("15:04:05") + "  " + cell(s.Call, 13) + "  ", asIs}, {clean(ops.Said(s)), bad}, {v.where(s.Node), faint}}))
 	}
 	if len(l.Wrong) == 0 {
 		rows = append(rows, row{{"nothing", faint}})
@@ -115,10 +110,17 @@ func (v *view) board() (rows []row) {
 	if v.filter != "" {
 		title += " with " + v.filter
 	}
-	rows = append(rows, nil, row{{title, strong}}, row{{fmt.Sprintf("%-13s  %-8s  %6s  %-10s  %-15s  %-15s  %-10s  %s", "CALL", "STATE", "AGE", "TRUNK", "FROM", "TO", "CARRIER", "TRIED"), faint}})
+	node := ""
+	if len(v.named) > 1 {
+		node = "  NODE"
+	}
+	rows = append(rows, nil, row{{title, strong}}, row{{fmt.Sprintf("%-13s  %-8s  %6s  %-10s  %-15s  %-15s  %-10s  %s", "CALL", "STATE", "AGE", "TRUNK", "FROM", "TO", "CARRIER", "TRIED"), faint}, {node, faint}})
 	for i, c := range v.calls.Calls {
 		rows = append(rows, v.choice(len(v.wrong())+i, row{{fmt.Sprintf("%s  %s  %6s  %s  %s  %s  %s  %5d", cell(c.ID, 13), cell(c.State, 8), short(l.At.Sub(c.Began)),
-			cell(c.Trunk, 10), cell(c.From, 15), cell(c.To, 15), cell(c.Carrier, 10), c.Attempts), asIs}}))
+			cell(c.Trunk, 10), cell(c.From, 15), cell(c.To, 15), cell(c.Carrier, 10), c.Attempts), asIs}, v.whose(c)}))
+	}
+	for _, g := range v.calls.Incomplete {
+		rows = append(rows, row{{clean("incomplete: " + missing(g)), bad}})
 	}
 	if n := v.calls.Matched - len(v.calls.Calls); n > 0 {
 		rows = append(rows, row{{fmt.Sprintf("and %d more", n), faint}})
@@ -127,6 +129,104 @@ func (v *view) board() (rows []row) {
 		rows = append(rows, row{{"none", faint}})
 	}
 	return rows
+}
+
+// take takes what a node has told: of all nodes, or of one of those that are known then.
+func (v *view) take(l ops.Live, c ops.Calls, one bool) {
+	v.live, v.calls = l, c
+	if one {
+		return
+	}
+	v.named = nil
+	for _, n := range l.Nodes {
+		if n.Node != "" {
+			v.named = append(v.named, n.Node)
+		}
+	}
+	slices.Sort(v.named)
+}
+
+// heading is who tells, and how the nodes are of which it tells.
+func (v *view) heading() (rows []row) {
+	l := v.live
+	if len(l.Nodes) < 2 {
+		name := l.Node
+		if l.Unit != "" {
+			name += " of unit " + l.Unit
+		}
+		since := ""
+		if !l.Started.IsZero() {
+			since = ", up " + short(l.At.Sub(l.Started))
+		}
+		return []row{{{"bulkhead " + clean(name), strong}, {": ", asIs}, state(l.State), {since + "   " + l.At.Format("15:04:05Z"), faint}}}
+	}
+	rows = []row{{{fmt.Sprintf("bulkhead, %d nodes", len(l.Nodes)), strong}, {"   " + l.At.Format("15:04:05Z"), faint}}}
+	for _, n := range l.Nodes {
+		name, calls := n.Node, plural(n.Calls, "call")
+		switch {
+		case name == "":
+			name = "no node"
+		case n.Unit != "":
+			name += " of unit " + n.Unit
+		}
+		if n.State == "none" {
+			name, n.State = "unit "+n.Unit, "no node has it"
+		}
+		if n.State == "dead" || n.State == "unreachable" || n.Node == "" {
+			calls += " as the store has them"
+		}
+		rows = append(rows, row{{"  " + clean(name), asIs}, {": ", asIs}, state(n.State), {", " + calls, asIs}})
+	}
+	return rows
+}
+
+// state is what a node does, in its colour.
+func state(text string) piece {
+	p := piece{text, bad}
+	if text == "serving" || text == "standing by" {
+		p.look = good
+	}
+	return p
+}
+
+// where is the node where something has happened, where there are several.
+func (v *view) where(node string) string {
+	if len(v.named) < 2 || node == "" {
+		return ""
+	}
+	return "  at " + clean(node)
+}
+
+// whose is the node of a call, where there are several, and whether it tells of it.
+func (v *view) whose(c ops.Call) piece {
+	switch {
+	case c.Owner != "":
+		return piece{"  " + clean(c.Node+" "+ownership(c)), bad}
+	case len(v.named) < 2:
+		return piece{}
+	}
+	return piece{"  " + clean(c.Node), asIs}
+}
+
+// nextNode is the filter for the node after the one that is shown; after the last comes the
+// whole cluster.
+func (v *view) nextNode() string {
+	var rest []string
+	now := ""
+	for _, word := range strings.Fields(v.filter) {
+		if name, ok := strings.CutPrefix(word, "node="); ok {
+			now = name
+		} else {
+			rest = append(rest, word)
+		}
+	}
+	for _, name := range v.named {
+		if name > now {
+			rest = append(rest, "node="+name)
+			break
+		}
+	}
+	return strings.Join(rest, " ")
 }
 
 // choice is a row that can be chosen.
@@ -155,10 +255,14 @@ func carrierRow(c ops.LiveCarrier, wide int) row {
 	}
 	s, tried := c.Lately, c.Lately.Attempts-c.Lately.NotSent
 	full := int(s.ASR*barWide + 0.5)
+	why := piece{look: bad}
+	if text := c.Standing(); text != "" {
+		why.string = "  " + clean(text)
+	}
 	return row{
 		{cell(c.Name, wide) + "  ", asIs}, state, {fmt.Sprintf("  %5d  ", c.Calls), asIs},
 		{strings.Repeat("█", full), good}, {strings.Repeat("░", barWide-full), faint},
-		{fmt.Sprintf("  %6s  %11s  %6s  %8d  %d", share(s.ASR, tried), fmt.Sprintf("%d of %d", s.Answered, tried), delay(s), s.Absorbed, s.Late), asIs},
+		{fmt.Sprintf("  %6s  %11s  %6s  %8d  %8d", share(s.ASR, tried), fmt.Sprintf("%d of %d", s.Answered, tried), delay(s), s.Absorbed, s.Late), asIs}, why,
 	}
 }
 
@@ -183,6 +287,9 @@ func (v *view) rows() []row {
 		all = append(all, nil)
 	}
 	foot := row{{"↑↓ choose  Enter ladder  w why  / filter  q quit", faint}}
+	if len(v.named) > 1 {
+		foot = row{{"↑↓ choose  Enter ladder  w why  / filter  n node  q quit", faint}}
+	}
 	switch {
 	case v.typing != nil:
 		foot = row{{"/" + *v.typing + "▏", strong}}

@@ -54,15 +54,9 @@ type posting struct {
 
 func newWebhook(c WebhookConfig, node string, log *zap.Logger, r prometheus.Registerer) (*webhook, error) {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 2, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if c.CA != "" {
-		pem, err := os.ReadFile(string(c.CA))
-		if err != nil {
-			return nil, fmt.Errorf("cdr.webhook.ca: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cdr.webhook.ca: there is no certificate in %s", c.CA)
-		}
+	var err error
+	if transport.TLSClientConfig.RootCAs, err = c.authorities(); err != nil {
+		return nil, fmt.Errorf("cdr.webhook.ca: %w", err)
 	}
 	w := &webhook{config: c, node: node, log: log, last: make(chan struct{}), client: &http.Client{
 		Timeout: c.Timeout, Transport: transport,
@@ -86,6 +80,22 @@ func newWebhook(c WebhookConfig, node string, log *zap.Logger, r prometheus.Regi
 		return time.Since(w.since).Seconds()
 	}))
 	return w, nil
+}
+
+// authorities are who vouches for the server; nil: the system's.
+func (w *WebhookConfig) authorities() (*x509.CertPool, error) {
+	if w.CA == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(string(w.CA))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("there is no certificate in %s", w.CA)
+	}
+	return pool, nil
 }
 
 // follow posts the lines of a file from now on.

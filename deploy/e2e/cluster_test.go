@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,9 @@ func beside(t *testing.T, dir, name string, network int, redis *storagetest.Serv
 		t.Fatal(err)
 	}
 	b := &pair{border: &border{dir: dir, net: network}, redis: redis}
+	if network > 255 { // 127.0 has no more of them
+		b.net, b.plan.prefix = network-255, "127.1"
+	}
 	at := b.ip(90) + ":8080"
 	b.plan.more = fmt.Sprintf("api: {listen: %q, advertise: %q, socket: api.sock, tokens_file: %q}", at, "http://"+at, tokens)
 	b.border.process = b.node(t, name).process
@@ -133,6 +137,23 @@ func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
 		hears("the answered call of node "+name, 1, `"node":"`+name+`"`, `"what":"answered"`)
 	}
 
+	screen := a.inTerminal(built("plain") + " top --every 200ms " + file("a"))
+	screen.shows("bulkhead, 2 nodes", "a of unit u222: serving, 1 call", "b of unit u223: serving, 1 call", "2 calls", "NODE", "n node")
+	row := regexp.MustCompile(`(?m)^` + theirs + `  up .*  b\s*$`)
+	if board := screen.shows("2 calls"); !row.MatchString(board) {
+		t.Errorf("the board does not say whose call %s is:\n%s", theirs, board)
+	}
+	screen.types("n")
+	screen.shows("bulkhead a of unit u222", "1 calls with node=a")
+	screen.types("n")
+	screen.shows("bulkhead b of unit u223: serving", "1 calls with node=b", theirs)
+	screen.types("Enter")
+	screen.shows("ladder of "+theirs, "INVITE")
+	screen.types("Escape") // at once with n it would be Alt-n
+	screen.shows("WENT WRONG LAST")
+	screen.types("n")
+	screen.shows("bulkhead, 2 nodes")
+
 	b.nodes[0].signal(syscall.SIGKILL)
 	<-b.nodes[0].exited
 	killed := time.Now()
@@ -147,6 +168,12 @@ func TestR19_OneNodeTellsOfTheCluster(t *testing.T) {
 		return calls[0].Owner == "dead"
 	})
 	t.Logf("taken for dead %v after it was killed", time.Since(killed).Round(100*time.Millisecond))
+	board := screen.shows("b of unit u223: dead, 1 call as the store has them", "b dead, as stored", "incomplete: node b")
+	if dir := os.Getenv("BULKHEAD_PICTURES"); dir != "" { // to be looked at
+		if err := os.WriteFile(filepath.Join(dir, "top-cluster.txt"), []byte(board), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 	calls, _ = a.listed(file("a"))
 	for _, c := range calls {
 		if own := c.ID != theirs; own && c.Owner != "" || !own && (c.Owner != "dead" || c.Node != "b" || c.Unit != "u223" || c.Stored.IsZero() || c.Age <= 0) {

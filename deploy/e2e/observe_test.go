@@ -81,7 +81,7 @@ func TestWhatAlertsAndDashboardsAskForIsThere(t *testing.T) {
 		}
 	}
 	b.plan = plan{
-		cdr:   ", webhook: {url: \"http://127.0.0.1:9/\"}",
+		media: anchoredPorts, cdr: `, webhook: {url: "http://127.0.0.1:9/"}`, // where nobody listens
 		trunk: "limits: {calls: 100, cps: 50}",
 		tc1: "limits: {calls: 100}, health: {options: 1h, down_after: 3, up_after: 2}, quality: {window: 5m, asr: 0.3, calls: 50, probe: 0.05}, " +
 			"auth: {username: x, password_file: ../password}, register: {aor: \"sip:x@tc1.example\", expires: 10m}",
