@@ -24,7 +24,7 @@ func TestRecordSchema(t *testing.T) {
 	record, start := s.of(reflect.TypeFor[b2bua.Record]()), s.of(reflect.TypeFor[b2bua.Start]())
 	all := map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema",
-		"title":   "Bulkhead's call records", "description": "A line of cdr.file is a Record, one a call; a line of starts-NAME beside it is a Start. Version 1.",
+		"title":   "Bulkhead's call records", "description": "A line of cdr.file is a Record, one a call; a line of starts-NAME beside it is a Start, one an answered call at most. Version 1.",
 		"anyOf": []any{record, start}, "$defs": s.defs,
 	}
 	text, err := json.MarshalIndent(all, "", "  ")

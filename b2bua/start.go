@@ -4,7 +4,10 @@ import "time"
 
 // Start tells that a call has been answered. It is no record of the call, which comes when it
 // ends and has all of this as well: it is for who counts, bills or watches calls while they
-// run. A node that dies at that instant may leave it out; none is given out twice by one node.
+// run. It is told at most once: the node that has the call when it is answered writes it, within
+// milliseconds and without a sync of the disk, and it is not stored with the call. If that node
+// dies first, who takes the call over tells no Start, and the Record alone says when it was
+// answered. What a node that lives cannot write is counted (cdr_starts_lost_total).
 type Start struct {
 	Schema   int       `json:"schema"`             // 1
 	Kind     string    `json:"kind"`               // start

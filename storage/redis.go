@@ -38,11 +38,11 @@ type Redis struct {
 }
 
 // keys are the names of a unit's keys.
-type keys struct{ epoch, owner, seq, live, details, nodes, wish, orders, call string }
+type keys struct{ epoch, owner, seq, live, details, nodes, wish, orders, records, call string }
 
 func keysOf(prefix, unit string) keys {
 	p := prefix + "{" + unit + "}:"
-	return keys{p + "epoch", p + "owner", p + "seq", p + "live", p + "cdr", p + "nodes", p + "wish", p + "orders", p + "call:"}
+	return keys{p + "epoch", p + "owner", p + "seq", p + "live", p + "cdr", p + "nodes", p + "wish", p + "orders", p + "records", p + "call:"}
 }
 
 // Own is Store.

@@ -83,7 +83,8 @@ func operation(needs Role, op huma.Operation) huma.Operation {
 	return op
 }
 
-// guard lets through who may do what is asked for, and logs what has changed something.
+// guard lets through who may do what is asked for. It logs what changes something, and what
+// not every viewer may see: messages, secrets.
 func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
 	needs, _ := ctx.Operation().Metadata[roleKey].(Role)
@@ -98,9 +99,13 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 		}
 		_ = huma.WriteErr(api, ctx, code, detail) // the peer is gone if it fails
 	}
-	if r.Method == http.MethodGet {
-		return
+	if r.Method != http.MethodGet || needs > Viewer {
+		s.audit(r, who, ctx.Operation().OperationID, code)
 	}
+}
+
+// audit logs who has done, seen or tried what.
+func (s *Server) audit(r *http.Request, who caller, action string, code int) {
 	from := r.RemoteAddr
 	if r.Context().Value(peerKey{}) != nil {
 		from = "unix socket"
@@ -110,7 +115,7 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 		via = zap.String("via", who.Via)
 	}
 	s.log.Info("audit", zap.String("who", who.Name), zap.Stringer("role", who.Role), zap.String("from", from),
-		zap.String("action", ctx.Operation().OperationID), zap.String("path", r.URL.RequestURI()), zap.Int("status", code), via)
+		zap.String("action", action), zap.String("path", r.URL.RequestURI()), zap.Int("status", code), via)
 }
 
 // say answers a line of text.

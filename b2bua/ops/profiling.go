@@ -16,10 +16,14 @@ func (s *Server) profiles(mux *http.ServeMux) {
 		"/debug/pprof/trace":   pprof.Trace,
 	} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
-			if code, detail := objection(s.caller(r), Admin); code != 0 {
+			who := s.caller(r)
+			code, detail := objection(who, Admin)
+			if code != 0 {
+				s.audit(r, who, "profile", code)
 				fail(w, code, detail)
 				return
 			}
+			s.audit(r, who, "profile", http.StatusOK) // before: it may take long, and end with the process
 			serve(w, r)
 		})
 	}

@@ -250,8 +250,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestAudit: what changes something is logged, also where it is refused; what only looks
-// is not.
+// TestAudit: what changes something is logged, also where it is refused; what every viewer
+// may look at is not.
 func TestAudit(t *testing.T) {
 	s := serve(t)
 	s.ask("viewer", "GET", "/v1/version")
@@ -269,6 +269,32 @@ func TestAudit(t *testing.T) {
 	want := []string{
 		"admin-name admin reload /v1/reload 200", "viewer-name viewer reload /v1/reload 403",
 		fmt.Sprintf("uid %d admin reload /v1/reload 200", os.Getuid()),
+	}
+	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
+		t.Errorf("logged:\n%s\nwant:\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestAuditOfWhatIsSecret: what takes more than a viewer is logged also where it only looks:
+// somebody has seen messages, secrets or memory, or has tried to.
+func TestAuditOfWhatIsSecret(t *testing.T) {
+	s := serve(t)
+	for _, try := range [][2]string{
+		{"operator", "/v1/captures"}, {"viewer", "/v1/captures"}, {"admin", "/v1/config/generations/9"}, {"operator", "/v1/trace?for=1h"},
+		{"operator", "/v1/calls/aeaaaaaaaaaaa/pcap"}, {"admin", "/debug/pprof/cmdline"}, {"operator", "/debug/pprof/heap"}, {"", "/v1/captures"},
+		{"viewer", "/v1/config"}, {"viewer", "/metrics"}, {"viewer", "/v1/carriers"}, {"", "/v1/carriers"},
+	} {
+		s.ask(try[0], "GET", try[1])
+	}
+	var lines []string
+	for _, line := range s.logs.FilterMessage("audit").All() {
+		f := line.ContextMap()
+		lines = append(lines, fmt.Sprint(f["who"], " ", f["action"], " ", f["path"], " ", f["status"]))
+	}
+	want := []string{
+		"operator-name captures /v1/captures 200", "viewer-name captures /v1/captures 403", "admin-name generation /v1/config/generations/9 404",
+		"operator-name trace /v1/trace?for=1h 422", "operator-name call-pcap /v1/calls/aeaaaaaaaaaaa/pcap 404",
+		"admin-name profile /debug/pprof/cmdline 200", "operator-name profile /debug/pprof/heap 403", " captures /v1/captures 401",
 	}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("logged:\n%s\nwant:\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))

@@ -96,16 +96,25 @@ func (r *remote) hangMany(cmd *cobra.Command, m *many) error {
 	q.Del("dry_run")
 	q.Set("at_most", strconv.Itoa(e.Matched))
 	sum, want := 0, e.Matched
+	b := newBar(cmd.ErrOrStderr(), "ending calls", int64(want), false)
+	defer b.done()
+	if b != nil { // a second's worth at once, so that it moves
+		q.Set("limit", strconv.Itoa(min(m.rate, 1000)))
+	}
 	for {
 		if e, err = ask(); err != nil {
 			return fmt.Errorf("%s of %d being ended: %w", plural(sum, "call"), want, err)
 		}
 		sum += e.Ending
+		b.add(int64(e.Ending))
 		if e.Left == 0 || sum >= want {
+			b.done()
 			_, err = fmt.Fprintf(out, "%s being ended\n", plural(sum, "call"))
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d\n", sum, want)
+		if b == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d\n", sum, want)
+		}
 	}
 }
 

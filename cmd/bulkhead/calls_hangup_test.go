@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
@@ -107,4 +109,26 @@ func pseudo(t *testing.T) (master, slave *os.File) {
 	}
 	t.Cleanup(func() { slave.Close() })
 	return master, slave
+}
+
+// TestArgumentsThatNameNothing are refused before a node is asked: of an empty one, or of dots,
+// a path would be another one.
+func TestArgumentsThatNameNothing(t *testing.T) {
+	r := reloads(t, false)
+	for _, c := range []struct {
+		command *cobra.Command
+		args    []string
+	}{
+		{callCommand(), []string{"hangup"}}, {callCommand(), []string{"show"}}, {callCommand(), []string{"why"}}, {carrierCommand(), []string{"drain"}},
+	} {
+		for _, arg := range []string{"", " ", ".", ".."} {
+			_, _, err := ran(c.command, append(c.args, r.file, arg)...)
+			if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%q names nothing: want %s [FILE] ", arg, c.args[0])) {
+				t.Errorf("%s %q: %v", c.args[0], arg, err)
+			}
+		}
+	}
+	if n := r.logs.FilterMessage("audit").Len(); n > 0 {
+		t.Errorf("the node was asked %d times", n)
+	}
 }

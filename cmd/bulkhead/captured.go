@@ -112,7 +112,7 @@ func keysOf(v reflect.Value) any {
 
 // bookOf is the book of a capture's configuration, once something has been changed in it.
 func bookOf(name string, f *b2bua.Captured, change func(*carriers.Config) error) (*carriers.Book, error) {
-	c, err := read(name, f.Head.Config, "replay", nil, false)
+	c, err := read(name, f.Head.Config, "replay", nil, false, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration in the capture: %w", err)
 	}

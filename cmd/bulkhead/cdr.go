@@ -28,12 +28,19 @@ func cdrCommand() *cobra.Command {
 const longestRecord = 4 << 20
 
 // eachRecord reads record files, of cdr.file and those that it was rotated to; "-" is
-// standard input. Lines that are no record are told on w by file and line, and left out.
-func eachRecord(w io.Writer, names []string, each func(b2bua.Record) error) error {
+// standard input. Lines that are no record are told on w by file and line, and left out. If
+// w is a terminal, and nothing else is printed there meanwhile, it shows how far that is.
+func eachRecord(w io.Writer, quiet bool, names []string, each func(b2bua.Record) error) error {
 	bad := 0
+	var b *bar
+	if quiet {
+		b = newBar(w, "reading records", sizeOf(names...), true)
+		defer b.done()
+	}
 	for _, name := range names {
-		if err := recordsOf(name, each, func(line int, err error) {
+		if err := recordsOf(name, b, each, func(line int, err error) {
 			bad++
+			b.aside()
 			fmt.Fprintf(w, "%s:%d: no record: %s\n", name, line, err)
 		}); err != nil {
 			return err
@@ -45,7 +52,7 @@ func eachRecord(w io.Writer, names []string, each func(b2bua.Record) error) erro
 	return nil
 }
 
-func recordsOf(name string, each func(b2bua.Record) error, bad func(int, error)) error {
+func recordsOf(name string, b *bar, each func(b2bua.Record) error, bad func(int, error)) error {
 	in := io.Reader(os.Stdin)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -55,7 +62,7 @@ func recordsOf(name string, each func(b2bua.Record) error, bad func(int, error))
 		defer f.Close()
 		in = f
 	}
-	lines := bufio.NewScanner(in)
+	lines := bufio.NewScanner(io.TeeReader(in, b))
 	lines.Buffer(nil, longestRecord)
 	n := 0
 	for lines.Scan() {
@@ -100,7 +107,7 @@ func cdrExportCommand() *cobra.Command {
 				head, rows = attemptColumns, attemptRows
 			}
 			_ = w.Write(head) // Error tells
-			err := eachRecord(cmd.ErrOrStderr(), args, func(r b2bua.Record) error {
+			err := eachRecord(cmd.ErrOrStderr(), !terminal(cmd.OutOrStdout()), args, func(r b2bua.Record) error {
 				return w.WriteAll(rows(r))
 			})
 			w.Flush()
@@ -170,16 +177,18 @@ func cdrWhyCommand() *cobra.Command {
 		Args:  cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found := false
-			err := eachRecord(cmd.ErrOrStderr(), slices.Clone(args[1:]), func(r b2bua.Record) error {
+			var why []string
+			err := eachRecord(cmd.ErrOrStderr(), true, slices.Clone(args[1:]), func(r b2bua.Record) error {
 				if r.Call != args[0] {
 					return nil
 				}
 				found = true
-				for _, sentence := range ops.Why(r) {
-					fmt.Fprintln(cmd.OutOrStdout(), sentence)
-				}
+				why = append(why, ops.Why(r)...)
 				return nil
 			})
+			for _, sentence := range why {
+				fmt.Fprintln(cmd.OutOrStdout(), sentence)
+			}
 			if err == nil && !found {
 				return fmt.Errorf("there is no record of call %s", args[0])
 			}

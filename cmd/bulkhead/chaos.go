@@ -78,7 +78,9 @@ func chaosRunCommand() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			r, err := t.play(ctx, args[0], list)
+			b := newBar(cmd.ErrOrStderr(), "scenarios", int64(len(list)), false)
+			r, err := t.play(ctx, args[0], list, func() { b.add(1) })
+			b.done()
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ type stage struct {
 }
 
 // play plays scenarios, all at once, and judges each.
-func (t chaosTarget) play(ctx context.Context, suite string, list []scenario) (*chaosReport, error) {
+func (t chaosTarget) play(ctx context.Context, suite string, list []scenario, ended func()) (*chaosReport, error) {
 	s := &stage{target: t, peers: map[string]*peer{}, calls: map[string]*play{}}
 	for who, at := range map[string]int{"caller": -1, "tc1": 0, "tc2": 1} {
 		address := t.Caller
@@ -51,7 +51,7 @@ func (t chaosTarget) play(ctx context.Context, suite string, list []scenario) (*
 	r := &chaosReport{Suite: suite, Target: t.Address.String(), Scenarios: make([]chaosVerdict, len(list)), began: time.Now()}
 	var running sync.WaitGroup
 	for i, p := range s.plays {
-		running.Go(func() { r.Scenarios[i] = p.run(ctx) })
+		running.Go(func() { r.Scenarios[i] = p.run(ctx); ended() })
 	}
 	running.Wait()
 	for _, v := range r.Scenarios {

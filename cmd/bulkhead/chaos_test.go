@@ -154,7 +154,7 @@ func TestChaosInterruptedEndsItsCalls(t *testing.T) {
 		}
 		ctx, stop := context.WithTimeout(t.Context(), 600*time.Millisecond)
 		defer stop()
-		r, err := target.play(ctx, "wrong", list)
+		r, err := target.play(ctx, "wrong", list, func() {})
 		if err != nil {
 			t.Fatal(err)
 		}

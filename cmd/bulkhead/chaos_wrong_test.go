@@ -217,7 +217,7 @@ func TestChaosFindsTheFaultsOfWrongBorders(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := target.play(t.Context(), "wrong", list)
+			r, err := target.play(t.Context(), "wrong", list, func() {})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ func checkCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, warnings, err := Load(args[0])
+			c, warnings, err := loadShowing(cmd.ErrOrStderr(), args[0])
 			return report(cmd.OutOrStdout(), cmd.ErrOrStderr(), c, warnings, err)
 		},
 	}

@@ -122,7 +122,7 @@ type APIConfig struct {
 // CDRConfig is where call records go.
 type CDRConfig struct {
 	File    carriers.File  `yaml:"file,omitempty"`
-	Stream  bool           `yaml:"stream,omitempty"`
+	Stream  bool           `yaml:"stream,omitempty"`  // records go to the stream bulkhead:{UNIT}:records in Redis as well, and answered calls with them
 	Start   bool           `yaml:"start,omitempty"`   // answered calls are told as well, in starts-NAME beside the file
 	Webhook *WebhookConfig `yaml:"webhook,omitempty"` // nil: records are only in the file
 }

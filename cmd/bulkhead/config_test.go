@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"flag"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -145,6 +146,17 @@ func TestSecretsAreReadFromFiles(t *testing.T) {
 	}
 	if len(warnings) != 1 || warnings[0].Line != 5 || !strings.Contains(warnings[0].String(), "everybody on this machine can read ") {
 		t.Errorf("warnings %v", warnings)
+	}
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true} {
+		name := put(t, filepath.Join(dir, fmt.Sprintf("tokens%o", mode)), "a viewer 0123456789abcdef\n", mode)
+		_, warnings, err := Load(put(t, filepath.Join(dir, "tokens.yaml"), "realms: {core: {listen: [udp://127.0.0.1:5060]}}\napi: {listen: 127.0.0.1:8080, tokens_file: "+name+"}\n", 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf(":2:44: api.tokens_file: others than its owner can read %s (mode %04o)", name, mode)
+		if len(warnings) > 0 != warned || warned && !strings.HasSuffix(warnings[0].String(), want) {
+			t.Errorf("%o: warnings %v, want %s", mode, warnings, want)
+		}
 	}
 	var out bytes.Buffer
 	if err := c.print(&out); err != nil || strings.Contains(out.String(), "hunter2") {

@@ -83,7 +83,7 @@ func (p *process) reading(text []byte, as string, before *Config) (*file, error)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	f, err := read(p.name, text, host, before, true)
+	f, err := read(p.name, text, host, before, true, nil)
 	if as == "" {
 		return f, err
 	}

@@ -25,6 +25,7 @@ import (
 // booleans, durations, names of files, and whatever reads itself from a text.
 type decoder struct {
 	file   string // name of the configuration file
+	stream any    // on which it shows how far it is with large files, if it is a terminal
 	faults Faults
 	places []place         // of every key and item, in the order of the file
 	index  map[string]int  // of places, by path

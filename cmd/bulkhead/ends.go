@@ -85,9 +85,12 @@ func (u *unit) tellEnds(ctx context.Context, epoch uint64) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellFor)
 	defer cancel()
-	ends, err := u.untold(ctx, kept)
+	ends, apart, err := u.untold(ctx, kept)
 	if err == nil {
 		err = u.store.Write(ctx, epoch, storage.Batch{Ends: ends})
+	}
+	if err == nil {
+		err = u.setApart(name+".untold", apart)
 	}
 	switch {
 	case err != nil: // told next time
@@ -102,19 +105,19 @@ func (u *unit) tellEnds(ctx context.Context, epoch uint64) {
 	u.log.Info("ends of calls that the store was not told of", zap.Int("kept", len(kept)), zap.Int("live", len(ends)))
 }
 
-// untold are the ends of calls that the store does not know to be over.
-func (u *unit) untold(ctx context.Context, kept []end) (ends []storage.Ending, err error) {
+// untold are the ends of calls that the store does not know to be over, and those of calls
+// of which it knows nothing any more.
+func (u *unit) untold(ctx context.Context, kept []end) (ends []storage.Ending, apart []end, err error) {
 	for _, e := range kept {
 		_, err := u.store.Get(ctx, e.Call)
 		switch {
 		case errors.Is(err, storage.ErrEnded):
 			continue
 		case errors.Is(err, storage.ErrNotFound) && e.Stored: // a tombstone is forgotten after minutes
-			u.log.Warn("end of a call not told: it is over for the store, or lost there",
-				zap.String("call", e.Call), zap.ByteString("record", e.Record))
+			apart = append(apart, e)
 			continue
 		case err != nil && !errors.Is(err, storage.ErrNotFound):
-			return nil, fmt.Errorf("call %s: %w", e.Call, err)
+			return nil, nil, fmt.Errorf("call %s: %w", e.Call, err)
 		}
 		// Its peers may repeat themselves for a while, counted from now.
 		expires := time.Now().Add(max(time.Until(e.Expires), time.Minute))
@@ -122,7 +125,32 @@ func (u *unit) untold(ctx context.Context, kept []end) (ends []storage.Ending, e
 			Tombstone: storage.Item{ID: e.Call, Version: e.Version, Data: e.Tombstone, Expires: expires}, Detail: e.Record,
 		})
 	}
-	return ends, nil
+	return ends, apart, nil
+}
+
+// setApart keeps records of calls that are over for the store, or lost there: whether another
+// owner has written them nobody knows, so that who bills has to look. The log may not show
+// the numbers in them.
+func (u *unit) setApart(name string, apart []end) error {
+	if len(apart) == 0 {
+		return nil
+	}
+	var lines []byte
+	for _, e := range apart {
+		lines = append(append(lines, e.Record...), '\n')
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(lines)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	for _, e := range apart {
+		u.log.Warn("end of a call not told: it is over for the store, or lost there", zap.String("call", e.Call), zap.String("file", name))
+	}
+	return nil
 }
 
 // readEnds reads the file: each call once, and what is wrong with lines that are not

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"bulkhead/storage"
 	"bulkhead/storage/storagetest"
@@ -84,6 +88,8 @@ func TestAnEndThatTheStoreWasNotToldOf(t *testing.T) {
 func TestEndsThatOthersHaveRecorded(t *testing.T) {
 	store := newFailing()
 	u := unitAt(t, "a", somewhere(t), store)
+	core, logs := observer.New(zap.DebugLevel)
+	u.log = zap.New(core)
 	epoch, err := store.Own(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
@@ -119,5 +125,44 @@ func TestEndsThatOthersHaveRecorded(t *testing.T) {
 	}
 	if _, err := os.Stat(u.endsFile() + ".unread"); err != nil {
 		t.Error(err)
+	}
+	// Whether the last one has a record nobody knows: it is kept apart, and no number of it logged.
+	if text, err := os.ReadFile(u.endsFile() + ".untold"); err != nil || string(text) != `{"call":"forgotten","by":"a"}`+"\n" {
+		t.Errorf("%v: %q", err, text)
+	}
+	if info, err := os.Stat(u.endsFile() + ".untold"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v", err)
+	}
+	said := logs.FilterField(zap.String("call", "forgotten")).All()
+	if len(said) != 1 || said[0].ContextMap()["file"] != u.endsFile()+".untold" {
+		t.Errorf("%v", said)
+	}
+	for _, line := range logs.All() {
+		if strings.Contains(fmt.Sprint(line.ContextMap()), `"by"`) {
+			t.Errorf("logged: %v", line.ContextMap())
+		}
+	}
+}
+
+// TestEndsThatCannotBeKeptApart stay where they are.
+func TestEndsThatCannotBeKeptApart(t *testing.T) {
+	store := newFailing()
+	u := unitAt(t, "a", somewhere(t), store)
+	epoch, err := store.Own(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := storage.Item{ID: "forgotten", Version: 1, Data: []byte("x"), Expires: time.Now().Add(time.Minute)}
+	u.keep([]storage.Kept{{Ending: storage.Ending{Tombstone: item, Detail: []byte(`{"call":"forgotten"}`)}, Sure: true}})
+	before, err := os.ReadFile(u.endsFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(u.endsFile()+".untold", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	u.tellEnds(t.Context(), epoch)
+	if after, err := os.ReadFile(u.endsFile()); err != nil || string(after) != string(before) {
+		t.Errorf("%v: %q", err, after)
 	}
 }

@@ -30,6 +30,8 @@ func evidenceCommand() *cobra.Command {
 			if hour != "" {
 				query = "?hour=" + url.QueryEscape(hour)
 			}
+			b := newBar(cmd.ErrOrStderr(), "collecting evidence", -1, true)
+			defer b.done()
 			response, err := node.stream(cmd.Context(), "/v1/carriers/"+url.PathEscape(rest[0])+"/evidence"+query)
 			if err != nil {
 				return told(cmd, err)
@@ -40,7 +42,8 @@ func evidenceCommand() *cobra.Command {
 				return err
 			}
 			defer out.Close()
-			n, err := io.Copy(out, response.Body)
+			n, err := io.Copy(out, io.TeeReader(response.Body, b))
+			b.done()
 			if err != nil {
 				return fmt.Errorf("reading what the node at %s says: %w", node.socket, err)
 			}

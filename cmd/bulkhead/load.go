@@ -17,7 +17,12 @@ import (
 // Load reads a configuration file. The error, if the file can be read but not
 // used, is Faults: all of them.
 func Load(name string) (*Config, []Warning, error) {
-	f, err := load(name, nil)
+	return loadShowing(nil, name)
+}
+
+// loadShowing is Load that shows on a stream, if that is a terminal, how far it is.
+func loadShowing(stream any, name string) (*Config, []Warning, error) {
+	f, err := load(name, nil, stream)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -27,7 +32,7 @@ func Load(name string) (*Config, []Warning, error) {
 // parse is Load of what has been read; host is the name of the node where the file
 // names none.
 func parse(name string, data []byte, host string) (*Config, []Warning, error) {
-	f, err := read(name, data, host, nil, false)
+	f, err := read(name, data, host, nil, false, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,8 +57,9 @@ func (f *file) fault(path string, err error) Fault {
 }
 
 // load reads a configuration file, for a node that runs with another one unless
-// before is nil: what cannot change while it runs is a fault then.
-func load(name string, before *Config) (*file, error) {
+// before is nil: what cannot change while it runs is a fault then. On a terminal it shows
+// how far it is with the tables that are named.
+func load(name string, before *Config, stream any) (*file, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -62,7 +68,7 @@ func load(name string, before *Config) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the host's name: %w", err)
 	}
-	return read(name, data, host, before, true)
+	return read(name, data, host, before, true, stream)
 }
 
 // glance reads as much of a configuration as can be, for who only wants to know how a
@@ -89,7 +95,7 @@ func glance(name string) (*Config, error) {
 
 // read is load of what has been read. Names of files in it are relative to the
 // directory of name. Passwords are read only for who is to use them.
-func read(name string, data []byte, host string, before *Config, secrets bool) (*file, error) {
+func read(name string, data []byte, host string, before *Config, secrets bool, stream any) (*file, error) {
 	body, fault := tree(data)
 	if fault != nil {
 		fault.File = name
@@ -97,6 +103,7 @@ func read(name string, data []byte, host string, before *Config, secrets bool) (
 	}
 	c := defaults(host)
 	d := newDecoder(name)
+	d.stream = stream
 	d.value(body, reflect.ValueOf(&c).Elem(), nil, position{1, 1}, field{})
 	d.tables(&c)
 	d.authorities(&c)

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -63,7 +64,9 @@ func (d *decoder) table(file carriers.File, path keyPath) *carriers.Rates {
 		return nil
 	}
 	defer f.Close()
-	rates, err := carriers.ReadRates(f)
+	b := newBar(d.stream, "reading "+string(file), sizeOf(string(file)), true)
+	rates, err := carriers.ReadRates(io.TeeReader(f, b))
+	b.done()
 	if faults, ok := errors.AsType[carriers.TableFaults](err); ok {
 		for _, x := range faults {
 			d.faults = append(d.faults, Fault{File: string(file), Line: x.Line, Column: x.Column, Message: x.Message})

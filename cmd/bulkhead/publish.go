@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
+
+	"go.uber.org/zap"
 
 	"bulkhead/b2bua"
+	"bulkhead/storage"
 )
 
 // publishFor is how long the end of a process waits for records to be posted.
@@ -12,50 +16,71 @@ const publishFor = closeFor
 
 // publishing is what becomes of records beside their file.
 type publishing struct {
-	file    *b2bua.RecordFile // of answered calls; nil: they are not told
-	starts  *starts
-	webhook *webhook // nil: there is none
+	file   *b2bua.RecordFile // of answered calls; nil: they are not told
+	starts *starts
+	outs   []*outbox
+	store  *storage.Redis // that has the stream; nil: there is none
 }
 
 // publish begins to tell of answered calls, and to post records, as the configuration wants.
-func (p *process) publish(c *Config) (*publishing, error) {
-	o := &publishing{}
+func (p *process) publish(c *Config) (o *publishing, err error) {
+	o = &publishing{}
 	if c.CDR == nil || c.CDR.File == "" {
 		return o, nil
 	}
-	name := string(c.CDR.File)
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
 	if c.CDR.Start {
-		var err error
-		if o.file, err = b2bua.OpenRecordFile(sibling("starts", name), recordsMost); err != nil {
+		if o.file, err = b2bua.OpenRecordFile(sibling("starts", string(c.CDR.File)), recordsMost); err != nil {
 			return nil, fmt.Errorf("answered calls: %w", err)
 		}
 		o.starts = newStarts(o.file, p.log, p.registry)
 		p.starts = o.starts
 	}
-	if c.CDR.Webhook == nil {
-		return o, nil
-	}
-	w, err := newWebhook(*c.CDR.Webhook, c.Node, p.log, p.registry)
-	if err != nil {
-		return nil, err
-	}
-	stops, err := openTail(name, sibling("webhook", name))
-	if err != nil {
-		return nil, err
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	w.stop = stop
-	if c.CDR.Start {
-		begins, err := openTail(sibling("starts", name), sibling("webhook-starts", name))
+	if c.CDR.Webhook != nil {
+		w, err := newWebhook(*c.CDR.Webhook, c.Node, p.log, p.registry)
+		if err == nil {
+			err = o.follow(w.outbox, c.CDR)
+		}
 		if err != nil {
-			stop()
 			return nil, err
 		}
-		w.follow(ctx, begins, "start")
 	}
-	w.follow(ctx, stops, "stop")
-	o.webhook = w
+	if c.CDR.Stream {
+		storage.LogRedis(func(line string) { p.log.Debug("redis", zap.String("line", line)) })
+		if o.store, err = c.redis(); err != nil {
+			return nil, err
+		}
+		if err := o.follow(newStream(o.store, c.Node, p.log, p.registry), c.CDR); err != nil {
+			return nil, err
+		}
+	}
 	return o, nil
+}
+
+// follow has an outbox post the lines of the files from now on.
+func (o *publishing) follow(out *outbox, c *CDRConfig) error {
+	name := string(c.File)
+	stops, err := openTail(name, sibling(out.to, name))
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	if c.Start {
+		begins, err := openTail(sibling("starts", name), sibling(out.to+"-starts", name))
+		if err != nil {
+			stop()
+			return err
+		}
+		out.follow(ctx, begins, "start")
+	}
+	out.stop = stop
+	out.follow(ctx, stops, "stop")
+	o.outs = append(o.outs, out)
+	return nil
 }
 
 // reopen opens the file anew after somebody else has rotated it.
@@ -72,7 +97,12 @@ func (o *publishing) close() {
 		o.starts.close()
 		_ = o.file.Close() // each line is written by one call
 	}
-	if o.webhook != nil {
-		o.webhook.close(publishFor)
+	var closing sync.WaitGroup
+	for _, out := range o.outs {
+		closing.Go(func() { out.close(publishFor) })
+	}
+	closing.Wait()
+	if o.store != nil {
+		_ = o.store.Close() // nothing is asked any more
 	}
 }

@@ -37,12 +37,14 @@ func cdrReconcileCommand() *cobra.Command {
 				return errors.New("--carrier is needed: whose bill is it?")
 			}
 			v.zone = zone
-			billed, err := v.read(args[0])
+			b := newBar(cmd.ErrOrStderr(), "reading the bill", sizeOf(args[0]), true)
+			billed, err := v.read(args[0], b)
+			b.done()
 			if err != nil {
 				return err
 			}
 			var calls []answered
-			if err := eachRecord(cmd.ErrOrStderr(), args[1:], func(r b2bua.Record) error {
+			if err := eachRecord(cmd.ErrOrStderr(), true, args[1:], func(r b2bua.Record) error {
 				calls = append(calls, answeredBy(r, carrier)...)
 				return nil
 			}); err != nil {
@@ -82,7 +84,7 @@ type billedCall struct {
 }
 
 // read reads a bill; the error names every line that cannot be read.
-func (v invoice) read(name string) ([]billedCall, error) {
+func (v invoice) read(name string, b *bar) ([]billedCall, error) {
 	zone, err := time.LoadLocation(v.zone)
 	if err != nil {
 		return nil, fmt.Errorf("--zone: %w", err)
@@ -92,7 +94,7 @@ func (v invoice) read(name string) ([]billedCall, error) {
 		return nil, fmt.Errorf("reading the bill: %w", err)
 	}
 	defer f.Close()
-	rows := csv.NewReader(f)
+	rows := csv.NewReader(io.TeeReader(f, b))
 	rows.TrimLeadingSpace = true
 	head, err := rows.Read()
 	if err != nil {

@@ -406,14 +406,14 @@ media: {relay: {ports: 30000-39999}}
 // TestReloadSharesTables: one that has not changed is not in memory a second time.
 func TestReloadSharesTables(t *testing.T) {
 	name := withTables(t, map[string]string{"tc1.csv": "33,0.1\n", "tc2.csv": "33,0.2\n34,0.3\n"})
-	before, err := load(name, nil)
+	before, err := load(name, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(name), "rates", "tc2.csv"), []byte("33,0.2\n34,0.4\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	after, err := load(name, before.config)
+	after, err := load(name, before.config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

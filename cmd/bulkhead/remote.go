@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,11 @@ func (r *remoteFlags) add(c *cobra.Command, more int) {
 		}
 		if len(args) != file+more {
 			return fmt.Errorf("want %s, with the node's configuration file, --socket or --url", c.Use)
+		}
+		for _, arg := range args {
+			if trimmed := strings.TrimSpace(arg); trimmed == "" || trimmed == "." || trimmed == ".." { // a path with it would be another one
+				return fmt.Errorf("%q names nothing: want %s", arg, c.Use)
+			}
 		}
 		return nil
 	}

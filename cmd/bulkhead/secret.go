@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -16,8 +17,14 @@ import (
 const maxSecret = 1024
 
 // secrets reads the passwords that trunks and carriers have in files of their own. A line
-// feed at the end is none of a password's.
+// feed at the end is none of a password's. Of the API's tokens it says whether others can
+// read them; what is in them the API says itself.
 func (v *validator) secrets() {
+	if a := v.config.API; a != nil && a.TokensFile != "" {
+		if is, err := os.Stat(string(a.TokensFile)); err == nil && is.Mode().Perm()&0o077 != 0 {
+			v.warn("api.tokens_file", fmt.Sprintf("others than its owner can read %s (mode %04o)", a.TokensFile, is.Mode().Perm()))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(v.config.Trunks)) {
 		v.secret("trunks."+name+".auth.password_file", v.config.Trunks[name].Auth)
 	}
@@ -47,10 +54,15 @@ func (v *validator) secret(path string, a *carriers.AuthConfig) {
 		v.fault(path, "%s holds more than one line", a.PasswordFile)
 	}
 	if all && err == nil {
-		at := v.decoder.find(path)
-		v.warnings = append(v.warnings, Warning{File: v.decoder.file, Line: at.line, Column: at.column, Path: path, Message: "everybody on this machine can read " + string(a.PasswordFile)})
+		v.warn(path, "everybody on this machine can read "+string(a.PasswordFile))
 	}
 	a.Password = dialog.Password(text)
+}
+
+// warn says that what a key names is not as it should be.
+func (v *validator) warn(path, message string) {
+	at := v.decoder.find(path)
+	v.warnings = append(v.warnings, Warning{File: v.decoder.file, Line: at.line, Column: at.column, Path: path, Message: message})
 }
 
 // readSecret reads a file that holds one line, and says whether everybody may read it.

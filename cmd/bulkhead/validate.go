@@ -312,6 +312,12 @@ func (v *validator) cdr() {
 	if c.Start && c.File == "" {
 		v.fault("cdr.start", "needs cdr.file: it is beside that")
 	}
+	if c.Stream && c.File == "" {
+		v.fault("cdr.stream", "needs cdr.file: records wait there until Redis has them")
+	}
+	if c.Stream && (v.config.State == nil || v.config.State.Redis == nil) {
+		v.fault("cdr.stream", "needs state.redis: the stream is there")
+	}
 	w := c.Webhook
 	if w == nil {
 		return
