@@ -175,7 +175,7 @@ func (e *Engine) listen(ctx context.Context) {
 	if m.Engine != nil {
 		var over sync.WaitGroup
 		defer over.Wait()
-		over.Go(func() { m.Engine.Watch(ctx, pollEvery, e.dead) })
+		over.Go(func() { m.Engine.Watch(ctx, m.Engine.WatchEvery(), e.dead) })
 	}
 	if m.Relay == nil {
 		<-ctx.Done()
@@ -194,10 +194,7 @@ func (e *Engine) listen(ctx context.Context) {
 	}
 }
 
-// pollEvery is how often an rtpengine is asked for each of its calls.
-const pollEvery = 15 * time.Second
-
-// dead tells a call that its rtpengine may have lost it.
+// dead tells a call that its rtpengine may have lost it, or heard nobody for too long.
 func (e *Engine) dead(call string, leg uint8) {
 	if id, ok := dialog.ParseCallID(call); ok {
 		e.give(id, item{command: Silence{Leg: leg}})

@@ -114,7 +114,7 @@ func newBorder(c *Config, s *sockets, key [32]byte, records b2bua.Records, keepe
 		}
 		observers = append(observers, hep)
 	}
-	anchored, still, err := c.anchoring()
+	anchored, still, err := c.anchoring(log)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/media"
 	"bulkhead/b2bua/media/ng"
@@ -13,7 +15,7 @@ import (
 )
 
 // anchoring is how media is carried as the configuration says, and what ends it.
-func (c *Config) anchoring() (*b2bua.Media, func(), error) {
+func (c *Config) anchoring(log *zap.Logger) (*b2bua.Media, func(), error) {
 	m := c.Media
 	if m == nil {
 		m = &MediaConfig{}
@@ -38,6 +40,9 @@ func (c *Config) anchoring() (*b2bua.Media, func(), error) {
 		all.Realms[name] = realm.anchored()
 	}
 	own := func(at netip.AddrPort) bool {
+		if all.Engine != nil && all.Engine.Owns(at) {
+			return true
+		}
 		if at.Port() < ports.Ports.First || at.Port() > ports.Ports.Last {
 			return false
 		}
@@ -49,11 +54,17 @@ func (c *Config) anchoring() (*b2bua.Media, func(), error) {
 		return false
 	}
 	if e := m.RTPEngine; e != nil {
-		client, err := ng.New(ng.Config{Nodes: e.nodes()})
+		client, err := ng.New(ng.Config{Nodes: e.nodes(), Changed: func(node string, up bool) {
+			if up {
+				log.Info("rtpengine up", zap.String("node", node))
+			} else {
+				log.Error("rtpengine down", zap.String("node", node))
+			}
+		}})
 		if err != nil {
 			return nil, nil, err
 		}
-		all.Engine = media.NewEngined(client, ports.Timeout)
+		all.Engine = media.NewEngined(client, own, ports.Timeout)
 		closers = append(closers, client.Close)
 	}
 	all.Relay = media.NewRelayed(r, own, ports.Timeout)
