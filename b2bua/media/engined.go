@@ -20,7 +20,7 @@ import (
 // branches are the attempts; its node is in the anchor. What it describes is put through our rules
 // before a peer sees it.
 type Engined struct {
-	client  *ng.Client
+	client  Engines
 	own     func(netip.AddrPort) bool
 	silence time.Duration
 
@@ -31,6 +31,17 @@ type Engined struct {
 	mu    sync.Mutex
 	live  map[string]*engagement    // by the call's name there
 	ports map[netip.AddrPort]string // of rtpengines: the name of the call that has it
+}
+
+// Engines are rtpengines: an *ng.Client, or a fake.
+type Engines interface {
+	Offer(ctx context.Context, x ng.Exchange) (ng.Result, error)
+	Answer(ctx context.Context, x ng.Exchange) (ng.Result, error)
+	Release(ctx context.Context, x ng.Exchange) error
+	Delete(ctx context.Context, node, call string) (ng.Stats, error)
+	Query(ctx context.Context, node, call string) (ng.Stats, error)
+	Poll(ctx context.Context, every time.Duration, calls func(node string) []string, told ng.Told)
+	Nodes() []ng.State
 }
 
 // Doing is what an rtpengine was to do.
@@ -55,7 +66,7 @@ type engagement struct {
 
 // NewEngined makes the way. own says what is a port of ours beside those of the rtpengines, to which no
 // media is sent either; a call is silent where nothing is heard for that long, 0: none is.
-func NewEngined(c *ng.Client, own func(netip.AddrPort) bool, silence time.Duration) *Engined {
+func NewEngined(c Engines, own func(netip.AddrPort) bool, silence time.Duration) *Engined {
 	return &Engined{client: c, own: own, silence: silence, live: map[string]*engagement{}, ports: map[netip.AddrPort]string{}}
 }
 

@@ -363,9 +363,11 @@ func TestWatchTellsOfWhatMayBeOver(t *testing.T) {
 			e.Watch(ctx, 5*time.Millisecond, func(call string, leg uint8) { told <- fmt.Sprint(call, " ", leg) })
 		}()
 		asked := 0
-		for deadline := time.Now().Add(10 * time.Second); asked < 3 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		tick := time.NewTicker(time.Millisecond)
+		for deadline := time.Now().Add(10 * time.Second); asked < 3 && time.Now().Before(deadline); <-tick.C {
 			asked += strings.Count(node.heard(), "query")
 		}
+		tick.Stop()
 		cancel()
 		<-ended
 		close(told)

@@ -187,10 +187,11 @@ func TestEngineHearsNobody(t *testing.T) {
 func TestEngineCallOutlivesItsNode(t *testing.T) {
 	t.Parallel()
 	one, two := startEngine(t, 280), startEngine(t, 281)
+	two.kill() // so that all calls are at the one, whichever they would be at by their names
 	b := openPair(t, 280, nil, plan{build: "plain", media: engines("60s", one, two), timers: patient})
 	trunk, carrier := b.peerAt(caller), b.peerAt(tc1)
 	var all [][2]*party
-	for n := range 4 {
+	for n := range 6 {
 		x, y := b.parties(trunk, carrier, n)
 		joined(x, y, x.pcma(), y.pcma())
 		all = append(all, [2]*party{x, y})
@@ -198,6 +199,7 @@ func TestEngineCallOutlivesItsNode(t *testing.T) {
 	for _, c := range all {
 		both(c[0], c[1], 10)
 	}
+	two = startEngine(t, 281)
 	b.nodes[0].signal(syscall.SIGKILL)
 	for _, c := range all { // nobody has taken them over yet
 		both(c[0], c[1], 10)
