@@ -24,6 +24,9 @@ type Anchors interface {
 	// Mode is the way for an attempt at a carrier.
 	Mode(carrier string) media.Mode
 
+	// Passes looks at a description that is passed on as it came: one that cannot be read is counted.
+	Passes(sdp []byte)
+
 	// These are of media.Way.
 	Offer(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp []byte) ([]byte, error)
 	Answer(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp []byte) ([]byte, error)
@@ -68,8 +71,11 @@ func (c *Call) carried(from, to *dialog.Leg, b dialog.Body, answer bool) (dialog
 		side, carrier = media.Carrier, from
 	}
 	a := c.Media.Of(carrier.ID.Leg)
-	if a == nil || c.anchors == nil {
+	if c.anchors == nil {
 		return b, nil
+	}
+	if a == nil {
+		return c.passing(b)
 	}
 	trunk, other := talker(c.In), talker(carrier)
 	return b.Rewritten(func(sdp []byte) ([]byte, error) {
@@ -88,13 +94,25 @@ func (c *Call) offered(next Target, b dialog.Body, bare bool) (dialog.Body, erro
 	}
 	leg := uint8(len(c.Out) + 1)
 	a := c.hand(leg, c.anchors.Mode(next.Carrier))
-	if a == nil || bare {
+	if bare {
 		return b, nil
+	}
+	if a == nil {
+		return c.passing(b)
 	}
 	to := Talker{Leg: leg, Name: next.Carrier, Path: next.Path}
 	return b.Rewritten(func(sdp []byte) ([]byte, error) {
 		return c.anchors.Offer(a, talker(c.In), to, media.Trunk, sdp)
 	})
+}
+
+// passing is a description that nobody anchors: it goes on as it came, whatever it says.
+func (c *Call) passing(b dialog.Body) (dialog.Body, error) {
+	_, err := b.Rewritten(func(sdp []byte) ([]byte, error) {
+		c.anchors.Passes(sdp)
+		return sdp, nil
+	})
+	return b, err
 }
 
 // hand gives the anchor of the hunt that is on to its next attempt, or a new one; nil: its media

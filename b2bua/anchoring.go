@@ -70,6 +70,13 @@ func (a anchoring) Mode(carrier string) media.Mode {
 	return ModeOf(trunk, there, a.engine.config.Media.Mode)
 }
 
+// Passes is Anchors.
+func (a anchoring) Passes(sdp []byte) {
+	if err := media.Readable(sdp); err != nil {
+		a.unanchored(media.Bypass, err)
+	}
+}
+
 // way is how an anchor's media is carried; nil: this node cannot.
 func (e *Engine) way(m media.Mode) media.Way {
 	c := e.config.Media
@@ -156,15 +163,18 @@ func (a anchoring) Sync(an *media.Anchor) {
 
 // failed counts a description that could not be carried, by what is wrong with it.
 func (a anchoring) failed(an *media.Anchor, err error) error {
-	if err == nil {
-		return nil
-	}
-	why, e := media.Reason(err), a.engine
-	e.metrics.Unanchored.WithLabelValues(an.Mode.String(), why).Inc()
-	if n := e.notices.due("media "+why, time.Now()); n > 0 {
-		e.log.Warn("media not anchored", zap.Stringer("call", a.id), zap.Stringer("mode", an.Mode), zap.Int("times", n), zap.Error(err))
+	if err != nil {
+		a.unanchored(an.Mode, err)
 	}
 	return err
+}
+
+func (a anchoring) unanchored(mode media.Mode, err error) {
+	why, e := media.Reason(err), a.engine
+	e.metrics.Unanchored.WithLabelValues(mode.String(), why).Inc()
+	if n := e.notices.due("media "+why, time.Now()); n > 0 {
+		e.log.Warn("media not anchored", zap.Stringer("call", a.id), zap.Stringer("mode", mode), zap.Int("times", n), zap.Error(err))
+	}
 }
 
 // listen watches the streams of the relay until the context ends.
@@ -176,7 +186,7 @@ func (e *Engine) listen(ctx context.Context) {
 	if m.Engine != nil {
 		var over sync.WaitGroup
 		defer over.Wait()
-		over.Go(func() { m.Engine.Watch(ctx, pollEvery, e.dead) })
+		over.Go(func() { m.Engine.Watch(ctx, m.Engine.WatchEvery(), e.dead) })
 	}
 	if m.Relay == nil {
 		<-ctx.Done()
@@ -195,10 +205,7 @@ func (e *Engine) listen(ctx context.Context) {
 	}
 }
 
-// pollEvery is how often an rtpengine is asked for each of its calls.
-const pollEvery = 15 * time.Second
-
-// dead tells a call that its rtpengine may have lost it.
+// dead tells a call that its rtpengine may have lost it, or heard nobody for too long.
 func (e *Engine) dead(call string, leg uint8) {
 	if id, ok := dialog.ParseCallID(call); ok {
 		e.give(id, item{command: Silence{Leg: leg}})

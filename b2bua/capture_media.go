@@ -139,6 +139,9 @@ func (p replayed) Mode(string) media.Mode {
 	return media.Mode(m.Mode)
 }
 
+// Passes is Anchors: what was counted then is not again.
+func (replayed) Passes([]byte) {}
+
 // Offer is Anchors.
 func (p replayed) Offer(a *media.Anchor, _, _ Talker, _ media.Side, _ []byte) ([]byte, error) {
 	return p.described("offer", a)

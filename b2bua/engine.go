@@ -170,6 +170,9 @@ func New(c Config, book Book, w Wire, records Records, log *zap.Logger, m *Metri
 	e.Adopted(e.adoptGateways)
 	e.Adopted(c.Standings.adopted)
 	m.gauges.engine.Store(e)
+	if c.Media != nil && c.Media.Engine != nil {
+		c.Media.Engine.Failed = e.engineFailed
+	}
 	return e
 }
 

@@ -88,10 +88,15 @@ func (c *Call) moves(now time.Time, from *dialog.Leg, sig dialog.Signal) bool {
 		default:
 			joining := c.Out[len(c.Out)-1]
 			if sig.Code < 300 && !sig.Body.Empty() {
-				if body, err := c.carried(c.In, joining, sig.Body, true); err == nil {
+				body, err := c.carried(c.In, joining, sig.Body, true)
+				if err == nil {
 					c.moved(now, body)
 					return true
 				}
+				// It has given up what was for what nobody can carry: no session is left.
+				c.tell(now, noMedia(err).Code, "", true)
+				c.hangup(now, noMedia(err))
+				return true
 			}
 			if sig.Code < 300 { // it has agreed to nothing
 				sig.Code, sig.Phrase = 488, ""

@@ -43,7 +43,7 @@ func (g *gauges) Describe(d chan<- *prometheus.Desc) {
 	d <- sheddingGauge
 	d <- loadGauge
 	d <- callsGauge
-	for _, one := range [...]*prometheus.Desc{portsGauge, endsGauge, sentTotal, socketsGauge, packetsTotal, lostTotal, droppedMedia} {
+	for _, one := range [...]*prometheus.Desc{portsGauge, endsGauge, sentTotal, socketsGauge, packetsTotal, lostTotal, droppedMedia, engineGauge, engineRequests, engineDropped} {
 		d <- one
 	}
 }
@@ -88,6 +88,9 @@ func (g *gauges) Collect(m chan<- prometheus.Metric) {
 	e.tally.collect(m, &g.metrics.trunks)
 	if c := e.config.Media; c != nil && c.Counts != nil {
 		g.media.collect(m, c.Counts)
+	}
+	if c := e.config.Media; c != nil && c.Engine != nil {
+		engines(m, c.Engine.Nodes())
 	}
 	p, now := &e.probes, time.Now()
 	p.mu.Lock()

@@ -16,6 +16,7 @@ type Metrics struct {
 	Decisions  *prometheus.CounterVec
 	Unanchored *prometheus.CounterVec
 	Media      *prometheus.CounterVec
+	Engines    *prometheus.CounterVec
 	Panics     prometheus.Counter
 
 	Registered *prometheus.GaugeVec // 1 or 0, by carrier
@@ -53,8 +54,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Limited:    vec("limited_total", "New calls refused because a limit was reached, by what it is on and which: calls, cps.", "on", "name", "limit"),
 		Violations: vec("invariant_violations_total", "Promises that were about to be broken: always 0.", "name"),
 		Decisions:  vec("decisions_total", "Questions put to who decides about a route's calls, by what came of them: targets, reject, known (an answer that was kept), timeout, failed.", "result"),
-		Unanchored: vec("media_not_anchored_total", "Descriptions that could not be carried, by the way and what is wrong: with the description, or no_port, unavailable, srtp_without_tls, srtp_keys, srtp_answer, unsupported, not_restored.", "mode", "reason"),
+		Unanchored: vec("media_not_anchored_total", "Descriptions that could not be carried, or with bypass could not be read and were passed on, by the way and what is wrong: with the description, or no_port, unavailable, srtp_without_tls, srtp_keys, srtp_answer, unsupported, not_restored.", "mode", "reason"),
 		Media:      vec("media_calls_total", "Calls whose record has been written, by how the media was carried: bypass, relay, rtpengine.", "mode"),
+		Engines:    vec("rtpengine_failures_total", "What an rtpengine was asked for beside descriptions and has not done: release (the ports of an attempt), delete, query, restore (what a refused offer had changed); by why: node_lost, unknown_call, garbled, closed, refused.", "doing", "reason"),
 		Panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "bulkhead", Name: "panics_total", Help: "Defects that ended one call each: always 0.",
 		}),

@@ -17,6 +17,7 @@ const (
 	fails               // a request could not be sent
 	hangs               // an operator ends the call
 	chooses             // somebody decides where the call may go
+	dies                // somebody says that media has ended
 	falls               // the node crashes and another takes over what was stored
 	waits               // nothing but time
 )
@@ -31,15 +32,15 @@ type move struct {
 	timer  timer           // fires
 	tx     uint16          // fails
 	judge  uint8           // of sayings
-	bare   bool            // no media port is free
+	bare   uint8           // of shortages
 }
 
 // String is the move in a trace.
 func (m move) String() string {
-	if m.bare {
+	if m.bare > 0 {
 		plain := m
-		plain.bare = false
-		return plain.String() + ", no port is free"
+		plain.bare = 0
+		return plain.String() + ", " + shortages[m.bare].name
 	}
 	if m.judge > 0 {
 		plain := m
@@ -69,6 +70,8 @@ func (m move) String() string {
 		return "operator: hang up"
 	case chooses:
 		return [...]string{"decision: somewhere", "decision: nowhere"}[m.tag]
+	case dies:
+		return fmt.Sprintf("media: that of leg %d %s", m.leg, dying[m.tag])
 	case falls:
 		return "takeover"
 	case waits:
@@ -125,8 +128,11 @@ func (x *explorer) moves(n *node) (list []move) {
 			}
 		}
 	}
-	if x.bare {
-		list = bareMoves(list)
+	if x.dies {
+		list = deaths(n.call, list)
+	}
+	if x.bare != nil {
+		list = bareMoves(list, x.bare)
 	}
 	return list
 }

@@ -584,4 +584,109 @@ var mutants = []mutant{
 		"b = b.line(\"From\", from)", "_, b = from, b.line(\"From\", s.Peer)",
 		"RFC 3261 §8.2.6.2", "",
 	},
+	{
+		"the media of a leg outlives it", "b2bua/call.go",
+		"\tc.parted()\n", "",
+		"P7: the media of a leg outlives it", "anchored",
+	},
+	{
+		"the end of a carrier is no end of its media", "b2bua/anchor.go",
+		"leg != nil && leg.State != dialog.Leaving && c.In.State", "leg != nil && c.In.State",
+		"P7: the media of a leg outlives it", "anchored, transfers",
+	},
+	{
+		"media is released again", "b2bua/anchor.go",
+		"if a.Ended || leg != nil && leg.State", "if leg != nil && leg.State",
+		"R20: media is released twice", "anchored",
+	},
+	{
+		"each attempt has an anchor of its own", "b2bua/anchor.go",
+		"\t\t\ta.Leg, a.Renew = leg, true\n\t\t\treturn a\n", "",
+		"R20: 2 anchors", "anchored, the third tried",
+	},
+	{
+		"an anchor is handed on by another way", "b2bua/anchor.go",
+		"\t\tcase a.Mode != mode:\n\t\t\tc.anchors.Release(a)\n", "",
+		"R20: leg 2 is", "media by three ways",
+	},
+	{
+		"a target takes the anchor of who has asked", "b2bua/anchor.go",
+		"case a.Ended || c.Moving.By != 0 && int(a.Leg) <= c.Begun:", "case a.Ended:",
+		"R20: ", "anchored, transfers",
+	},
+	{
+		"an offer is shown as it came", "b2bua/hunt.go",
+		"\t\tsetup.Body = body\n", "\t\t_ = body\n",
+		"R20: leg 1 is shown what no end of ours is", "anchored",
+	},
+	{
+		"a change is shown as it came", "b2bua/anchor.go",
+		"\tif err == nil {\n\t\tsig.Body = body\n\t\treturn true\n\t}\n\tif sig.Unasked", "\tif err == nil {\n\t\t_ = body\n\t\treturn true\n\t}\n\tif sig.Unasked",
+		"is shown what no end of ours is", "anchored, changes",
+	},
+	{
+		"the answer to a change is shown as it came", "b2bua/anchor.go",
+		"\tif err == nil {\n\t\tsig.Body = body\n\t\treturn sig\n\t}\n", "\tif err == nil {\n\t\t_ = body\n\t\treturn sig\n\t}\n",
+		"is shown what no end of ours is", "anchored, changes",
+	},
+	{
+		"who has described what cannot be anchored wins", "b2bua/control.go",
+		"\t\t\tc.unheardOf(now, from, noMedia(err))\n\t\t\treturn\n", "",
+		"R20: ", "no port is free",
+	},
+	{
+		"the carrier's side is taken for the trunk's", "b2bua/anchor.go",
+		"\tif from != c.In {\n\t\tside, carrier = media.Carrier, from\n\t}\n\ta :=", "\tif from != c.In {\n\t\tcarrier = from\n\t}\n\ta :=",
+		"R20: leg 0 is shown the end", "anchored",
+	},
+	{
+		"an answer stands as an offer", "b2bua/anchor.go",
+		"body, err := c.carried(from, to, sig.Body, !offer)", "body, err := c.carried(from, to, sig.Body, offer)",
+		"R20: an offer that has come to nothing still stands", "anchored, changes",
+	},
+	{
+		"a refused change leaves its offer", "b2bua/anchor.go",
+		"\tif sig.Code >= 300 || sig.Body.Empty() {\n\t\tc.refusedBy(from, to)\n", "\tif sig.Code >= 300 || sig.Body.Empty() {\n",
+		"R20: an offer that has come to nothing still stands", "anchored, changes",
+	},
+	{
+		"a change whose answer cannot be anchored leaves its offer", "b2bua/anchor.go",
+		"\tc.refusedBy(from, to)\n\tif offer {", "\tif offer {",
+		"R20: an offer that has come to nothing still stands", "an rtpengine that is lost in a call",
+	},
+	{
+		"an acknowledgement that describes nothing leaves the offer", "b2bua/anchor.go",
+		"\tif sig.Body = body; body.Empty() {\n\t\tc.refusedBy(from, to)\n\t}\n", "\tsig.Body = body\n",
+		"R20: an offer that has come to nothing still stands", "an rtpengine that is lost in a call",
+	},
+	{
+		"a change that cannot be anchored has no answer", "b2bua/anchor.go",
+		"\t\tc.step(now, from, no)\n", "",
+		"P7: ", "an rtpengine that is lost in a call",
+	},
+	{
+		"silence ends nothing", "b2bua/anchor.go",
+		"\tc.changed = true\n\tc.hangup(now, dialog.Cause{\n", "\t_ = append([]dialog.Cause(nil), dialog.Cause{\n",
+		"R20: nobody is heard, and the call goes on", "an rtpengine that is lost in a call",
+	},
+	{
+		"the silence of a carrier that is tried ends the call", "b2bua/anchor.go",
+		"c.Winner < 0 || int(a.Leg) != c.Winner+1 || !c.EndedAt", "!c.EndedAt",
+		"R20: the media of another leg than the winner's", "an rtpengine that is lost",
+	},
+	{
+		"what is said to be silent is taken for it", "b2bua/anchor.go",
+		" || !c.anchors.Silent(a) {", " {",
+		"R20: the media of another leg than the winner's", "an rtpengine that is lost in a call",
+	},
+	{
+		"a caller whose answer cannot be carried is left", "b2bua/follow.go",
+		"\t\t\t\tc.tell(now, noMedia(err).Code, \"\", true)\n\t\t\t\tc.hangup(now, noMedia(err))\n\t\t\t\treturn true\n", "",
+		"RFC 5589 §6.1: the target does not take the place", "an rtpengine that is lost in a transfer",
+	},
+	{
+		"the record forgets the media", "b2bua/encode.go",
+		"\t\tc.Media.Fields(r)\n", "",
+		"P9", "anchored",
+	},
 }

@@ -282,7 +282,7 @@ func (o *observer) note(s *seen) {
 			o.Out[m.leg-1].Gone = true
 		}
 		return
-	case chooses:
+	case chooses, dies:
 		return
 	case says, falls:
 	}

@@ -189,6 +189,10 @@ func (o *observer) moved(s *seen) string {
 		if before.In.State == dialog.Confirmed && after.In.State != dialog.Confirmed {
 			return "RFC 5589 §6.1: the caller does not wait for the target"
 		}
+	case joins(before, m) && m.msg.Code/100 == 2 && m.bare > 0 && !after.EndedAt.IsZero():
+		if !sends(s, to, "ACK") || after.In.State != dialog.Leaving || stayed {
+			return "RFC 5589 §6.3: a caller whose answer cannot be carried has a session with nobody"
+		}
 	case joins(before, m) && m.msg.Code/100 == 2:
 		if !sends(s, to, "ACK") || after.Winner != int(to)-1 || stayed || by.State == dialog.Confirmed && !sends(s, by.ID.Leg, "BYE") {
 			return "RFC 5589 §6.1: the target does not take the place of who has asked"

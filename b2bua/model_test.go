@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"bulkhead/b2bua/media"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
 )
@@ -46,31 +47,33 @@ type config struct {
 	targets   int
 	offer     bool // the trunk's INVITE carries an offer
 	transport dialog.Transport
-	carrier   []word   // what a carrier may answer to the INVITE
-	changes   bool     // re-INVITE and UPDATE by both sides
-	early     bool     // UPDATE by both sides before the answer
-	infos     bool     // INFO by both sides
-	refers    bool     // REFER by both sides, relayed
-	follows   bool     // REFER by carriers, carried out
-	timers    bool     // session timers are asked for on both sides
-	audits    bool     // both sides are audited
-	asks      bool     // carriers challenge
-	stays     bool     // early media is the end of the hunt
-	contacts  int      // of redirections that are tried
-	says      string   // more header fields of the trunk's INVITE
-	fails     bool     // sends may fail
-	hangs     bool     // an operator may end the call
-	chooses   bool     // the targets are told later, or that there are none
-	falls     bool     // the node may crash, and another takes the call over
-	anchored  bool     // media is
-	bare      bool     // there may be no port for it
-	judged    bool     // targets may be skipped at the moment of their attempt
-	merged    bool     // the trunk's INVITE also comes by another way
-	terse     bool     // leave out what other configurations have
-	after     []string // moves that are made first
-	walks     int      // explore at random instead: so many walks
-	states    int      // stop after so many
-	depth     int      // and after so many moves
+	carrier   []word       // what a carrier may answer to the INVITE
+	changes   bool         // re-INVITE and UPDATE by both sides
+	early     bool         // UPDATE by both sides before the answer
+	infos     bool         // INFO by both sides
+	refers    bool         // REFER by both sides, relayed
+	follows   bool         // REFER by carriers, carried out
+	timers    bool         // session timers are asked for on both sides
+	audits    bool         // both sides are audited
+	asks      bool         // carriers challenge
+	stays     bool         // early media is the end of the hunt
+	contacts  int          // of redirections that are tried
+	says      string       // more header fields of the trunk's INVITE
+	fails     bool         // sends may fail
+	hangs     bool         // an operator may end the call
+	chooses   bool         // the targets are told later, or that there are none
+	falls     bool         // the node may crash, and another takes the call over
+	anchored  bool         // media is
+	bare      []uint8      // ways in which descriptions may fail, of shortages
+	dies      bool         // it may end by itself
+	modes     []media.Mode // of the carriers, in order
+	judged    bool         // targets may be skipped at the moment of their attempt
+	merged    bool         // the trunk's INVITE also comes by another way
+	terse     bool         // leave out what other configurations have
+	after     []string     // moves that are made first
+	walks     int          // explore at random instead: so many walks
+	states    int          // stop after so many
+	depth     int          // and after so many moves
 }
 
 // explorer explores Call.Step: every order in which peers, timers, transports
@@ -174,10 +177,10 @@ func (x *explorer) first() (*node, string) {
 		a.Targets = append(a.Targets, x.target(fmt.Sprintf("192.0.2.%d", i+2), "4930123"))
 	}
 	a.Refusal = dialog.Cause{Why: dialog.NoRoute, Code: 404}
-	var media *ends
+	var anchors *ends
 	if x.anchored {
-		media = &ends{}
-		a.Anchors = media
+		anchors = &ends{modes: x.modes}
+		a.Anchors = anchors
 	}
 	if a.Choosing = x.chooses; x.chooses {
 		a.Targets = nil
@@ -186,7 +189,7 @@ func (x *explorer) first() (*node, string) {
 	n := &node{call: call}
 	before := clone(call)
 	before.Out = nil
-	return n, n.obs.check(&x.texts, &seen{now: noon, move: move{kind: waits, leg: 0xff}, before: before, after: call, actions: actions, ends: media})
+	return n, n.obs.check(&x.texts, &seen{now: noon, move: move{kind: waits, leg: 0xff}, before: before, after: call, actions: actions, ends: anchors})
 }
 
 // referral is where a REFER leads: what is left of three attempts.
@@ -206,10 +209,10 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 		judge = &verdicts{words: sayings[m.judge]}
 		next.call.judge = judge
 	}
-	var media *ends
+	var anchors *ends
 	if x.anchored {
-		media = &ends{bare: m.bare}
-		next.call.anchors = media
+		anchors = &ends{modes: x.modes, fails: m.bare, silent: m.kind == dies && m.tag > 0}
+		next.call.anchors = anchors
 	}
 	switch m.kind {
 	case waits:
@@ -240,6 +243,8 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 		}
 	case fails:
 		ev = Unsent{Leg: m.leg, Unsent: dialog.Unsent{Tx: m.tx, Why: "connection refused"}}
+	case dies:
+		ev = death(next.call, m)
 	case chooses:
 		ev = x.decision(m.tag)
 	case hangs:
@@ -248,7 +253,7 @@ func (x *explorer) apply(n *node, m move, at time.Time) (*node, string) {
 	actions := next.call.Step(at, ev)
 	x.steps.Add(1)
 	next.store(x, actions)
-	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions, judge: judge, ends: media})
+	v := next.obs.check(&x.texts, &seen{move: m, now: at, before: n.call, after: next.call, actions: actions, judge: judge, ends: anchors})
 	if v != "" {
 		v += "\n    " + dump(next.call)
 	}
@@ -627,8 +632,14 @@ var configs = []config{
 	{name: "anchored, changes", targets: 1, anchored: true, offer: true, carrier: civil, changes: true, hangs: true, fails: true, states: 40000, depth: 100, after: confirmed},
 	{name: "anchored, transfers", targets: 1, anchored: true, offer: true, carrier: reached, follows: true, hangs: true, fails: true, terse: true, states: 40000, depth: 100, after: confirmed},
 	{name: "anchored, far", targets: 3, anchored: true, offer: true, carrier: append(forked[:len(forked):len(forked)], hostile...), early: true, changes: true, follows: true, says: "Supported: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 6000},
-	{name: "no port is free", targets: 2, anchored: true, bare: true, offer: true, carrier: plain, terse: true, hangs: true, states: 40000, depth: 100},
-	{name: "no port is free for what carriers offer", targets: 2, anchored: true, bare: true, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 40000, depth: 100},
+	{name: "no port is free", targets: 2, anchored: true, bare: []uint8{1}, offer: true, carrier: plain, terse: true, hangs: true, states: 40000, depth: 100},
+	{name: "no port is free for what carriers offer", targets: 2, anchored: true, bare: []uint8{1}, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 40000, depth: 100},
+	{name: "an rtpengine that is lost", targets: 2, anchored: true, bare: []uint8{2, 3}, dies: true, offer: true, carrier: plain, terse: true, hangs: true, states: 15000, depth: 100},
+	{name: "an rtpengine that is lost in a call", targets: 1, anchored: true, bare: []uint8{2, 3, 4}, dies: true, offer: true, carrier: civil, changes: true, terse: true, states: 15000, depth: 100, after: confirmed},
+	{name: "an rtpengine that is lost, and a takeover", targets: 2, anchored: true, bare: []uint8{2, 4}, dies: true, carrier: forked, early: true, says: "Supported: 100rel\r\n", terse: true, falls: true, states: 15000, depth: 100},
+	{name: "an rtpengine that is lost in a transfer", targets: 1, anchored: true, bare: []uint8{2, 3}, dies: true, offer: true, carrier: reached, follows: true, terse: true, states: 15000, depth: 100, after: confirmed},
+	{name: "media by three ways", targets: 3, anchored: true, modes: []media.Mode{media.RTPEngine, media.Bypass, media.Relay}, bare: []uint8{2}, dies: true, offer: true, carrier: plain, terse: true, states: 15000, depth: 100},
+	{name: "media by three ways, far", targets: 3, anchored: true, modes: []media.Mode{media.Relay, media.RTPEngine, media.Bypass}, bare: []uint8{1, 2, 3, 4}, dies: true, offer: true, carrier: append(forked[:len(forked):len(forked)], hostile...), early: true, changes: true, says: "Supported: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 2000},
 	{name: "no target", targets: 0, offer: true, merged: true, hangs: true, states: 10000, depth: 100},
 	{name: "everything, far", targets: 3, offer: true, carrier: hostile, changes: true, infos: true, refers: true, fails: true, hangs: true, merged: true, depth: 60, walks: 6000},
 	{name: "everything, far, no offer", targets: 3, carrier: hostile, changes: true, fails: true, hangs: true, merged: true, depth: 60, walks: 3000},

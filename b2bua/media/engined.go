@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,22 +20,54 @@ import (
 // branches are the attempts; its node is in the anchor. What it describes is put through our rules
 // before a peer sees it.
 type Engined struct {
-	client  *ng.Client
+	client  Engines
+	own     func(netip.AddrPort) bool
 	silence time.Duration
 
-	mu   sync.Mutex
-	live map[string]engagement // by the call's name there
+	// Failed, if any, is told what an rtpengine could not be told or asked of a call, where no
+	// description depends on it. It is set before the first call.
+	Failed func(call string, doing Doing, err error)
+
+	mu    sync.Mutex
+	live  map[string]*engagement    // by the call's name there
+	ports map[netip.AddrPort]string // of rtpengines: the name of the call that has it
 }
+
+// Engines are rtpengines: an *ng.Client, or a fake.
+type Engines interface {
+	Offer(ctx context.Context, x ng.Exchange) (ng.Result, error)
+	Answer(ctx context.Context, x ng.Exchange) (ng.Result, error)
+	Release(ctx context.Context, x ng.Exchange) error
+	Delete(ctx context.Context, node, call string) (ng.Stats, error)
+	Query(ctx context.Context, node, call string) (ng.Stats, error)
+	Poll(ctx context.Context, every time.Duration, calls func(node string) []string, told ng.Told)
+	Nodes() []ng.State
+}
+
+// Doing is what an rtpengine was to do.
+type Doing string
+
+// What may fail beside a description: that it forgets an attempt that is over, that it deletes a
+// call, that it says what it has counted, that it restores what a refused offer has changed.
+const (
+	Releasing Doing = "release"
+	Deleting  Doing = "delete"
+	Querying  Doing = "query"
+	Restoring Doing = "restore"
+)
 
 // engagement is an anchor that an rtpengine has.
 type engagement struct {
 	call, node string
 	leg        uint8
+	since      time.Time // of the last description; before it nobody has to be heard
+	ports      []netip.AddrPort
 }
 
-// NewEngined makes the way; a call is silent where nothing is heard for that long.
-func NewEngined(c *ng.Client, silence time.Duration) *Engined {
-	return &Engined{client: c, silence: silence, live: map[string]engagement{}}
+// NewEngined makes the way. own says what is a port of ours beside those of the rtpengines, to which no
+// media is sent either; a call is silent where nothing is heard for that long, 0: none is.
+func NewEngined(c Engines, own func(netip.AddrPort) bool, silence time.Duration) *Engined {
+	return &Engined{client: c, own: own, silence: silence, live: map[string]*engagement{}, ports: map[netip.AddrPort]string{}}
 }
 
 // name is that of an anchor at rtpengine: a transfer has two of a call for a while.
@@ -48,9 +83,12 @@ func tag(a *Anchor, s Side) string {
 
 // Offer is Way.
 func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []byte) ([]byte, error) {
-	d, err := read(body, &legs[from], nil)
+	d, body, err := e.read(body, &legs[from])
 	if err != nil {
 		return nil, err
+	}
+	if !d.usable() {
+		return nil, fmt.Errorf("%w: no stream is one that can be", ErrUnsupported)
 	}
 	if a.Root == 0 {
 		a.Root = a.Leg
@@ -61,17 +99,17 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	}
 	ctx := context.Background() // the client has a bound of its own
 	got, err := e.client.Offer(ctx, x)
-	if a.Node != "" && (errors.Is(err, ng.ErrNodeLost) || errors.Is(err, ng.ErrUnknownCall)) {
-		x.Node, x.To = "", "" // as of a new call at another node: both sides describe themselves anew
+	moved := a.Node != "" && (errors.Is(err, ng.ErrNodeLost) || errors.Is(err, ng.ErrUnknownCall))
+	if moved { // as a new call, at another node or at one that has forgotten it: both sides describe themselves anew
+		x.Node, x.To = "", ""
 		got, err = e.client.Offer(ctx, x)
 	}
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	moved := a.Node != "" && got.Node != a.Node
 	a.Node = got.Node
 	e.engage(call, a) // it has ports there, whatever comes of them
-	out, err := ruled(got.Body, &legs[1-from])
+	out, opened, err := ruled(got.Body, &legs[1-from])
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +117,17 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 		a.moved()
 	}
 	if a.Renew && !moved { // not before the next attempt's offer: the trunk's ports would go
-		was := strconv.Itoa(int(a.Was))
-		_ = e.client.Release(ctx, ng.Exchange{Node: a.Node, Call: x.Call, From: tag(a, Trunk), Branch: was})
+		e.part(call, a)
 	}
 	if a.Renew {
 		a.Renew, a.Agreed, a.Bodies[Carrier] = false, false, nil
 		a.Offered &^= By(Carrier)
+		for i := range a.Streams {
+			a.Streams[i].Ends[Carrier] = End{Stats: a.Streams[i].Ends[Carrier].Stats, Before: a.Streams[i].Ends[Carrier].Before}
+		}
 	}
 	d.said(a, from)
+	e.opened(call, a, 1-from, opened)
 	a.Offers[from] = body
 	a.Offered |= By(from)
 	return out, nil
@@ -94,7 +135,7 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 
 // Answer is Way.
 func (e *Engined) Answer(call string, a *Anchor, legs *Legs, from Side, body []byte) ([]byte, error) {
-	d, err := read(body, &legs[from], nil)
+	d, body, err := e.read(body, &legs[from])
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +145,12 @@ func (e *Engined) Answer(call string, a *Anchor, legs *Legs, from Side, body []b
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	out, err := ruled(got.Body, &legs[1-from])
+	out, opened, err := ruled(got.Body, &legs[1-from])
 	if err != nil {
 		return nil, err
 	}
 	d.said(a, from)
+	e.opened(call, a, 1-from, opened)
 	if a.Offered&By(1-from) != 0 {
 		a.Bodies[1-from] = a.Offers[1-from]
 		a.Offered &^= By(1 - from)
@@ -135,12 +177,55 @@ func (e *Engined) Refused(call string, a *Anchor, legs *Legs, from Side) {
 	}
 	x := e.exchange(call, a, legs, from, a.Bodies[from])
 	x.From, x.To = tag(a, from), tag(a, 1-from)
-	if _, err := e.client.Offer(context.Background(), x); err != nil {
-		return // what holds is told with the next description
+	_, err := e.client.Offer(context.Background(), x)
+	if err == nil { // else what holds is told with the next description
+		back := e.exchange(call, a, legs, 1-from, a.Bodies[1-from])
+		back.From, back.To = x.From, x.To
+		_, err = e.client.Answer(context.Background(), back)
 	}
-	back := e.exchange(call, a, legs, 1-from, a.Bodies[1-from])
-	back.From, back.To = x.From, x.To
-	_, _ = e.client.Answer(context.Background(), back)
+	e.failed(call, Restoring, err)
+}
+
+func (e *Engined) failed(call string, doing Doing, err error) {
+	if err != nil && e.Failed != nil {
+		e.Failed(call, doing, err)
+	}
+}
+
+// read reads what the peer of a leg describes, and gives what of it rtpengine is to see: it would
+// describe what it cannot carry either, so a stream that nobody here can carry is refused before.
+func (e *Engined) read(body []byte, leg *Leg) (*description, []byte, error) {
+	d, err := read(body, leg, func(at netip.AddrPort) bool { return e.Owns(at) || e.own != nil && e.own(at) })
+	if err != nil {
+		return nil, nil, err
+	}
+	rules, refused := sdp.Rules{Keep: sdp.KeepAll}, false
+	for i, m := range d.body.Media() {
+		if leg.Secure && len(m.Crypto) > 0 && slices.Contains([]string{"RTP/SAVP", "RTP/SAVPF"}, strings.ToUpper(m.Proto)) {
+			m.Proto = sdp.Plain(m.Proto) // it is SRTP to that peer alone
+			if d.far[i], err = remote(&m, leg); err != nil {
+				return nil, nil, err
+			}
+		}
+		no := d.far[i].RTP.Port() == 0
+		refused = refused || no && !m.Refused()
+		rules.Media = append(rules.Media, sdp.MediaRules{Same: !no, Mux: sdp.SameMux})
+	}
+	if !refused {
+		return d, body, nil
+	}
+	if body, err = d.body.Rewrite(rules); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	return d, body, nil
+}
+
+// Owns says that a port is an rtpengine's for a call of ours: nobody is to send there but who was told to.
+func (e *Engined) Owns(at netip.AddrPort) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, is := e.ports[at]
+	return is
 }
 
 // exchange is what all of them have.
@@ -165,11 +250,11 @@ func (e *Engined) exchange(call string, a *Anchor, legs *Legs, from Side, body [
 	return x
 }
 
-// ruled is a description of rtpengine's as a peer may see it.
-func ruled(body []byte, to *Leg) ([]byte, error) {
+// ruled is a description of rtpengine's as a peer may see it, and the ports in it.
+func ruled(body []byte, to *Leg) ([]byte, []netip.AddrPort, error) {
 	b, err := sdp.Parse(body)
 	if err != nil {
-		return nil, fmt.Errorf("%w: of rtpengine: %w", ErrUnavailable, err)
+		return nil, nil, fmt.Errorf("%w: of rtpengine: %w", ErrUnavailable, err)
 	}
 	var keep sdp.Keep
 	if to.Secure {
@@ -177,9 +262,17 @@ func ruled(body []byte, to *Leg) ([]byte, error) {
 	}
 	out, err := b.Rewrite(sdp.Rules{Keep: keep})
 	if err != nil {
-		return nil, fmt.Errorf("%w: of rtpengine: %w", ErrUnsupported, err)
+		return nil, nil, fmt.Errorf("%w: of rtpengine: %w", ErrUnsupported, err)
 	}
-	return out, nil
+	var ports []netip.AddrPort
+	for _, m := range b.Media() {
+		at := m.Remote()
+		if m.Refused() || !at.IsValid() {
+			at = netip.AddrPort{}
+		}
+		ports = append(ports, at)
+	}
+	return out, ports, nil
 }
 
 // unavailable is what an error of the client means to a call.
@@ -213,44 +306,99 @@ func (a *Anchor) moved() {
 	}
 }
 
+// opened notes the ports of rtpengine that a side was shown.
+func (e *Engined) opened(call string, a *Anchor, side Side, ports []netip.AddrPort) {
+	for i := range a.Streams {
+		if i < len(ports) {
+			a.Streams[i].Ends[side].Local = ports[i]
+		}
+	}
+	e.engage(call, a)
+}
+
+// engage has an anchor known as one that an rtpengine has, from now on, and its ports as ours.
 func (e *Engined) engage(call string, a *Anchor) {
+	is := &engagement{call: call, node: a.Node, leg: a.Leg, since: time.Now()}
+	for i := range a.Streams {
+		for _, end := range a.Streams[i].Ends {
+			if at := end.Local; at.IsValid() {
+				is.ports = append(is.ports, at, netip.AddrPortFrom(at.Addr(), at.Port()+1)) // that of RTCP (RFC 3550 §11)
+			}
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.live[name(call, a)] = engagement{call, a.Node, a.Leg}
+	e.disengage(name(call, a))
+	e.live[name(call, a)] = is
+	for _, at := range is.ports {
+		e.ports[at] = name(call, a)
+	}
+}
+
+// disengage ends that; e.mu is held.
+func (e *Engined) disengage(name string) {
+	if is := e.live[name]; is != nil {
+		for _, at := range is.ports {
+			if e.ports[at] == name {
+				delete(e.ports, at)
+			}
+		}
+	}
+	delete(e.live, name)
+}
+
+// part lets go of the carrier's side of an anchor that was another leg's, and keeps what it has counted.
+func (e *Engined) part(call string, a *Anchor) {
+	if a.Agreed { // else it has described nothing, so nothing of it was taken
+		_ = e.count(call, a, Querying, e.client.Query)
+	}
+	for i := range a.Streams {
+		end := &a.Streams[i].Ends[Carrier]
+		end.Before = end.Stats
+	}
+	was := ng.Exchange{Node: a.Node, Call: name(call, a), From: tag(a, Trunk), Branch: strconv.Itoa(int(a.Was))}
+	e.failed(call, Releasing, e.client.Release(context.Background(), was))
 }
 
 // Release is Way.
 func (e *Engined) Release(call string, a *Anchor) {
 	e.mu.Lock()
-	delete(e.live, name(call, a))
+	e.disengage(name(call, a))
 	e.mu.Unlock()
+	if a.Node != "" {
+		_ = e.count(call, a, Deleting, e.client.Delete)
+	}
 	a.Ended, a.Bodies, a.Offers = true, [2][]byte{}, [2][]byte{}
-	if a.Node == "" {
-		return
-	}
-	if stats, err := e.client.Delete(context.Background(), a.Node, name(call, a)); err == nil {
-		counted(a, &stats)
-	}
 }
 
 // Sync is Way.
 func (e *Engined) Sync(call string, a *Anchor) {
-	if a.Node == "" {
-		return
+	if a.Node != "" {
+		_ = e.count(call, a, Querying, e.client.Query)
 	}
-	if stats, err := e.client.Query(context.Background(), a.Node, name(call, a)); err == nil {
+}
+
+// count takes what rtpengine has counted of an anchor, by a query or as it is deleted.
+func (e *Engined) count(call string, a *Anchor, doing Doing, ask func(ctx context.Context, node, call string) (ng.Stats, error)) error {
+	stats, err := ask(context.Background(), a.Node, name(call, a))
+	if e.failed(call, doing, err); len(stats.Legs) > 0 {
 		counted(a, &stats)
 	}
+	return err
 }
 
 // counted takes what rtpengine has counted. What it knows of quality it has from the RTCP of
 // who hears a source.
 func counted(a *Anchor, stats *ng.Stats) {
+	carrier := a.Leg
+	if a.Renew { // the next leg has none yet
+		carrier = a.Was
+	}
 	for _, leg := range stats.Legs {
 		side := Carrier
-		if leg.Leg == "0" {
+		if leg.Leg == tag(a, Trunk) {
 			side = Trunk
-		} else if leg.Leg != tag(a, Carrier) {
+		} else if leg.Leg != strconv.Itoa(int(carrier)) {
 			continue
 		}
 		for _, m := range leg.Media {
@@ -285,35 +433,44 @@ func counted(a *Anchor, stats *ng.Stats) {
 // Silent is Way: rtpengine has lost the call or timed it out, or has heard nobody for too long. On
 // hold nobody has to be heard.
 func (e *Engined) Silent(call string, a *Anchor) bool {
-	if a.Node == "" || !a.Agreed {
+	if a.Node == "" {
 		return false
 	}
-	stats, err := e.client.Query(context.Background(), a.Node, name(call, a))
-	if err != nil {
+	if err := e.count(call, a, Querying, e.client.Query); err != nil {
 		return errors.Is(err, ng.ErrUnknownCall) // a node that does not answer may still forward
 	}
-	counted(a, &stats)
-	if e.silence == 0 {
+	e.mu.Lock()
+	since := time.Time{}
+	if is := e.live[name(call, a)]; is != nil {
+		since = is.since
+	}
+	e.mu.Unlock()
+	if e.silence == 0 || !a.Agreed {
 		return false
 	}
 	silent := false
 	for i := range a.Streams {
-		due, last := true, time.Time{}
-		for _, end := range a.Streams[i].Ends {
-			due = due && end.Far.RTP.Port() != 0 && !end.Far.Held && !end.Far.RTP.Addr().IsUnspecified()
-			if end.Stats.Last.After(last) {
-				last = end.Stats.Last
-			}
-		}
-		if !due {
+		s := &a.Streams[i]
+		if !s.due() {
 			continue
 		}
-		if last.IsZero() || time.Since(last) < e.silence {
+		if e.heard(since, s.Ends[Trunk].Stats.Last, s.Ends[Carrier].Stats.Last) {
 			return false
 		}
 		silent = true
 	}
 	return silent
+}
+
+// heard says that one of the times is not too long ago. rtpengine says them to the second.
+func (e *Engined) heard(times ...time.Time) bool {
+	last := time.Time{}
+	for _, t := range times {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return time.Since(last) < e.silence
 }
 
 // Restore lets it be known that an rtpengine has an anchor.
@@ -323,8 +480,16 @@ func (e *Engined) Restore(call string, a *Anchor) {
 	}
 }
 
-// Watch asks for each call, once in a while, whether its node still has it, until the context
-// ends; dead is told of each that it has not.
+// WatchEvery is how often each call is asked for: often enough that silence is found soon.
+func (e *Engined) WatchEvery() time.Duration {
+	if e.silence == 0 {
+		return 15 * time.Second
+	}
+	return min(max(e.silence/4, time.Second), 15*time.Second)
+}
+
+// Watch asks for each call, once in a while, whether its node still has it and has heard anybody, until
+// the context ends; dead is told of each that may be over: Silent knows.
 func (e *Engined) Watch(ctx context.Context, every time.Duration, dead func(call string, leg uint8)) {
 	e.client.Poll(ctx, every, func(node string) (names []string) {
 		e.mu.Lock()
@@ -335,14 +500,28 @@ func (e *Engined) Watch(ctx context.Context, every time.Duration, dead func(call
 			}
 		}
 		return names
-	}, func(name, _ string, _ error) {
+	}, func(name, _ string, stats ng.Stats, err error) {
 		e.mu.Lock()
-		is, there := e.live[name]
+		is := e.live[name]
 		e.mu.Unlock()
-		if there {
+		if is != nil && (err != nil || e.silence > 0 && !e.heard(append(lasts(&stats), is.since)...)) {
 			dead(is.call, is.leg)
 		}
 	})
+}
+
+// lasts are when each stream has last had a packet.
+func lasts(stats *ng.Stats) (all []time.Time) {
+	for _, leg := range stats.Legs {
+		for _, m := range leg.Media {
+			for _, s := range m.Streams {
+				if !s.RTCP && s.Received.Packets > 0 {
+					all = append(all, s.Last)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // Nodes are how the rtpengines are.

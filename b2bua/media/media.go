@@ -9,10 +9,12 @@ package media
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
 	"bulkhead/b2bua/media/relay"
+	"bulkhead/b2bua/media/sdp"
 )
 
 // Mode is how the media between two legs is carried.
@@ -96,6 +98,14 @@ var (
 	ErrExhausted   = errors.New("no media port is free")      // 503
 	ErrUnavailable = errors.New("no media engine answers")    // 503
 )
+
+// Readable says whether a description can be read, of one that is passed on as it came all the same.
+func Readable(body []byte) error {
+	if _, err := sdp.Parse(body); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return nil
+}
 
 // State is the media of one call, as its record keeps it. The zero State is of one that has
 // none anchored.

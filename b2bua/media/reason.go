@@ -3,6 +3,7 @@ package media
 import (
 	"errors"
 
+	"bulkhead/b2bua/media/ng"
 	"bulkhead/b2bua/media/sdp"
 )
 
@@ -26,4 +27,18 @@ func Reason(err error) string {
 		return "srtp_answer"
 	}
 	return "unsupported"
+}
+
+// Failure is a word for why an rtpengine did not do what it was asked for beside descriptions, of a
+// fixed set: node_lost, unknown_call, garbled, closed, or refused, by words of its own.
+func Failure(err error) string {
+	for _, f := range [...]struct {
+		err  error
+		name string
+	}{{ng.ErrNodeLost, "node_lost"}, {ng.ErrUnknownCall, "unknown_call"}, {ng.ErrGarbled, "garbled"}, {ng.ErrClosed, "closed"}} {
+		if errors.Is(err, f.err) {
+			return f.name
+		}
+	}
+	return "refused"
 }

@@ -25,14 +25,19 @@ type Watched struct {
 	Heard  func(call string, at netip.AddrPort)
 }
 
+// due says that somebody should be heard: the stream is neither refused nor on hold.
+func (s *Stream) due() bool {
+	for _, e := range s.Ends {
+		if e.Far.RTP.Port() == 0 || e.Far.Held || e.Far.RTP.Addr().IsUnspecified() {
+			return false
+		}
+	}
+	return true
+}
+
 // follow watches a stream from its latest description on.
 func (r *Relayed) follow(call string, s *Stream) {
-	due := true
-	for _, e := range s.Ends {
-		far := e.Far
-		due = due && far.RTP.Port() != 0 && !far.Held && !far.RTP.Addr().IsUnspecified()
-	}
-	f := &flow{call: call, ends: [2]netip.AddrPort{s.Ends[0].Local, s.Ends[1].Local}, due: due, since: time.Now()}
+	f := &flow{call: call, ends: [2]netip.AddrPort{s.Ends[0].Local, s.Ends[1].Local}, due: s.due(), since: time.Now()}
 	for side, e := range s.Ends {
 		if f.heard[side] = e.Far.RTP; e.Stats.Heard.IsValid() {
 			f.heard[side] = e.Stats.Heard

@@ -72,6 +72,8 @@ func (s *Stage) trunk(o options) error {
 			t.MaxDuration, err = time.ParseDuration(value)
 		case "p_early_media":
 			t.EarlyMedia, err = strconv.ParseBool(value)
+		case "media":
+			t.Media = value
 		case "max_setup":
 			t.MaxSetup, err = time.ParseDuration(value)
 		case "auth":
@@ -130,6 +132,8 @@ func (s *Stage) carrier(o options) error {
 			c.Timers.NoResponse, err = time.ParseDuration(value)
 		case "no_ringing":
 			c.Timers.NoRinging, err = time.ParseDuration(value)
+		case "media":
+			c.Media = value
 		case "no_answer":
 			c.Timers.NoAnswer, err = time.ParseDuration(value)
 		case "linger":

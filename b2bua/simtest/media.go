@@ -23,15 +23,17 @@ type ports struct {
 	faults []string
 }
 
-// relays reads "media relay [ports=2] [timeout=60s]".
+// relays reads "media relay [ports=2] [timeout=60s]", or the same of "rtpengine [nodes=1]".
 func (s *Stage) relays(o options) error {
 	p := &ports{most: 1000, next: 30000, open: map[netip.AddrPort]netip.AddrPort{}}
-	timeout := time.Duration(0)
+	timeout, nodes := time.Duration(0), 1
 	var err error
 	for key, value := range o.values {
 		switch key {
 		case "ports":
 			p.most, err = strconv.Atoi(value)
+		case "nodes":
+			nodes, err = strconv.Atoi(value)
 		case "timeout":
 			timeout, err = time.ParseDuration(value)
 		default:
@@ -55,6 +57,9 @@ func (s *Stage) relays(o options) error {
 		m.Realms[realm] = b2bua.MediaAddress{Said: local.Addr(), Bind: local.Addr()}
 	}
 	s.media, s.ports = m, p
+	if o.has("rtpengine") {
+		s.engined(nodes, timeout)
+	}
 	return nil
 }
 
@@ -153,6 +158,9 @@ func (p *ports) Close(local netip.AddrPort) relay.Stats {
 func (s *Stage) left() (faults []string) {
 	if s.ports == nil {
 		return nil
+	}
+	if s.engines != nil && s.Engine.Strands() == 0 && s.engines.kept() > 0 {
+		faults = append(faults, fmt.Sprintf("P7: no call is left, and rtpengines have %d", s.engines.kept()))
 	}
 	s.ports.mu.Lock()
 	defer s.ports.mu.Unlock()

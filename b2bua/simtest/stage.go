@@ -56,6 +56,7 @@ type Stage struct {
 	decider  decider
 	media    *b2bua.Media // nil: descriptions pass
 	ports    *ports
+	engines  *engines // nil: there are none
 	stop     context.CancelFunc
 	ended    chan struct{}
 	drained  chan error
@@ -161,6 +162,8 @@ func (s *Stage) set(words []string) (bool, error) {
 		return true, err
 	case "detail":
 		s.detail = append(s.detail, rest...)
+	case "node":
+		return true, s.node(rest)
 	case "unfold":
 		s.unfold = true
 	case "decider":

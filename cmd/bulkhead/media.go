@@ -40,6 +40,9 @@ func (c *Config) anchoring(log *zap.Logger) (*b2bua.Media, func(), error) {
 		all.Realms[name] = realm.anchored()
 	}
 	own := func(at netip.AddrPort) bool {
+		if all.Engine != nil && all.Engine.Owns(at) {
+			return true
+		}
 		if at.Port() < ports.Ports.First || at.Port() > ports.Ports.Last {
 			return false
 		}
@@ -61,7 +64,7 @@ func (c *Config) anchoring(log *zap.Logger) (*b2bua.Media, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		all.Engine = media.NewEngined(client, ports.Timeout)
+		all.Engine = media.NewEngined(client, own, ports.Timeout)
 		closers = append(closers, client.Close)
 	}
 	all.Relay = media.NewRelayed(r, own, ports.Timeout)

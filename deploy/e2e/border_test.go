@@ -103,7 +103,7 @@ func (b *border) ip(host int) string {
 	if b.plan.ipv6 {
 		return "::1"
 	}
-	return fmt.Sprintf("%s.%d.%d", or(b.plan.prefix, "127.0"), b.net, host)
+	return fmt.Sprintf("%s.%d.%d", or(b.plan.prefix, fmt.Sprintf("127.%d", b.net/256)), b.net%256, host)
 }
 
 func (b *border) port(host int) int {

@@ -159,9 +159,8 @@ func resetting(t *testing.T, at string) {
 	}()
 }
 
-// alerting takes TLS connections and refuses the certificate that it is shown. The files
-// of the border, whose authority it does not believe, are made beside it.
-func alerting(t *testing.T, dir, us, at string) {
+// certified makes the files of a border's realm and the certificate of a peer, by one authority.
+func certified(t *testing.T, dir, us, at string) tls.Certificate {
 	t.Helper()
 	ca, key := issue(t, nil, nil, "")
 	write(t, filepath.Join(dir, "ca.pem"), "CERTIFICATE", ca.Raw)
@@ -173,6 +172,14 @@ func alerting(t *testing.T, dir, us, at string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pair
+}
+
+// alerting takes TLS connections and refuses the certificate that it is shown. The files
+// of the border, whose authority it does not believe, are made beside it.
+func alerting(t *testing.T, dir, us, at string) {
+	t.Helper()
+	pair := certified(t, dir, us, at)
 	other, _ := issue(t, nil, nil, "")
 	pool := x509.NewCertPool()
 	pool.AddCert(other)

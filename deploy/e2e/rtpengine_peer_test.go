@@ -128,6 +128,13 @@ func (p *talker) aim(sdp []byte) {
 	p.to = at
 }
 
+// hush ends what it says.
+func (p *talker) hush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.to = netip.AddrPort{}
+}
+
 // heard is what came since the last time.
 func (p *talker) heard() (got []rtp.Packet) {
 	p.mu.Lock()
@@ -214,7 +221,8 @@ type engine struct {
 // last and win.
 func startEngine(t *testing.T, network int, more ...string) *engine {
 	t.Helper()
-	e := &engine{core: fmt.Sprintf("127.0.%d.1", network), peering: fmt.Sprintf("127.0.%d.2", network)}
+	on := (&border{net: network}).ip
+	e := &engine{core: on(coreSide), peering: on(peeringSide)}
 	e.node = ng.Node{Name: fmt.Sprint("node", network), Address: netip.MustParseAddrPort(e.core + ":2223")}
 	e.process = start(t, t.TempDir(), e.node.Name, "rtpengine", append([]string{
 		"--config-file=none", "--foreground", "--log-stderr", "--table=-1", "--num-threads=2",
@@ -232,6 +240,46 @@ func (e *engine) kill() {
 		e.t.Fatal(err)
 	}
 	<-e.exited
+}
+
+// calls are those that it has, by their names there.
+func (e *engine) calls() (names []string) {
+	e.t.Helper()
+	conn, err := net.Dial("udp", e.node.Address.String())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer conn.Close()
+	buffer := make([]byte, 65535)
+	e.until("rtpengine to list its calls", 10*time.Second, func() bool {
+		if _, err := conn.Write([]byte(fmt.Sprintf("%d d7:command4:list5:limiti1000ee", time.Now().UnixNano()))); err != nil {
+			return false
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			return false
+		}
+		n, err := conn.Read(buffer)
+		if err != nil {
+			return false
+		}
+		_, list, ok := strings.Cut(string(buffer[:n]), "5:callsl")
+		for names = nil; ok && !strings.HasPrefix(list, "e"); {
+			var length int
+			number, rest, _ := strings.Cut(list, ":")
+			if _, err := fmt.Sscan(number, &length); err != nil || length > len(rest) {
+				e.t.Fatalf("a list of calls: %q", buffer[:n])
+			}
+			names, list = append(names, rest[:length]), rest[length:]
+		}
+		return ok
+	})
+	return names
+}
+
+// none waits until it has no call.
+func (e *engine) none() {
+	e.t.Helper()
+	e.until("rtpengine to have no call", 10*time.Second, func() bool { return len(e.calls()) == 0 })
 }
 
 // closed waits until rtpengine has closed ports of its own, which it does right after

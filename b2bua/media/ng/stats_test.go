@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func TestStatsAreTakenBeforeTheEnd(t *testing.T) {
 	}
 }
 
-func TestPollTellsOfDeadCallsOnly(t *testing.T) {
+func TestPollTellsOfCallsThereAndGone(t *testing.T) {
 	type death struct {
 		call, node string
 		why        error
@@ -125,11 +126,18 @@ func TestPollTellsOfDeadCallsOnly(t *testing.T) {
 		return slices.Clone(at[node])
 	}
 	dead := make(chan death, 100)
+	var alive atomic.Int32
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		c.Poll(ctx, 40*time.Millisecond, calls, func(call, node string, why error) { dead <- death{call, node, why} })
+		c.Poll(ctx, 40*time.Millisecond, calls, func(call, node string, stats ng.Stats, why error) {
+			if why == nil && call == "alive" && len(stats.Legs) == 2 {
+				alive.Add(1)
+				return
+			}
+			dead <- death{call, node, why}
+		})
 	}()
 	b, err := os.ReadFile("testdata/query.bencode")
 	if err != nil {
@@ -156,6 +164,9 @@ func TestPollTellsOfDeadCallsOnly(t *testing.T) {
 	}
 	if len(dead) > 0 || len(g.got) > 0 {
 		t.Errorf("%+v", <-dead)
+	}
+	if n := alive.Load(); n < 3 { // a fourth round may have begun
+		t.Errorf("of the one that is there it was told %d times", n)
 	}
 	// The other node goes.
 	g.close()
