@@ -82,6 +82,8 @@ func (e *ends) show(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp
 		e.breaks("media of a leg is used after its end")
 	case trunk.Leg != 0 || carrier.Leg != a.Leg:
 		e.breaks("the anchor of leg %d is used for leg %d", a.Leg, carrier.Leg)
+	case a.Mode != e.Mode(carrier.Name):
+		e.breaks("leg %d is anchored by another way than its carrier's", a.Leg)
 	case bytes.Contains(sdp, []byte("a=end:")):
 		e.breaks("what one side was shown is taken for what it has said")
 	}
@@ -151,6 +153,12 @@ func (s *seen) anchored() string {
 	if most := 1 + min(int(s.after.Moving.By), 1); live > most {
 		return fmt.Sprintf("R20: %d anchors", live)
 	}
+	if all := len(s.after.Media.Anchors); s.ends.modes == nil && s.after.Begun == 0 && all > 1 {
+		return fmt.Sprintf("R20: %d anchors for one hunt: the trunk has one session", all)
+	}
+	if s.forgotten() {
+		return "P7: a change has no answer, and nobody is asked for one"
+	}
 	if v := s.silenced(); v != "" {
 		return v
 	}
@@ -184,6 +192,22 @@ func (s *seen) anchored() string {
 		}
 	}
 	return ""
+}
+
+// forgotten says that a peer's change waits for an answer while nothing is under way on the other
+// side that could bring one.
+func (s *seen) forgotten() bool {
+	w := s.after.Winner
+	if w < 0 || s.after.Moving.By != 0 {
+		return false
+	}
+	in, out := s.after.In, s.after.Out[w]
+	return still(out) && waiting(in) || still(in) && waiting(out)
+}
+
+// waiting says that a change of the peer's is under way on a leg whose dialog is up.
+func waiting(l *dialog.Leg) bool {
+	return l.State == dialog.Confirmed && l.Change.Seq != 0 && !l.Change.Ours
 }
 
 // still says that a leg's dialog is up and nothing is under way in it that could bring a description: no change, and
