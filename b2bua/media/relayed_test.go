@@ -62,6 +62,12 @@ func (p *phone) says(to netip.AddrPort, text string) {
 
 func (p *phone) hears(text string, within time.Duration) bool {
 	p.t.Helper()
+	return p.heard(within, func(packet []byte) bool { return len(packet) > 12 && string(packet[12:]) == text })
+}
+
+// heard says whether a packet that fits came within a time.
+func (p *phone) heard(within time.Duration, fits func(packet []byte) bool) bool {
+	p.t.Helper()
 	if err := p.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		p.t.Fatal(err)
 	}
@@ -71,7 +77,7 @@ func (p *phone) hears(text string, within time.Duration) bool {
 		if err != nil {
 			return false
 		}
-		if n > 12 && string(b[12:n]) == text {
+		if fits(b[:n]) {
 			return true
 		}
 	}

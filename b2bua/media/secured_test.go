@@ -96,24 +96,17 @@ func (p *secured) says(to netip.AddrPort, text string) {
 // hears says whether a text was heard, which must not come in clear.
 func (p *secured) hears(text string, within time.Duration) bool {
 	p.t.Helper()
-	if err := p.conn.SetReadDeadline(time.Now().Add(within)); err != nil {
-		p.t.Fatal(err)
-	}
-	b := make([]byte, 1500)
-	for {
-		n, err := p.conn.Read(b)
-		if err != nil {
-			return false
-		}
-		if bytes.Contains(b[:n], []byte(text)) {
+	return p.heard(within, func(packet []byte) bool {
+		if bytes.Contains(packet, []byte(text)) {
 			p.t.Fatalf("%q is heard in clear", text)
 		}
-		clear, err := p.in.DecryptRTP(nil, b[:n], nil)
-		if err == nil && string(clear[12:]) == text {
-			p.ssrcs = append(p.ssrcs, binary.BigEndian.Uint32(clear[8:]))
-			return true
+		clear, err := p.in.DecryptRTP(nil, packet, nil)
+		if err != nil || string(clear[12:]) != text {
+			return false
 		}
-	}
+		p.ssrcs = append(p.ssrcs, binary.BigEndian.Uint32(clear[8:]))
+		return true
+	})
 }
 
 // who is a phone of either kind.
