@@ -76,6 +76,13 @@ func (c *Scorecards) misbehaviours() []Misbehaviour {
 			shows:   func(a b2bua.Account, n int) bool { return c.tags.changed(a.Record.Call, n) },
 		},
 		{
+			Name: "bad_origins", What: "attempts whose descriptions had an o= line that is none, that named another session within a dialog, or whose version fell, or stayed while the rest changed",
+			Section: "RFC 3264 §8 (and RFC 4566 §5.2)",
+			Says:    "When a description is changed within a dialog, its o= line stays but for the version, which rises by one; while the version is the same, so is the description. Who compares versions, as the RFC lets him, does not see the change else.",
+			count:   func(s *Score) int { return s.Origins },
+			shows:   func(a b2bua.Account, n int) bool { return c.origins.bad(a.Record.Call, n) },
+		},
+		{
 			Name: "no_100", What: "first responses that came after more than 200 ms and were no 100",
 			Section: "RFC 3261 §17.2.1",
 			Says:    "A server transaction says 100 unless it knows that another response follows within 200 ms, so that the INVITE is not repeated.",

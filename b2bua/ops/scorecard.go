@@ -20,7 +20,8 @@ type Scorecards struct {
 	Journal *b2bua.Journal
 	Now     func() time.Time
 
-	tags toTags
+	tags    toTags
+	origins origins
 
 	Standings *b2bua.Standings                    // that carriers' thresholds are held against; nil: they are only counted
 	Stands    func(carrier string, s b2bua.Stand) // told when a carrier stands otherwise for its scorecard; nil: nobody
@@ -57,14 +58,19 @@ type Score struct {
 
 	ToTags int `json:"to_tag_changes" doc:"INVITEs whose final refusals had different To-tags (RFC 3261 §8.2.6.2)."`
 
+	Origins int `json:"bad_origins" doc:"Attempts with descriptions whose o= line is none, names another session within a dialog, or has a version that falls or stays while the rest changes (RFC 4566 §5.2, RFC 3264 §8)."`
+
 	delays time.Duration
 }
 
 // Hunted is b2bua.Observer: the record has it.
 func (c *Scorecards) Hunted(dialog.CallID, b2bua.Failover) {}
 
-// Saw is b2bua.Observer: the Journal has it, but for tags.
-func (c *Scorecards) Saw(s b2bua.Sight) { c.tags.saw(s) }
+// Saw is b2bua.Observer: the Journal has it, but for tags and descriptions.
+func (c *Scorecards) Saw(s b2bua.Sight) {
+	c.tags.saw(s)
+	c.origins.saw(s)
+}
 
 // Ended is b2bua.Observer.
 func (c *Scorecards) Ended(_ dialog.CallID, r b2bua.Record) {
@@ -142,7 +148,7 @@ func firstOf(all ...time.Time) (first time.Time) {
 
 // Left is b2bua.Observer: what crossed the wire for the call is all there now.
 func (c *Scorecards) Left(id dialog.CallID) {
-	changed := c.tags.left(id)
+	changed, origins := c.tags.left(id), c.origins.left(id)
 	a, ok := c.Journal.Call(id, c.Now())
 	if !ok || a.Record == nil {
 		return
@@ -184,6 +190,9 @@ func (c *Scorecards) Left(id dialog.CallID) {
 		}
 		if slices.Contains(changed, i) {
 			s.ToTags++
+		}
+		if slices.Contains(origins, i) {
+			s.Origins++
 		}
 	}
 }
@@ -277,6 +286,7 @@ func (s *Score) add(o Score) {
 	s.NoFinal += o.NoFinal
 	s.No100 += o.No100
 	s.ToTags += o.ToTags
+	s.Origins += o.Origins
 }
 
 // ratios fills in what follows from the counts.

@@ -3,6 +3,8 @@ package ops
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
+	"strings"
 	"sync"
 
 	"bulkhead/b2bua"
@@ -14,8 +16,7 @@ import (
 type toTags struct {
 	mu    sync.Mutex
 	seen  map[dialog.CallID][]toTag
-	wrong map[string]uint64 // by the call's name: attempts, from bit 0
-	order []string          // of wrong, oldest first
+	wrong marked
 }
 
 // toTag is what was seen of an attempt.
@@ -25,11 +26,8 @@ type toTag struct {
 	changed bool
 }
 
-// Bounds of what is kept.
-const (
-	mostTagged = 100_000
-	mostWrong  = 1000
-)
+// mostTagged is how many calls are looked at at once.
+const mostTagged = 100_000
 
 var tagSeed = maphash.MakeSeed()
 
@@ -38,7 +36,7 @@ func (t *toTags) saw(s b2bua.Sight) {
 	if !s.In || s.Leg == 0 || s.Method != "INVITE" || s.Code < 300 {
 		return
 	}
-	tag := maphash.Bytes(tagSeed, toTagOf(s.Data))
+	tag := maphash.Bytes(tagSeed, tagOf(s.Data, "To", "t"))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.seen == nil {
@@ -56,12 +54,13 @@ func (t *toTags) saw(s b2bua.Sight) {
 	}
 }
 
-// toTagOf is the tag in To; nil: there is none.
-func toTagOf(message []byte) []byte {
+// tagOf is the tag in a header field of that name or short name; nil: there is none.
+func tagOf(message []byte, names ...string) []byte {
 	head, _, _ := bytes.Cut(message, []byte("\r\n\r\n"))
 	for line := range bytes.SplitSeq(head, []byte("\r\n")) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
-		if name = bytes.TrimSpace(name); !bytes.EqualFold(name, []byte("To")) && !bytes.EqualFold(name, []byte("t")) {
+		name = bytes.TrimSpace(name)
+		if !slices.ContainsFunc(names, func(one string) bool { return strings.EqualFold(one, string(name)) }) {
 			continue
 		}
 		if i := bytes.LastIndexByte(value, '>'); i >= 0 {
@@ -86,21 +85,7 @@ func (t *toTags) left(id dialog.CallID) (wrong []int) {
 		}
 	}
 	delete(t.seen, id)
-	if len(wrong) == 0 {
-		return nil
-	}
-	if t.wrong == nil {
-		t.wrong = map[string]uint64{}
-	}
-	name := id.String()
-	for _, n := range wrong {
-		t.wrong[name] |= 1 << min(n, 63)
-	}
-	t.order = append(t.order, name)
-	if len(t.order) > mostWrong {
-		delete(t.wrong, t.order[0])
-		t.order = t.order[1:]
-	}
+	t.wrong.note(id, wrong)
 	return wrong
 }
 
@@ -108,5 +93,5 @@ func (t *toTags) left(id dialog.CallID) (wrong []int) {
 func (t *toTags) changed(call string, attempt int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.wrong[call]&(1<<min(attempt, 63)) != 0
+	return t.wrong.has(call, attempt)
 }

@@ -95,12 +95,12 @@ func scores(out io.Writer, format string, all any, n int, row func(int) (string,
 		return fmt.Errorf("-o %s: want one of table, json", format)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	head := []string{what, "attempts", "answered", "asr", "ner", "pdd", "not sent", "silent", "absorbed", "acks ignored", "late 200", "no final", "no 100", "to-tags"}
+	head := []string{what, "attempts", "answered", "asr", "ner", "pdd", "not sent", "silent", "absorbed", "acks ignored", "late 200", "no final", "no 100", "to-tags", "bad o="}
 	fmt.Fprintln(w, strings.ToUpper(strings.Join(head, "\t"))) // Flush has the error
 	for i := range n {
 		name, s := row(i)
 		cells := []string{name, strconv.Itoa(s.Attempts), strconv.Itoa(s.Answered), share(s.ASR, s.Attempts-s.NotSent), share(s.NER, s.Attempts-s.NotSent), delay(s)}
-		for _, n := range []int{s.NotSent, s.Silent, s.Absorbed, s.ACKIgnored, s.Late, s.NoFinal, s.No100, s.ToTags} {
+		for _, n := range []int{s.NotSent, s.Silent, s.Absorbed, s.ACKIgnored, s.Late, s.NoFinal, s.No100, s.ToTags, s.Origins} {
 			cells = append(cells, strconv.Itoa(n))
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
