@@ -190,7 +190,7 @@ func call(ctx context.Context, o options) (*signalling, error) {
 		more         []string
 	}{
 		{"perf_uas.xml", loadB, nil},
-		{"perf_uac.xml", loadA, []string{"-r", fmt.Sprint(o.sip), "-l", "100000", "-d", "1000", "-trace_stat", "-stf", filepath.Join(o.work, "load.csv"), "-fd", "1", middle + ":5060"}},
+		{"perf_uac.xml", loadA, []string{"-key", "digit", "1", "-r", fmt.Sprint(o.sip), "-l", "100000", "-d", "1000", "-trace_stat", "-stf", filepath.Join(o.work, "load.csv"), "-fd", "1", middle + ":5060"}},
 	} {
 		args := append([]string{"-sf", filepath.Join(o.scenarios, one.scenario), "-nostdin", "-i", one.ip, "-p", "5060"}, one.more...)
 		cmd := ordinary(ctx, "sipp", args...)
