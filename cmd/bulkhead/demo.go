@@ -211,6 +211,7 @@ routes:
   - match: {number: "+33123*"}
     targets: [{carrier: tc1}, {carrier: tc2, number: "+33789456"}]
 timers: {t1: %s, t2: %s, t4: %s}
+media: {mode: bypass} # nobody speaks
 `, ports[0], ports[1], d.tc1.address(), d.seconds(10), d.tc2.address(), d.seconds(0.5), d.seconds(4), d.seconds(5))
 	config, _, err := parse("demo.yaml", []byte(text), "demo")
 	return config, err
