@@ -46,38 +46,42 @@ func live() uint64 {
 	return s[0].Value.Uint64()
 }
 
-// A node with little to do is rid of what it needs no more: so long after the last
-// collection it is looked for, where there may be so much of it, and what is free goes back to
-// the system. Under load collections come sooner, and this never.
+// A node with nothing to do is rid of what it needs no more: garbage is collected, and what is
+// free goes back to the system. That takes time for each call that is held, so it is worth it
+// only for so much, and never under load, whose next calls want the memory back. How often
+// collections come says nothing of load: with many calls held they are far apart.
 const (
 	restsFor = 5 * time.Second
+	lookEach = restsFor / 4
+	little   = 1 << 20 // allocated between two looks: a dozen calls
 	worthIt  = 8 << 20
 )
 
 // rest tells when that is due, from what the runtime counts.
 type rest struct {
-	cycles uint64    // collections when last looked
-	since  time.Time // when their number was first seen
+	allocated uint64    // ever, when last looked
+	since     time.Time // when more than little was allocated last
 }
 
-// due says so, given how many collections there were and how many bytes may go: those that
-// the heap has grown by since the last, and those that it has free.
-func (r *rest) due(now time.Time, cycles, idle uint64) bool {
-	if r.since.IsZero() || cycles != r.cycles {
-		r.cycles, r.since = cycles, now
+// due says so, given the bytes that were allocated ever, those that are alive, and those that may
+// go: what the heap has grown by since the last collection, and what is free in it.
+func (r *rest) due(now time.Time, allocated, live, idle uint64) bool {
+	if r.since.IsZero() || allocated-r.allocated > little {
+		r.since = now
 	}
-	return now.Sub(r.since) >= restsFor && idle >= worthIt
+	r.allocated = allocated
+	return now.Sub(r.since) >= restsFor && idle >= max(worthIt, live/4)
 }
 
 // release gives memory back at rest, until the process ends.
 func release() {
 	var r rest
-	s := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"}}
-	for now := range time.Tick(restsFor / 4) {
+	for now := range time.Tick(lookEach) {
 		metrics.Read(s)
 		live, all := s[1].Value.Uint64(), s[2].Value.Uint64()
-		if r.due(now, s[0].Value.Uint64(), max(all, live)-live+s[3].Value.Uint64()) {
+		if r.due(now, s[0].Value.Uint64(), live, max(all, live)-live+s[3].Value.Uint64()) {
 			debug.FreeOSMemory()
 		}
 	}

@@ -17,28 +17,38 @@ func TestHeadroomIsKept(t *testing.T) {
 	}
 }
 
-// TestMemoryIsReleasedAtRest: not while collections come by themselves, nor for little.
+// TestMemoryIsReleasedAtRest: not under load, however far apart collections are, nor for little.
 func TestMemoryIsReleasedAtRest(t *testing.T) {
+	const held = 180 << 20 // alive with 50,000 calls
 	var r rest
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, step := range []struct {
-		after        time.Duration
-		cycles, idle uint64
-		due          bool
+	var allocated uint64
+	for i, step := range []struct {
+		after                 time.Duration
+		allocates, live, idle uint64
+		due                   bool
 	}{
-		{0, 3, 60 << 20, false},
-		{restsFor - 1, 3, 60 << 20, false},
-		{1, 3, 60 << 20, true},             // nobody has collected for so long
-		{time.Second, 4, 60 << 20, false},  // it was
-		{restsFor, 4, worthIt - 1, false},  // too little
-		{restsFor, 4, worthIt, true},       // it has grown
-		{restsFor - 1, 5, 60 << 20, false}, // under load: a collection each time
-		{restsFor - 1, 6, 60 << 20, false},
-		{2 * restsFor, 7, 60 << 20, false},
+		{0, 0, 6 << 20, 60 << 20, false},
+		{restsFor - 1, little, 6 << 20, 60 << 20, false},
+		{1, 0, 6 << 20, 60 << 20, true}, // nearly nothing was done for so long
+		{lookEach, 0, 6 << 20, worthIt - 1, false},
+		{lookEach, 0, 6 << 20, worthIt, true},
+		{lookEach, little + 1, 6 << 20, 60 << 20, false}, // a call or two more
+		{restsFor - 1, 0, 6 << 20, 60 << 20, false},
+		{1, 0, 6 << 20, 60 << 20, true},
+		// 500 calls/s beside many that are held: a collection each five seconds and more.
+		{lookEach, 47 << 20, held, 50 << 20, false},
+		{lookEach, 47 << 20, held, 97 << 20, false},
+		{lookEach, 47 << 20, held, 144 << 20, false},
+		{lookEach, 47 << 20, held, 170 << 20, false},
+		{lookEach, 47 << 20, held, 179 << 20, false},
+		{restsFor, 0, held, held/4 - 1, false}, // not worth looking at all of them
+		{lookEach, 0, held, held / 4, true},
 	} {
 		now = now.Add(step.after)
-		if got := r.due(now, step.cycles, step.idle); got != step.due {
-			t.Errorf("%v after %d collections, %d MiB idle: due is %t", step.after, step.cycles, step.idle>>20, got)
+		allocated += step.allocates
+		if got := r.due(now, allocated, step.live, step.idle); got != step.due {
+			t.Errorf("step %d: %v on, %d MiB allocated, %d alive, %d may go: due is %t", i, step.after, step.allocates>>20, step.live>>20, step.idle>>20, got)
 		}
 	}
 }
