@@ -77,9 +77,6 @@ func (b *bench) costs(ctx context.Context, up []*system) error {
 		}
 		b.note(s, "CPU a call", "µs", perSecond(c.rate), call.own)
 		b.note(s, "of it after its end", "µs", perSecond(c.rate), call.after)
-		if c.rate == b.beside {
-			b.grows(s, c.rate, 0, call) // few are up at once: those of a second
-		}
 		if s.store != nil {
 			b.note(s, "CPU a call of Redis", "µs", perSecond(c.rate), call.store)
 		}

@@ -92,6 +92,10 @@ func (h *holder) drop() {
 // From so many calls on, memory a held call says something.
 const worth = 10_000
 
+// What a call takes beside held ones is measured under so long a load: by then collections come as they always will, and
+// the one that a Bulkhead makes when it is at rest again is a small part.
+const steady = 20 * time.Second
+
 // settled is when what set the calls up is over: its transactions, and what a system does to be rid of their memory.
 const settled = 42 * time.Second
 
@@ -115,7 +119,7 @@ func (b *bench) few(ctx context.Context, up []*system) error {
 			if err := h.add(s, n-so); err != nil {
 				return fmt.Errorf("%s: holding %d calls: %w", s.name, n, err)
 			}
-			if costs[i], err = b.spend(ctx, s, b.beside, b.length); err != nil {
+			if costs[i], err = b.spend(ctx, s, b.beside, steady); err != nil {
 				return fmt.Errorf("%s: beside %d calls: %w", s.name, n, err)
 			}
 		}
@@ -219,7 +223,7 @@ func (b *bench) fills(ctx context.Context, h *holder, s *system, turn *sync.Mute
 			b.note(s, "memory a held call of Redis", "KiB", held(n), float64(storeNow-store)/1024/float64(up))
 		}
 		turn.Lock()
-		c, err := b.spend(ctx, s, b.beside, b.length)
+		c, err := b.spend(ctx, s, b.beside, steady)
 		turn.Unlock()
 		if err != nil {
 			return fmt.Errorf("beside %d calls: %w", n, err)
