@@ -48,10 +48,10 @@ func serve(ctx context.Context, o options) (*system, error) {
 	}
 	cmd := ordinary(ctx, o.program, "serve", "--drain", "1s", file)
 	cmd.Dir, cmd.Stderr = o.work, os.Stderr
-	if err := cmd.Start(); err != nil {
+	s, err := begin(cmd)
+	if err != nil {
 		return nil, err
 	}
-	s := &system{cmd: cmd}
 	for try := 0; !listening(middleB); try++ {
 		if try == 500 || ctx.Err() != nil {
 			s.end()
@@ -141,6 +141,11 @@ func dial(l *load) error {
 		}
 	}
 	return nil
+}
+
+// description is of audio at an address.
+func description(at netip.AddrPort) string {
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio %[2]d RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n", at.Addr(), at.Port())
 }
 
 // described is the end of a message with a description.

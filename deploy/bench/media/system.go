@@ -23,12 +23,26 @@ import (
 // system is the process that is measured.
 type system struct {
 	cmd    *exec.Cmd
+	gone   chan struct{} // closed when it has ended: then how is in cmd.ProcessState, and all that it said has been read
 	memory memory
+}
+
+// begin starts a process.
+func begin(cmd *exec.Cmd) (*system, error) {
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s := &system{cmd: cmd, gone: make(chan struct{})}
+	go func() {
+		defer close(s.gone)
+		_ = cmd.Wait()
+	}()
+	return s, nil
 }
 
 func (s *system) end() {
 	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	<-s.gone
 }
 
 // cpu is the time that the process has had, user and system, by its own clock of the kernel: exact to the nanosecond.
@@ -94,10 +108,10 @@ func beginRelay(ctx context.Context, l *load, o options) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	s, err := begin(cmd)
+	if err != nil {
 		return nil, err
 	}
-	s := &system{cmd: cmd}
 	answers := bufio.NewReader(out)
 	if _, err := answers.ReadString('\n'); err != nil { // ready
 		s.end()
@@ -179,88 +193,4 @@ func burn() {
 		}
 		runtime.Gosched()
 	}
-}
-
-// beginRTPEngine starts rtpengine and makes the calls by its ng protocol.
-func beginRTPEngine(ctx context.Context, l *load, _ options) (*system, error) {
-	const control = middle + ":22222"
-	cmd := ordinary(ctx, "rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
-		"--interface="+middle, "--listen-ng="+control, "--port-min=40000", "--port-max=49999", "--delete-delay=0")
-	var said bytes.Buffer
-	cmd.Stderr, cmd.Stdout = &said, &said
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	s := &system{cmd: cmd}
-	fail := func(err error) (*system, error) {
-		s.end()
-		return nil, fmt.Errorf("%w: %s", err, said.String())
-	}
-	conn, err := net.Dial("udp", control)
-	if err != nil {
-		return fail(err)
-	}
-	defer func() { _ = conn.Close() }()
-	for try := 0; ; try++ {
-		if _, err = ask(conn, "ping", nil); err == nil {
-			break
-		}
-		if try == 50 {
-			return fail(err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	before := remember(cmd.Process.Pid)
-	for i := range l.calls {
-		about := map[string]string{"call-id": fmt.Sprint("call-", i), "from-tag": "a", "sdp": description(l.at(0, i)), "ICE": "remove"}
-		toB, err := ask(conn, "offer", about)
-		if err != nil {
-			return fail(err)
-		}
-		about["to-tag"], about["sdp"] = "b", description(l.at(1, i))
-		toA, err := ask(conn, "answer", about)
-		if err != nil {
-			return fail(err)
-		}
-		l.to[1][i], l.to[0][i] = toB, toA
-	}
-	s.memory = remember(cmd.Process.Pid).less(before)
-	return s, nil
-}
-
-func description(at netip.AddrPort) string {
-	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio %[2]d RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n", at.Addr(), at.Port())
-}
-
-// ask sends a command of the ng protocol, and says which port the answer's SDP names.
-func ask(conn net.Conn, command string, about map[string]string) (*net.UDPAddr, error) {
-	text := func(s string) string { return fmt.Sprintf("%d:%s", len(s), s) }
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d d%s%s", time.Now().UnixNano(), text("command"), text(command))
-	for k, v := range about {
-		b.WriteString(text(k) + text(v))
-	}
-	if about != nil {
-		b.WriteString(text("flags") + "l" + text("trust-address") + text("strict-source") + text("port-latching") + "e")
-	}
-	b.WriteString("e")
-	if _, err := conn.Write([]byte(b.String())); err != nil {
-		return nil, err
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(time.Second))
-	answer := make([]byte, 65536)
-	n, err := conn.Read(answer)
-	if err != nil {
-		return nil, err
-	}
-	got := string(answer[:n])
-	if about == nil {
-		return nil, nil
-	}
-	_, media, found := strings.Cut(got, "m=audio ")
-	port, err := strconv.Atoi(strings.Split(media, " ")[0])
-	if !found || err != nil {
-		return nil, fmt.Errorf("%s: answered %q", command, got)
-	}
-	return &net.UDPAddr{IP: net.ParseIP(middle), Port: port}, nil
 }
