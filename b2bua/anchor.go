@@ -50,7 +50,8 @@ type Silence struct {
 	Leg uint8 // where At is zero
 }
 
-// Heard says that somebody was heard from where he had not been before: what is stored is old.
+// Heard says that somebody was heard from where he had not been before, on a stream that has this port on the trunk's side: what
+// is stored is old. Without a port it is asked for what has been heard of all streams, and it is stored before anything else is done.
 type Heard struct{ At netip.AddrPort }
 
 func (Silence) event() {}
@@ -270,10 +271,14 @@ func (c *Call) silent(now time.Time, ev Silence) {
 	})
 }
 
-// heard brings up to date what is stored of an anchor.
+// heard brings up to date what is stored of an anchor, or of all that are ours: an rtpengine counts on, whoever asks it next.
 func (c *Call) heard(ev Heard) {
-	if a := c.Media.At(ev.At); a != nil && c.anchors != nil {
-		c.anchors.Sync(a)
-		c.changed = true
+	all := !ev.At.IsValid()
+	for i := range c.Media.Anchors {
+		a := &c.Media.Anchors[i]
+		if c.anchors != nil && !a.Ended && (all && a.Mode == media.Relay || !all && c.Media.At(ev.At) == a) {
+			c.anchors.Sync(a)
+			c.changed, c.promise = true, c.promise || all
+		}
 	}
 }

@@ -3,6 +3,7 @@ package b2bua
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -226,6 +227,33 @@ func (e *Engine) heardFrom(call string, at netip.AddrPort) {
 	}
 }
 
+// Account stores with each call what the relay has counted of it: for a node that is about to take over, whose own counts
+// begin at nothing. It returns when that is stored, or the context ends. It goes by a few calls at a time: all at once would look
+// like a store that is late.
+func (e *Engine) Account(ctx context.Context) {
+	if e.config.Keeper == nil || e.config.Media == nil || e.config.Media.Relay == nil {
+		return
+	}
+	for some := range slices.Chunk(e.strands(), accountAtOnce) {
+		var left sync.WaitGroup
+		for _, s := range some {
+			left.Add(1)
+			if !s.put(item{command: Heard{}}) || !s.put(item{state: func(*strand) { left.Done() }}) {
+				left.Done()
+			}
+		}
+		stored := make(chan struct{})
+		go func() { left.Wait(); close(stored) }()
+		select {
+		case <-stored:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const accountAtOnce = 256
+
 // reopen opens the ports that a call which is taken over has.
 func (e *Engine) reopen(call string, s *media.State) {
 	m := e.config.Media
@@ -254,6 +282,18 @@ func (s *strand) hear() {
 	}
 	for i := range s.call.Media.Anchors {
 		if a := &s.call.Media.Anchors[i]; !a.Ended {
+			anchoring{s}.Sync(a)
+		}
+	}
+}
+
+// relayed brings up to date what the relay has counted, which asks nobody outside: so the counts of a record are as old as it is.
+func (s *strand) relayed() {
+	if s.engine.config.Media == nil {
+		return
+	}
+	for i := range s.call.Media.Anchors {
+		if a := &s.call.Media.Anchors[i]; !a.Ended && a.Mode == media.Relay {
 			anchoring{s}.Sync(a)
 		}
 	}

@@ -620,6 +620,11 @@ var mutants = []mutant{
 		"R20: leg 1 is shown what no end of ours is", "anchored",
 	},
 	{
+		"a provisional whose description cannot be anchored is shown as it came", "b2bua/anchor.go",
+		"\tdefault:\n\t\tsig.Body = dialog.Body{}\n\t}\n\tc.step(now, c.In, sig)", "\t}\n\tc.step(now, c.In, sig)",
+		"R20: leg 0 is shown what no end of ours is", "an rtpengine that is lost",
+	},
+	{
 		"a change is shown as it came", "b2bua/anchor.go",
 		"\tif err == nil {\n\t\tsig.Body = body\n\t\treturn true\n\t}\n\tif sig.Unasked", "\tif err == nil {\n\t\t_ = body\n\t\treturn true\n\t}\n\tif sig.Unasked",
 		"is shown what no end of ours is", "anchored, changes",

@@ -634,7 +634,7 @@ var configs = []config{
 	{name: "anchored, far", targets: 3, anchored: true, offer: true, carrier: append(forked[:len(forked):len(forked)], hostile...), early: true, changes: true, follows: true, says: "Supported: 100rel\r\n", fails: true, hangs: true, falls: true, depth: 60, walks: 6000},
 	{name: "no port is free", targets: 2, anchored: true, bare: []uint8{1}, offer: true, carrier: plain, terse: true, hangs: true, states: 40000, depth: 100},
 	{name: "no port is free for what carriers offer", targets: 2, anchored: true, bare: []uint8{1}, carrier: sure, says: "Supported: 100rel\r\n", terse: true, states: 40000, depth: 100},
-	{name: "an rtpengine that is lost", targets: 2, anchored: true, bare: []uint8{2, 3}, dies: true, offer: true, carrier: plain, terse: true, hangs: true, states: 15000, depth: 100},
+	{name: "an rtpengine that is lost", targets: 2, anchored: true, bare: []uint8{2, 3}, dies: true, offer: true, carrier: append(plain[:len(plain):len(plain)], word{code: 183, tag: 1, body: "2001"}), terse: true, hangs: true, states: 15000, depth: 100},
 	{name: "an rtpengine that is lost in a call", targets: 1, anchored: true, bare: []uint8{2, 3, 4}, dies: true, offer: true, carrier: civil, changes: true, terse: true, states: 15000, depth: 100, after: confirmed},
 	{name: "an rtpengine that is lost, and a takeover", targets: 2, anchored: true, bare: []uint8{2, 4}, dies: true, carrier: forked, early: true, says: "Supported: 100rel\r\n", terse: true, falls: true, states: 15000, depth: 100},
 	{name: "an rtpengine that is lost in a transfer", targets: 1, anchored: true, bare: []uint8{2, 3}, dies: true, offer: true, carrier: reached, follows: true, terse: true, states: 15000, depth: 100, after: confirmed},

@@ -116,6 +116,7 @@ func (s *strand) item() storage.Item {
 	}
 	if s.engine.config.Keeper != nil {
 		s.call.Saved = time.Now()
+		s.relayed()
 	}
 	data := s.call.Encode(make([]byte, 0, s.size+64))
 	s.size = len(data)

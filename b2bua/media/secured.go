@@ -100,7 +100,8 @@ func (d *description) key(m *sdp.Media, leg *Leg, offer bool, e *End) (*relay.Cr
 		if !offer && !slices.ContainsFunc(e.Own, func(k Key) bool { return k.Shown && k.Tag == c.Tag && k.Suite == c.Suite }) {
 			return nil, fmt.Errorf("%w: a=crypto:%d %s was not offered", ErrMismatch, c.Tag, c.Suite)
 		}
-		return &relay.Crypto{Suite: c.Suite, Tag: c.Tag, Receive: master}, nil
+		mki, _ := c.Identifier() // of a line that is usable
+		return &relay.Crypto{Suite: c.Suite, Tag: c.Tag, Receive: master, MKI: mki}, nil
 	}
 	return nil, err
 }

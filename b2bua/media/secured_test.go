@@ -26,6 +26,7 @@ type secured struct {
 	*phone
 	key     []byte // its own
 	in, out *srtp.Context
+	mki     []byte   // that its packets have
 	ssrcs   []uint32 // that it has understood
 }
 
@@ -74,7 +75,7 @@ func (p *secured) takes(suite string, theirs []byte) {
 	p.t.Helper()
 	profile := map[string]srtp.ProtectionProfile{suite80: srtp.ProtectionProfileAes128CmHmacSha1_80, suite32: srtp.ProtectionProfileAes128CmHmacSha1_32}[suite]
 	in, err := srtp.CreateContext(theirs[:16], theirs[16:], profile, srtp.SRTPReplayProtection(64))
-	out, err2 := srtp.CreateContext(p.key[:16], p.key[16:], profile)
+	out, err2 := srtp.CreateContext(p.key[:16], p.key[16:], profile, srtp.MasterKeyIndicator(p.mki))
 	if err := errors.Join(err, err2); err != nil {
 		p.t.Fatal(err)
 	}
@@ -169,8 +170,12 @@ func TestRFC4568_5_AnswerTakesALine(t *testing.T) {
 		tag, suite string
 	}{
 		"the first": {func(p *secured) string { return p.line(0, suite32, "|2^20 WSH=64") + p.line(1, suite80, "") }, "0", suite32},
+		"with an identifier of its key": {func(p *secured) string {
+			p.mki = []byte{0, 0, 0, 1}
+			return p.line(3, suite80, "|2^31|1:4")
+		}, "3", suite80},
 		"what can be used": {func(p *secured) string {
-			return p.line(1, suite80, "|2^20|1:4") + p.line(2, suite80, " UNENCRYPTED_SRTP") + p.line(7, "F8_128_HMAC_SHA1_80", "") +
+			return p.line(1, suite80, "|2^20|256:1") + p.line(2, suite80, " UNENCRYPTED_SRTP") + p.line(7, "F8_128_HMAC_SHA1_80", "") +
 				p.line(8, "AES_256_CM_HMAC_SHA1_80", "") + p.line(9, suite80, "|2^49") + "a=crypto:10 " + suite80 + " mikey:x\r\n" + p.line(42, suite80, " -x")
 		}, "42", suite80},
 	} {
@@ -439,19 +444,19 @@ func TestSRTPThatIsRefused(t *testing.T) {
 		offer, answer []byte
 		want          string
 	}{
-		"keys without TLS":            {func(b *border) { b.legs[media.Trunk].Secure = false }, caller.offers(suite80), nil, "srtp_without_tls"},
-		"a carrier without TLS":       {func(b *border) { b.legs[media.Carrier] = media.Leg{SRTP: true, Bind: b.legs[1].Bind} }, caller.sdp(), nil, "srtp_without_tls"},
-		"no key":                      {nil, caller.describes(""), nil, "srtp_keys"},
-		"an identifier of a key":      {nil, caller.describes(caller.line(1, suite80, "|1:4")), nil, "srtp_keys"},
-		"an unknown parameter":        {nil, caller.describes(caller.line(1, suite80, " KDR=1")), nil, "srtp_keys"},
-		"a suite with another key":    {nil, caller.offers("AES_256_CM_HMAC_SHA1_80"), nil, "srtp_keys"},
-		"DTLS":                        {nil, dtls, nil, "srtp_keys"},
-		"an answer without":           {nil, caller.sdp(), carrier.sdp(), "srtp_answer"},
-		"an answer by another line":   {nil, caller.sdp(), carrier.describes(carrier.line(3, suite80, "")), "srtp_answer"},
-		"an answer by another suite":  {nil, caller.sdp(), carrier.describes(carrier.line(1, suite32, "")), "srtp_answer"},
-		"an answer with no key":       {nil, caller.sdp(), carrier.describes(""), "srtp_keys"},
-		"an answer to none":           {func(b *border) { b.legs[media.Carrier].SRTP = false }, caller.sdp(), carrier.offers(suite80), "srtp_answer"},
-		"an answer, and TLS has gone": {nil, caller.sdp(), carrier.offers(suite80), "srtp_without_tls"},
+		"keys without TLS":             {func(b *border) { b.legs[media.Trunk].Secure = false }, caller.offers(suite80), nil, "srtp_without_tls"},
+		"a carrier without TLS":        {func(b *border) { b.legs[media.Carrier] = media.Leg{SRTP: true, Bind: b.legs[1].Bind} }, caller.sdp(), nil, "srtp_without_tls"},
+		"no key":                       {nil, caller.describes(""), nil, "srtp_keys"},
+		"an identifier that is longer": {nil, caller.describes(caller.line(1, suite80, "|256:1")), nil, "srtp_keys"},
+		"an unknown parameter":         {nil, caller.describes(caller.line(1, suite80, " KDR=1")), nil, "srtp_keys"},
+		"a suite with another key":     {nil, caller.offers("AES_256_CM_HMAC_SHA1_80"), nil, "srtp_keys"},
+		"DTLS":                         {nil, dtls, nil, "srtp_keys"},
+		"an answer without":            {nil, caller.sdp(), carrier.sdp(), "srtp_answer"},
+		"an answer by another line":    {nil, caller.sdp(), carrier.describes(carrier.line(3, suite80, "")), "srtp_answer"},
+		"an answer by another suite":   {nil, caller.sdp(), carrier.describes(carrier.line(1, suite32, "")), "srtp_answer"},
+		"an answer with no key":        {nil, caller.sdp(), carrier.describes(""), "srtp_keys"},
+		"an answer to none":            {func(b *border) { b.legs[media.Carrier].SRTP = false }, caller.sdp(), carrier.offers(suite80), "srtp_answer"},
+		"an answer, and TLS has gone":  {nil, caller.sdp(), carrier.offers(suite80), "srtp_without_tls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, a := overTLS(t), &media.Anchor{Leg: 1, Mode: media.Relay}

@@ -39,6 +39,7 @@ type Stage struct {
 	Capture *b2bua.Captures             // before the first statement; nil: none
 	Stands  *b2bua.Standings            // before the first statement; nil: all carriers are in service
 	Starts  b2bua.Starts                // before the first statement; nil: nobody is told of answered calls
+	Carry   func(*b2bua.Media)          // of what "media" has declared, to carry it by others; nil: it stays so
 	Change  func(*carriers.Config)      // of what has been declared; nil: it stays so
 	Faulty  bool                        // the scenario is about defects: violations and panics are its own business
 	Settled bool                        // settle has been reached
@@ -181,6 +182,9 @@ func (s *Stage) raise() {
 	}
 	if s.Change != nil {
 		s.Change(&s.config)
+	}
+	if s.Carry != nil {
+		s.Carry(s.media)
 	}
 	book, err := carriers.NewBook(s.config, s.realms)
 	if err != nil {

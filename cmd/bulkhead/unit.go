@@ -24,6 +24,7 @@ const (
 	leaseRenew = leaseFor / 4
 	leaseAsk   = 20 * time.Millisecond // how often a standby asks: the gap of a hand-over
 	closeFor   = 2 * time.Second
+	accountFor = time.Second     // to store what the relay has counted, before a hand-over
 	givenUp    = leaseFor        // until a unit that was given up for a fault is taken again
 	reserved   = 2 * time.Second // for the node that a unit is handed over to
 )

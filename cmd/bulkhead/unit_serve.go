@@ -86,7 +86,7 @@ func (u *unit) serve(ctx context.Context, epoch uint64, claimed time.Time, s *so
 			err = errors.Join(errors.New("the sockets have ended"), err)
 		case next = <-u.nodes.wishes:
 			log.Info("handing over", zap.String("to", next))
-			if err = errHandedOver; !u.pass(own) {
+			if err = errHandedOver; !u.pass(own, b) {
 				log.Error("not handed over: the addresses stay here", zap.String("to", next))
 				next, err, stays = "", nil, true
 				u.nodes.stay()
@@ -131,10 +131,13 @@ func (u *unit) orderly(ctx context.Context, log *zap.Logger) {
 	}
 }
 
-// pass lets the address go to another node, and serves until it has gone: nobody
-// speaks into a gap. Where nobody moves it at our word, it goes when we end. False: it
+// pass has what the relay has counted stored with the calls, lets the address go to another node, and serves until it has
+// gone: nobody speaks into a gap. Where nobody moves it at our word, it goes when we end. False: it
 // has not gone.
-func (u *unit) pass(own context.Context) bool {
+func (u *unit) pass(own context.Context, b *border) bool {
+	last, cancel := context.WithTimeout(own, accountFor)
+	b.engine.Account(last)
+	cancel()
 	if !u.config.follows() || !u.nodes.unfit() {
 		return true
 	}
@@ -167,7 +170,7 @@ func (u *unit) depart(own context.Context, b *border, log *zap.Logger) error {
 	}
 	if own.Err() == nil {
 		log.Info("handing over", zap.Int("calls", b.engine.Active()))
-		u.pass(own)
+		u.pass(own, b)
 	}
 	return nil
 }

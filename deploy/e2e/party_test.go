@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -27,6 +28,8 @@ type party struct {
 	id            string // Call-ID; of a carrier: empty until it is invited
 	local, remote string // From and To of its own requests
 	seq, seen     int    // CSeq of its own requests, and of the other's
+	tag           string // of a carrier; empty: callee
+	began, begun  int    // CSeq of an INVITE before the answer, where a PRACK has come after it: of its own, and of the other's
 }
 
 // calling is the trunk's leg of a call, by a name that no other has.
@@ -42,22 +45,33 @@ func (b *border) called(p *peer, media *talker) *party {
 	return &party{talker: media, b: b, sip: p, at: p.addr, via: "UDP", to: netip.MustParseAddrPort(b.at(peeringSide))}
 }
 
-// ask sends a request; sdp nil: without a description.
-func (p *party) ask(method string, sdp []byte) {
+// fork is another dialog of the same INVITE, with media of its own.
+func (p *party) fork(tag string, media *talker) *party {
+	f := *p
+	f.talker, f.tag, f.local = media, tag, strings.Replace(p.local, "tag=callee", "tag="+tag, 1)
+	return &f
+}
+
+// ask sends a request; sdp nil: without a description. More are whole header lines.
+func (p *party) ask(method string, sdp []byte, more ...string) {
 	p.t.Helper()
-	if method != "ACK" && method != "CANCEL" {
-		p.seq++
+	seq := p.seq + 1
+	if method == "ACK" || method == "CANCEL" {
+		seq = cmp.Or(p.began, p.seq)
+	} else {
+		p.seq = seq
 	}
-	branch := fmt.Sprint(p.id, p.seq)
+	branch := fmt.Sprint(p.id, seq)
 	if method == "ACK" {
 		branch += "ack"
 	}
 	lines := []string{
 		method + " sip:" + number + "@" + p.to.String() + " SIP/2.0",
 		"Via: SIP/2.0/" + p.via + " " + p.at + ";branch=z9hG4bK" + branch, "Max-Forwards: 70",
-		"From: " + p.local, "To: " + p.remote, "Call-ID: " + p.id, fmt.Sprintf("CSeq: %d %s", p.seq, method),
-		"Contact: <sip:" + p.at + ">", "Content-Length: 0", "", "",
+		"From: " + p.local, "To: " + p.remote, "Call-ID: " + p.id, fmt.Sprintf("CSeq: %d %s", seq, method),
+		"Contact: <sip:" + p.at + ">",
 	}
+	lines = append(append(lines, more...), "Content-Length: 0", "", "")
 	p.sip.send(p.to, withSDP(strings.Join(lines, "\r\n"), sdp))
 }
 
@@ -92,11 +106,14 @@ func (p *party) takes(m message, begin string) bool {
 	}
 	switch {
 	case strings.HasPrefix(m.text, "SIP/2.0 "):
-		return seq == p.seq
+		return seq == p.seq || seq == p.began && strings.HasSuffix(m.header("CSeq"), " INVITE")
 	case strings.HasPrefix(m.text, "ACK "), strings.HasPrefix(m.text, "CANCEL "):
-		return seq == p.seen
+		return seq == cmp.Or(p.begun, p.seen)
 	case seq <= p.seen:
 		return false // a repeat
+	}
+	if begin == "INVITE " {
+		p.begun = 0
 	}
 	p.seen = seq
 	return true
@@ -111,9 +128,22 @@ func (p *party) invited() message {
 }
 
 // says answers a request.
-func (p *party) answers(m message, status string, sdp []byte) {
+func (p *party) answers(m message, status string, sdp []byte, more ...string) {
 	p.t.Helper()
-	p.sip.send(m.from, withSDP(m.reply(status, "callee", "Contact: <sip:"+p.at+">"), sdp))
+	p.sip.send(m.from, withSDP(m.reply(status, cmp.Or(p.tag, "callee"), append([]string{"Contact: <sip:" + p.at + ">"}, more...)...), sdp))
+}
+
+// pracked has the caller acknowledge a provisional of the carrier's (RFC 3262), on each leg by itself.
+func (p *party) pracked(by *party, m message) {
+	p.t.Helper()
+	invite := p.seen
+	p.answers(p.await("PRACK "), "200 OK", nil)
+	p.begun = invite
+	began, remote := by.seq, by.remote
+	by.remote = m.header("To")
+	by.ask("PRACK", nil, "RAck: "+m.header("RSeq")+" "+m.header("CSeq"))
+	by.await("SIP/2.0 200 ")
+	by.remote, by.began = remote, began
 }
 
 // confirmed is the next final response to its INVITE, which it acknowledges; that of a 2xx has the
@@ -124,6 +154,7 @@ func (p *party) confirmed(status string, sdp []byte) message {
 	to := p.remote
 	p.remote = m.header("To")
 	p.ask("ACK", sdp)
+	p.began = 0
 	if !strings.HasPrefix(status, "2") {
 		if strings.Contains(to, ";tag=") {
 			p.remote = to

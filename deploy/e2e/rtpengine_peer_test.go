@@ -33,7 +33,8 @@ type talker struct {
 	seq  uint16 // of the latest packet
 	last []byte // it, as it was sent
 	got  []rtp.Packet
-	bad  int // that could not be read or decrypted
+	from netip.AddrPort // where the latest of them came from
+	bad  int            // that could not be read or decrypted
 }
 
 // talk opens a socket at the address and a free port, and begins to send once aimed.
@@ -97,7 +98,7 @@ func (p *talker) speak(stop <-chan struct{}) {
 func (p *talker) listen() {
 	buf := make([]byte, 2000)
 	for {
-		n, _, err := p.udp.ReadFromUDPAddrPort(buf)
+		n, from, err := p.udp.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			return
 		}
@@ -113,7 +114,7 @@ func (p *talker) listen() {
 		if err != nil {
 			p.bad++
 		} else {
-			p.got = append(p.got, packet)
+			p.got, p.from = append(p.got, packet), from
 		}
 		p.mu.Unlock()
 	}
@@ -229,7 +230,7 @@ func startEngine(t *testing.T, network int, more ...string) *engine {
 		"--interface=core/" + e.core, "--interface=peering/" + e.peering, "--listen-ng=" + e.node.Address.String(),
 		"--port-min=20000", "--port-max=20999",
 	}, more...)...)
-	e.until("rtpengine to listen", 10*time.Second, func() bool { return bound("udp", e.node.Address.String()) })
+	e.until("rtpengine to listen", patience, func() bool { return bound("udp", e.node.Address.String()) })
 	return e
 }
 

@@ -156,14 +156,14 @@ var (
 
 // secured makes contexts of both directions: the key that was offered to the peer
 // decrypts what it gets.
-func secured(t *testing.T, line []string, own []byte) (in, out *srtp.Context) {
+func secured(t *testing.T, line []string, own []byte, mki ...byte) (in, out *srtp.Context) {
 	t.Helper()
 	theirs, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(line[3], "="))
 	if err != nil || len(theirs) != 30 {
 		t.Fatalf("key %q: %v", line[3], err)
 	}
 	for i, key := range [][]byte{theirs, own} {
-		context, err := srtp.CreateContext(key[:16], key[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+		context, err := srtp.CreateContext(key[:16], key[16:], srtp.ProtectionProfileAes128CmHmacSha1_80, srtp.MasterKeyIndicator([][]byte{nil, mki}[i]))
 		if err != nil {
 			t.Fatal(err)
 		}

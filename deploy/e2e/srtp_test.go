@@ -100,7 +100,7 @@ func TestSRTPOutlivesItsNode(t *testing.T) {
 	key := []byte("a key and salt, thirty bytes..")
 	uri := "sip:" + b.ip(coreSide) + ":5061;transport=tls"
 	headers := []string{"From: <sip:a@e2e.invalid>;tag=srtp", "To: <" + uri + ">", "Call-ID: srtp", "Contact: <sip:" + trunk.addr + ";transport=tls>"}
-	crypto := "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:" + base64.StdEncoding.EncodeToString(key) + "|2^31"
+	crypto := "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:" + base64.StdEncoding.EncodeToString(key) + "|2^31|1:4"
 	trunk.send(withBody(trunk.request("INVITE", strings.Replace(uri, "sip:", "sip:"+number+"@", 1), "invite", append(headers, "CSeq: 1 INVITE")...), string(near.describe("RTP/SAVP", "8", crypto))))
 	invite := gateway.find("INVITE ", patience)
 	_, offer, _ := strings.Cut(invite.text, "\r\n\r\n")
@@ -119,7 +119,7 @@ func TestSRTPOutlivesItsNode(t *testing.T) {
 		t.Fatalf("the trunk is answered\n%s", answer)
 	}
 	near.mu.Lock()
-	near.in, near.out = secured(t, line, key)
+	near.in, near.out = secured(t, line, key, 0, 0, 0, 1)
 	near.seq = 65_480
 	near.mu.Unlock()
 	near.aim([]byte(answer))

@@ -18,6 +18,7 @@ type Crypto struct {
 	Tag     uint32 // of its a=crypto line; it says nothing here
 	Send    []byte // master key and salt of what goes to the far end
 	Receive []byte // and of what comes from it
+	MKI     []byte `json:",omitempty"` // that its packets have (RFC 3711 §3.1); ours have none
 
 	// Used says that something has been sent with these keys that this end does not know of: by another process,
 	// or from other ports. It counts where a key begins to be used, and so do Rollovers: not at an Aim with the keys of
@@ -76,10 +77,10 @@ type transform struct {
 	rtcp    rtcp.Header
 }
 
-// stream is one direction, with its key.
+// stream is one direction, with its key and the identifier of that.
 type stream struct {
 	*srtp.Context
-	key []byte
+	key, mki []byte
 }
 
 // arrived is what comes from the far end.
@@ -113,11 +114,12 @@ func (t *transform) rekey(c *Crypto, again bool) (*transform, error) {
 		}
 		next.sent = sent{stream: fresh, others: again || c.Used}
 	}
-	if next.arrived.Context == nil || !bytes.Equal(next.arrived.key, c.Receive) {
-		fresh, err := keyed(c.Suite, c.Receive, srtp.SRTPReplayProtection(window), srtp.SRTCPReplayProtection(window))
+	if next.arrived.Context == nil || !bytes.Equal(next.arrived.key, c.Receive) || !bytes.Equal(next.arrived.mki, c.MKI) {
+		fresh, err := keyed(c.Suite, c.Receive, srtp.MasterKeyIndicator(c.MKI), srtp.SRTPReplayProtection(window), srtp.SRTCPReplayProtection(window))
 		if err != nil {
 			return nil, err
 		}
+		fresh.mki = bytes.Clone(c.MKI)
 		next.arrived = arrived{stream: fresh}
 		for _, was := range c.Rollovers[:min(len(c.Rollovers), mostSSRC)] {
 			next.arrived.wind(was)

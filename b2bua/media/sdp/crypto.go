@@ -52,12 +52,12 @@ func ParseCrypto(value string) (Crypto, error) {
 	return c, nil
 }
 
-// Usable says what stands against using the line, for who knows neither master key identifiers nor session parameters
+// Usable says what stands against using the line, for who knows no session parameters
 // that change the packets (RFC 4568 §6.3): such a line is one that is not supported, and another one may be. nil: nothing.
 // A hint at the size of the window, and an extension that says itself that it may be, are passed over.
 func (c *Crypto) Usable() error {
-	if c.MKI != "" {
-		return fmt.Errorf("%w: a master key identifier", ErrUnusable)
+	if _, err := c.Identifier(); err != nil {
+		return err
 	}
 	if !lives(c.Lifetime) {
 		return fmt.Errorf("%w: lifetime %q", ErrUnusable, c.Lifetime)
@@ -70,6 +70,25 @@ func (c *Crypto) Usable() error {
 		}
 	}
 	return nil
+}
+
+// Identifier is the master key identifier that each packet of the line's sender has between what is encrypted and its tag, "1:4" in
+// four bytes (RFC 4568 §6.1, RFC 3711 §3.1); empty: none has one. The error is ErrUnusable.
+func (c *Crypto) Identifier() ([]byte, error) {
+	if c.MKI == "" {
+		return nil, nil
+	}
+	value, length, _ := strings.Cut(c.MKI, ":")
+	v, err := strconv.ParseUint(value, 10, 64)
+	n, errLength := strconv.ParseUint(length, 10, 8)
+	if err != nil || errLength != nil || n == 0 || n > 128 || n < 8 && v>>(8*n) != 0 {
+		return nil, fmt.Errorf("%w: master key identifier %q", ErrUnusable, c.MKI)
+	}
+	mki := make([]byte, n)
+	for i := len(mki) - 1; i >= 0; i, v = i-1, v>>8 {
+		mki[i] = byte(v)
+	}
+	return mki, nil
 }
 
 // ErrUnusable is a line that says a key, in a way that is not supported here.

@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"net/netip"
@@ -197,7 +198,7 @@ func TestRFC4568_Crypto(t *testing.T) {
 func TestRFC4568_6_UsableLines(t *testing.T) {
 	for rest, usable := range map[string]bool{
 		"": true, "|2^20": true, "|2^48": true, "|2^0": true, "|1": true, "|281474976710656": true, " WSH=64": true, " WSH=1024 -x -Y=2": true,
-		"|2^49": false, "|0": false, "|281474976710657": false, "|2^": false, "|x": false, "|-1": false, "|2^20|1:4": false, "|1:1": false,
+		"|2^49": false, "|0": false, "|281474976710657": false, "|2^": false, "|x": false, "|-1": false, "|2^20|1:4": true, "|1:1": true, "|255:1": true, "|256:1": false, "|1:0": false, "|1:129": false, "|1:": false, "|:4": false, "|x:4": false, "|-1:4": false,
 		" KDR=0": false, " KDR=24": false, " UNENCRYPTED_SRTP": false, " UNENCRYPTED_SRTCP": false, " UNAUTHENTICATED_SRTP": false,
 		" FEC_ORDER=FEC_SRTP": false, " FEC_KEY=inline:x": false, " WSH=63": false, " WSH=": false, " WSH=x": false, " x": false, " WSH=64 KDR=1": false,
 	} {
@@ -218,5 +219,13 @@ func TestProfiles(t *testing.T) {
 	}
 	if Plain("UDP/TLS/RTP/SAVPF") != "RTP/AVPF" || Secure("UDP/TLS/RTP/SAVP") != "RTP/SAVP" || Plain("rtp/savp") != "RTP/AVP" {
 		t.Error("DTLS stays")
+	}
+}
+
+func TestRFC4568_6_1_Identifier(t *testing.T) {
+	for mki, want := range map[string][]byte{"": nil, "1:4": {0, 0, 0, 1}, "258:2": {1, 2}, "7:1": {7}, "18446744073709551615:9": {0, 255, 255, 255, 255, 255, 255, 255, 255}} {
+		if got, err := (&Crypto{MKI: mki}).Identifier(); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q is %v, %v", mki, got, err)
+		}
 	}
 }
