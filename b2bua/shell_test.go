@@ -290,3 +290,38 @@ func TestDrainWaitsForWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestADrainEndsCallsInBatches: their BYEs do not leave in one instant, and all have left soon.
+func TestADrainEndsCallsInBatches(t *testing.T) {
+	running(t, b2bua.Config{}, func(t *testing.T, e *b2bua.Engine, s *sink) {
+		const calls = 600
+		for n := range calls {
+			talking(t, e, s, n)
+		}
+		s.take()
+		now, cancel := context.WithCancel(t.Context())
+		cancel()
+		left, end := context.WithCancel(t.Context())
+		drained := make(chan error, 1)
+		go func() { drained <- e.Drain(now, left) }()
+		told, most := 0, 0
+		for range 16 { // of 10 ms, before any is repeated
+			synctest.Wait()
+			byes := 0
+			for _, out := range s.take() {
+				if strings.HasPrefix(string(out.data), "BYE ") {
+					byes++
+				}
+			}
+			told, most = told+byes, max(most, byes)
+			<-time.After(10 * time.Millisecond)
+		}
+		if told != 2*calls || most > 2*calls/10 {
+			t.Errorf("%d BYEs for %d calls, of them %d at once", told, calls, most)
+		}
+		end()
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	})
+}

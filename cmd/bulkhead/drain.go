@@ -49,12 +49,14 @@ func (p *process) Drain(d *ops.Drain) error {
 // endDrained ends the calls that are left at the deadline of a drain, unless it holds no more.
 func (p *process) endDrained(d *ops.Drain) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.drain.Load() != d || p.border == nil {
+	b := p.border
+	p.mu.Unlock()
+	still := func() bool { return p.drain.Load() == d }
+	if b == nil || !still() {
 		return
 	}
-	p.log.Info("the time for calls to end by themselves is over", zap.Int("calls", p.border.engine.Active()))
-	p.border.engine.EndDrained()
+	p.log.Info("the time for calls to end by themselves is over", zap.Int("calls", b.engine.Active()))
+	b.engine.EndDrained(still)
 }
 
 // Now is ops.Node.

@@ -65,7 +65,8 @@ type unit struct {
 	orders   storage.Orders // the store
 	assembly storage.Assembly
 
-	exports sync.Mutex // details are fetched by one at a time
+	exports   sync.Mutex // details are fetched by one at a time
+	unwritten bool       // the record file has not taken the last ones; under exports
 
 	drain time.Duration   // how long calls may go on where nobody takes them over
 	hurry context.Context // ends when they may not

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"go.uber.org/zap"
@@ -246,9 +247,17 @@ func (u *unit) export(ctx context.Context, log *zap.Logger) {
 	}
 	u.exports.Lock()
 	defer u.exports.Unlock()
+	var file *fs.PathError // else it is the store, which says so itself
 	switch err := u.store.Details(ctx, u.file.take); {
 	case err == nil:
 		u.process.unit.exported.Store(time.Now().Unix())
+		if u.unwritten {
+			log.Info("records that waited have been written")
+		}
+		u.unwritten = false
+	case errors.As(err, &file) && !u.unwritten:
+		u.unwritten = true
+		log.Error("records wait in the store for the record file", zap.Error(err))
 	case ctx.Err() == nil:
 		log.Debug("records wait in the store", zap.Error(err))
 	}

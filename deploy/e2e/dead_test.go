@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,7 +112,7 @@ func TestDeadRoutes(t *testing.T) {
 }
 
 // nameServer serves addresses of names; all others do not exist.
-func nameServer(t *testing.T, at string, names map[string][]string) {
+func nameServer(t *testing.T, at string, names map[string][]string) (stop func()) {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", at)
 	if err != nil {
@@ -135,7 +136,66 @@ func nameServer(t *testing.T, at string, names map[string][]string) {
 	s.NotifyStartedFunc = func() { close(started) }
 	go func() { _ = s.ActivateAndServe() }()
 	<-started
-	t.Cleanup(func() { _ = s.Shutdown() })
+	stop = sync.OnceFunc(func() { _ = s.Shutdown() })
+	t.Cleanup(stop)
+	return stop
+}
+
+// TestNamesOutliveTheirServer: when no name server answers any more, calls go where names led
+// last, for as long as dns.stale says; then they go to the next target at once. When a server is
+// back, so is the name.
+func TestNamesOutliveTheirServer(t *testing.T) {
+	t.Parallel()
+	b := &border{net: 34}
+	servers, known := b.ip(53)+":5353", map[string][]string{"first.example.": {b.ip(tc1)}}
+	stop := nameServer(t, servers, known)
+	o := operate(t, b.net, plan{whole: strings.Join([]string{
+		"node: e2e",
+		"realms:",
+		fmt.Sprintf("  core: {listen: [%q]}", "udp://"+b.at(coreSide)),
+		fmt.Sprintf("  peering: {listen: [%q]}", "udp://"+b.at(peeringSide)),
+		fmt.Sprintf("dns: {servers: [%q], stale: 12s}", servers),
+		"trunks:",
+		fmt.Sprintf("  pbx: {realm: core, from: [%q]}", b.ip(caller)),
+		"carriers:",
+		`  first: {realm: peering, gateways: [{address: "first.example:5060"}]}`,
+		fmt.Sprintf("  second: {realm: peering, gateways: [{address: %q}]}", b.at(tc2)),
+		"routes: [{targets: [{carrier: first}, {carrier: second}]}]",
+	}, "\n")})
+	trunk, first, second := o.peerAt(caller), o.peerAt(tc1), o.peerAt(tc2)
+	to := netip.MustParseAddrPort(o.at(coreSide))
+	names := func(state string) {
+		t.Helper()
+		metric := fmt.Sprintf(`bulkhead_gateway_names{state=%q}`, state)
+		o.until("the name to be "+state, patience, func() bool { return o.metric(metric) == 1 })
+	}
+	calls := 0
+	// A call goes to one of them, who is busy.
+	reaches := func(who *peer) {
+		t.Helper()
+		calls++
+		id := fmt.Sprint("stale", calls)
+		uri := "sip:" + id + "@" + o.at(coreSide)
+		head := []string{"From: <sip:a@" + trunk.addr + ">;tag=" + id, "Call-ID: " + id}
+		trunk.send(to, trunk.request("INVITE", uri, id, append(head, "To: <"+uri+">", "CSeq: 1 INVITE", "Contact: <sip:"+trunk.addr+">")...))
+		invite := who.find("INVITE sip:"+id+"@", 2*time.Second)
+		who.send(invite.from, invite.reply("486 Busy Here", "b"))
+		final := trunk.find("SIP/2.0 486 ", 5*time.Second)
+		trunk.send(to, trunk.request("ACK", uri, id, append(head, "To: "+final.header("To"), "CSeq: 1 ACK")...))
+	}
+	names("fresh")
+	reaches(first)
+	stop()
+	names("stale")
+	reaches(first)
+	names("nowhere")
+	reaches(second)
+	nameServer(t, servers, known)
+	names("fresh")
+	reaches(first)
+	if log := o.tail(1 << 20); strings.Count(log, `"name leads nowhere"`) != 1 {
+		t.Errorf("the log says that a name leads nowhere %d times", strings.Count(log, `"name leads nowhere"`))
+	}
 }
 
 // resetting takes connections, reads what comes first, and resets them.

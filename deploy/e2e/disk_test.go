@@ -4,12 +4,15 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"bulkhead/storage/storagetest"
 )
 
 // TestRecordsOutliveAFullDisk: the disk of the records is full in the middle of calls. No call
@@ -75,4 +78,56 @@ func TestRecordsOutliveAFullDisk(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d records on a disk that was full, all %d later", full, calls, len(seen))
+}
+
+// TestRecordsWaitInRedisForAFullDisk: the same, with Redis: they wait there.
+func TestRecordsWaitInRedisForAFullDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a small disk takes root")
+	}
+	t.Parallel()
+	const calls = 60
+	redis := storagetest.StartRedis(t)
+	disk := t.TempDir()
+	size := func(size string, flags uintptr) {
+		t.Helper()
+		if err := syscall.Mount("records", disk, "tmpfs", flags, "size="+size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size("16k", 0)
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	file := filepath.Join(disk, "calls.jsonl")
+	p := plan{prefix: "127.30", more: fmt.Sprintf("state: {redis: {addresses: [%q]}}\nunit: {name: u2}", redis.Address)}
+	p.whole = strings.Replace((&border{net: 2, plan: plan{prefix: p.prefix}}).config(), "file: calls.jsonl", "file: "+file, 1)
+	o := operate(t, 2, p)
+	carrier := o.carrierAt(tc1, "uas.xml", nil, "-m", "60")
+	call := o.callerTo(number, "uac.xml", nil, "-m", "60", "-r", "30", "-d", "100")
+	call.finish(patience)
+	carrier.finish(patience)
+	if n := call.failed(); n != 0 {
+		t.Errorf("%d calls failed", n)
+	}
+	written := func() int {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), "\n")
+	}
+	says := func(line string) int { return strings.Count(o.tail(1<<20), line) }
+	o.until("the log to say so", patience, func() bool { return says("no space left on device") > 0 })
+	if n := written(); n == 0 || n >= calls {
+		t.Errorf("%d records are on a disk of 16 KiB", n)
+	}
+	size("1m", syscall.MS_REMOUNT)
+	o.until("all records to be written", patience, func() bool { return written() == calls })
+	o.until("the log to say so", patience, func() bool { return says("records that waited have been written") > 0 })
+	if n := says("records wait in the store for the record file"); n != 1 {
+		t.Errorf("the log says %d times that records wait", n)
+	}
 }

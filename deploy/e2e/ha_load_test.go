@@ -66,9 +66,7 @@ func (b *pair) load(rate, calls int) *load {
 	b.t.Helper()
 	l := &load{pair: b, rate: rate, calls: calls}
 	ring := []string{`<pause milliseconds="50"/>`, `<pause milliseconds="1000"/>`}
-	// On a machine that is busy an INVITE may be repeated although it has been
-	// answered; SIPp, which knows only repeats of what it answered last, gives up.
-	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-pause_msg_ign", "-m", fmt.Sprint(calls), "-timeout", seconds(l.longest()))
+	l.carrier = b.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(calls), "-timeout", seconds(l.longest()))
 	l.carrier.until("tc1 to listen", 10*time.Second, func() bool { return l.carrier.bound("udp", b.at(tc1)) })
 	l.call = b.sippAt(caller, "caller", "uac.xml", nil, b.at(coreSide), "-s", number, "-d", "1000",
 		"-r", fmt.Sprint(rate), "-m", fmt.Sprint(calls), "-timeout", seconds(l.longest()), "-trace_rtt", "-rtt_freq", "1")

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"bulkhead/storage/storagetest"
 )
 
 // manifests are the documents of a file of deploy.
@@ -142,4 +146,50 @@ func yamlText(t *testing.T, x any) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// TestUnitsOfSystemdStart runs what they start: the unit with a node of its own, with track.conf
+// one in mode address, whose track file then says that it could take the address, which nobody gives it here.
+func TestUnitsOfSystemdStart(t *testing.T) {
+	t.Parallel()
+	redis := storagetest.StartRedis(t)
+	for _, c := range []struct {
+		file    string
+		network int
+		more    func(*border) string
+	}{
+		{"bulkhead@.service", 32, func(*border) string { return "" }},
+		{"bulkhead@.service.d/track.conf", 33, func(b *border) string {
+			return fmt.Sprintf("state: {redis: {addresses: [%q]}}\nunit: {name: u33, mode: address, address: [%q, %q]}\nkey_file: cluster.key", redis.Address, b.ip(coreSide), b.ip(peeringSide))
+		}},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join("..", "systemd", c.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			starts := regexp.MustCompile(`(?m)^ExecStart=(/.+)$`).FindAllStringSubmatch(string(text), -1)
+			if len(starts) != 1 {
+				t.Fatalf("it starts %q", starts)
+			}
+			b := &border{dir: t.TempDir(), net: c.network}
+			b.plan.more = c.more(b)
+			file := filepath.Join(b.dir, "bulkhead.yaml")
+			if err := os.WriteFile(file, []byte(b.config()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			line := strings.Fields(strings.NewReplacer("/usr/local/bin/bulkhead", built("plain"), "/etc/bulkhead/%i.yaml", file, "/run/bulkhead/%i", b.dir).Replace(starts[0][1]))
+			b.process = start(t, b.dir, "bulkhead", line[0], line[1:]...)
+			t.Cleanup(func() { b.terminate(20 * time.Second) })
+			track := filepath.Join(b.dir, "track")
+			if !slices.Contains(line, track) {
+				b.ready()
+				return
+			}
+			b.until("the track file to say 0", 10*time.Second, func() bool {
+				says, err := os.ReadFile(track)
+				return err == nil && strings.TrimSpace(string(says)) == "0"
+			})
+		})
+	}
 }

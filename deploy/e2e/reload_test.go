@@ -111,7 +111,7 @@ func TestR27_ReloadUnderLoad(t *testing.T) {
 	place := fmt.Sprintf("%s:%d:%d", o.file, line, column)
 
 	ring := []string{`<pause milliseconds="50"/>`, `<pause milliseconds="1000"/>`}
-	carrier := o.sippAt(tc1, "tc1", "uas.xml", ring, "-pause_msg_ign", "-m", fmt.Sprint(calls), "-timeout", seconds(3*patience))
+	carrier := o.sippAt(tc1, "tc1", "uas.xml", ring, "-m", fmt.Sprint(calls), "-timeout", seconds(3*patience))
 	carrier.until("tc1 to listen", 10*time.Second, func() bool { return bound("udp", o.at(tc1)) })
 	call := o.sippAt(caller, "caller", "uac.xml", nil, o.at(coreSide), "-s", number, "-d", "1000",
 		"-r", fmt.Sprint(rate), "-m", fmt.Sprint(calls), "-timeout", seconds(3*patience))

@@ -4,11 +4,13 @@ package e2e
 
 import (
 	"encoding/csv"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -44,6 +46,9 @@ func (b *border) sippAt(host int, name, scenario string, swap []string, args ...
 		"-trace_err", "-error_file", filepath.Join(b.dir, name+".errors"),
 		"-trace_stat", "-stf", s.stats, "-fd", "1",
 		"-timeout_error")
+	if scenario == "uas.xml" { // it rings by a pause, see TestSIPpTakesARepeatWhileItRings
+		line = append(line, "-pause_msg_ign")
+	}
 	s.began = time.Now()
 	s.process = start(b.t, b.dir, name, line[0], append(line[1:], args...)...)
 	return s
@@ -181,4 +186,21 @@ func (s *sipp) received() []string {
 		}
 	}
 	return lines
+}
+
+// TestSIPpTakesARepeatWhileItRings: without -pause_msg_ign SIPp gives a call up for an INVITE that
+// is repeated while it rings, says so to nobody, and swallows all that comes for it later: to us
+// it rings on, up to no_answer.
+func TestSIPpTakesARepeatWhileItRings(t *testing.T) {
+	t.Parallel()
+	b := open(t, 31, plan{})
+	carrier := b.carrierAt(stranger, "uas.xml", []string{`milliseconds="50"`, `milliseconds="1000"`})
+	us, to := b.peerAt(tc2), netip.MustParseAddrPort(b.at(stranger))
+	uri := "sip:1@" + b.at(stranger)
+	invite := us.request("INVITE", uri, "twice", "From: <sip:us@"+us.addr+">;tag=us", "To: <"+uri+">", "Call-ID: twice", "CSeq: 1 INVITE", "Contact: <sip:us@"+us.addr+">")
+	us.send(to, invite)
+	us.find("SIP/2.0 180", 5*time.Second)
+	us.send(to, invite)
+	us.find("SIP/2.0 200", 5*time.Second)
+	carrier.terminate(time.Second)
 }

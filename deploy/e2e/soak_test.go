@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"flag"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ var (
 	soakFor  = flag.Duration("soak.for", 3*time.Minute, "how long TestSoak makes calls")
 	soakRate = flag.Int("soak.rate", 60, "how many calls a second it makes, of all kinds together")
 	soakCSV  = flag.String("soak.csv", "", "a file for what it has seen every ten seconds")
+	soakHeap = flag.String("soak.heap", "", "a directory for the heap's profiles at rest: before.pprof, after.pprof")
 )
 
 // soakWarm is how long it takes until as many calls end as begin: the longest of a mix is a
@@ -64,12 +66,12 @@ func TestSoak(t *testing.T) {
 		_, err := os.Stat(filepath.Join(s.dir, "api.sock"))
 		return err == nil
 	})
-	before := s.rests()
+	before := s.rests("before")
 	played := s.play(s.kinds, seeded(t), *soakRate, *soakFor)
 	s.under()
 	s.report(played)
 	s.settle(played)
-	after := s.rests()
+	after := s.rests("after")
 	s.flat(before, after)
 	s.accounts(played)
 }
@@ -128,13 +130,31 @@ func (s *soak) look() seenAt {
 }
 
 // rests looks at a border without calls, whose garbage is collected.
-func (s *soak) rests() seenAt {
+func (s *soak) rests(when string) seenAt {
 	s.t.Helper()
-	if code, text := s.asks(http.MethodGet, "/debug/pprof/heap?gc=1"); code != http.StatusOK {
+	code, text := s.asks(http.MethodGet, "/debug/pprof/heap?gc=1")
+	if code != http.StatusOK {
 		s.t.Fatalf("a heap profile: %d %s", code, text)
 	}
+	if *soakHeap != "" {
+		if err := os.WriteFile(filepath.Join(*soakHeap, when+".pprof"), text, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	live := s.metric("go_memstats_heap_alloc_bytes")
+	// Go gives back what a collection has freed bit by bit: as long as it does, it is not at rest.
+	was, next := math.Inf(1), time.Now()
+	s.until("memory to be given back", 3*patience, func() bool {
+		if time.Now().Before(next) {
+			return false
+		}
+		is := s.metric("process_resident_memory_bytes")
+		fallen := is < was-(1<<20)
+		was, next = is, time.Now().Add(3*time.Second)
+		return !fallen
+	})
 	n := s.look()
-	n.live = s.metric("go_memstats_heap_alloc_bytes")
+	n.live = live
 	return n
 }
 
