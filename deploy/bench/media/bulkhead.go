@@ -52,12 +52,19 @@ func serve(ctx context.Context, o options) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	for try := 0; !listening(middleB); try++ {
-		if try == 500 || ctx.Err() != nil {
+	for end := time.Now().Add(cold); !listening(middleB); {
+		select {
+		case <-s.gone:
+			return nil, fmt.Errorf("%s has ended: %v", o.program, s.cmd.ProcessState)
+		case <-ctx.Done():
 			s.end()
-			return nil, fmt.Errorf("%s does not listen", o.program)
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
 		}
-		time.Sleep(20 * time.Millisecond)
+		if time.Now().After(end) {
+			s.end()
+			return nil, fmt.Errorf("%s does not listen on %s:5060 after %v", o.program, middleB, cold)
+		}
 	}
 	return s, nil
 }

@@ -10,10 +10,6 @@ import (
 	"time"
 )
 
-// cold is how long an rtpengine may take from its start to its first answer: on a machine that has not run it for a while it reads
-// its libraries from the disk first, which some seconds do not always see done.
-const cold = 30 * time.Second
-
 // beginRTPEngine starts rtpengine and makes the calls by its ng protocol.
 func beginRTPEngine(ctx context.Context, l *load, _ options) (*system, error) {
 	const control = middle + ":22222"

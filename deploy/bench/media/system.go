@@ -27,6 +27,10 @@ type system struct {
 	memory memory
 }
 
+// cold is how long a process may take from its start until it answers: on a machine that has not run it for a while it is read
+// from the disk first, with its libraries, which some seconds do not always see done.
+const cold = 30 * time.Second
+
 // begin starts a process.
 func begin(cmd *exec.Cmd) (*system, error) {
 	if err := cmd.Start(); err != nil {
