@@ -17,7 +17,7 @@ import (
 // mutantDays is in how many days deploy/test, which runs under the race detector, comes
 // round to every mutant: each costs a build, all of them some nine minutes of two cores. `go test
 // ./b2bua -run Mutants` runs them all.
-const mutantDays = 6
+const mutantDays = 12
 
 // TestModelFindsMutants puts each fault into a copy of its file, builds the
 // model against it and expects the promise that the fault breaks to be named.
