@@ -151,10 +151,12 @@ func TestNothingIsLeftOfTenThousandStreams(t *testing.T) {
 	for _, local := range first {
 		r.Close(local)
 	}
+	until(t, "ports again", func() bool { return r.Totals().Used+r.Totals().Quarantined == 0 })
 	limited(t, 3) // and so do descriptors
-	if _, err := r.Open(ip("127.0.236.13")); errors.Is(err, syscall.EMFILE) {
-		descriptorsOut.Add(1)
+	if _, err := r.Open(ip("127.0.236.13")); !errors.Is(err, syscall.EMFILE) {
+		t.Fatalf("opened without a descriptor: %v", err)
 	}
+	descriptorsOut.Add(1)
 	limited(t, before+workers*most*3)
 	var work sync.WaitGroup
 	for w := range workers {
