@@ -50,7 +50,7 @@ func TestModelFindsMutants(t *testing.T) {
 				explore += "/^" + strings.ReplaceAll(m.in, " ", "_") + "$"
 			}
 			run := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-run", explore, "-failfast", "-vet=off", "-model.scale=0.2", "bulkhead/b2bua")
-			run.Env = append(os.Environ(), "BULKHEAD_MUTANT=1", "GOMAXPROCS=1") // what is found first is always the same
+			run.Env = append(os.Environ(), "BULKHEAD_MUTANT=1", "GOGC=400", "GOMAXPROCS=1") // what is found first is always the same
 			out, err := run.CombinedOutput()
 			switch {
 			case err == nil:

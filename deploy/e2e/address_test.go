@@ -40,6 +40,7 @@ const (
 func openCluster(t *testing.T, network int, p plan) *cluster {
 	t.Helper()
 	quiet(t)
+	t.Parallel() // for the most part it waits for 64·T1
 	dir := t.TempDir()
 	p.build, p.prefix, p.timers = "plain", "10.89", "{t1: 500ms, t2: 4s, t4: 5s}"
 	b := &border{dir: dir, net: network, plan: p}
