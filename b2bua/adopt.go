@@ -40,13 +40,13 @@ func (e *Engine) Adopt(book Book) {
 		f(book)
 	}
 	all.mu.Lock()
-	defer all.mu.Unlock()
 	all.now.Store(p)
-	if before != nil && !slices.Equal(before.ranges, p.ranges) {
-		e.regroup(p)
-	}
 	if before != nil && before.strands.Load() > 0 {
 		all.keep(before)
+	}
+	all.mu.Unlock()
+	if before != nil && !slices.Equal(before.ranges, p.ranges) {
+		e.regroup(p) // it asks for strands, and whoever has one may ask for the snapshots
 	}
 }
 

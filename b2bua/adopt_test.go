@@ -22,12 +22,17 @@ import (
 
 // bookWith is a book of one trunk, called so and calling from this prefix, and one
 // carrier, whose gateway is at this address.
-func bookWith(t testing.TB, trunk, from, carrier, gateway string) *carriers.Book {
+func bookWith(t testing.TB, trunk, from, carrier, gateway string, limited ...string) *carriers.Book {
 	t.Helper()
+	var limits []carriers.RangeConfig
+	for _, number := range limited {
+		limits = append(limits, carriers.RangeConfig{Number: number, LimitsConfig: carriers.LimitsConfig{Calls: 1_000_000}})
+	}
 	book, err := carriers.NewBook(carriers.Config{
 		Trunks:   map[string]carriers.TrunkConfig{trunk: {Realm: "core", From: []string{from}}},
 		Carriers: map[string]carriers.CarrierConfig{carrier: {Realm: "peering", Gateways: []carriers.GatewayConfig{{Address: gateway, Weight: 1}}}},
 		Routes:   []carriers.RouteConfig{{Match: carriers.MatchConfig{Number: "*"}, Targets: []carriers.TargetConfig{{Carrier: carrier}}}},
+		Limits:   limits,
 	}, carriers.Realms{
 		"core":    {{Transport: dialog.UDP, Address: netip.MustParseAddrPort("127.0.10.1:5060")}},
 		"peering": {{Transport: dialog.UDP, Address: netip.MustParseAddrPort("127.0.20.1:5060")}},
@@ -43,9 +48,9 @@ func strangers(t testing.TB) *carriers.Book {
 	return bookWith(t, "other", "127.0.99.0/24", "other", "127.0.98.1:5060")
 }
 
-// as is bench's book, but for its trunk's name.
-func as(t testing.TB, trunk string) *carriers.Book {
-	return bookWith(t, trunk, "127.0.11.0/24", "tc1", "127.0.21.1:5060")
+// as is bench's book, but for its trunk's name, and the numbers that have a limit.
+func as(t testing.TB, trunk string, limited ...string) *carriers.Book {
+	return bookWith(t, trunk, "127.0.11.0/24", "tc1", "127.0.21.1:5060", limited...)
 }
 
 // metric is the value of a gauge.
@@ -240,7 +245,7 @@ func TestR27_AdoptWhileCallsBegin(t *testing.T) {
 			}
 		})
 	}
-	books := []*carriers.Book{as(t, "pbx"), as(t, "pbx2"), strangers(t)}
+	books := []*carriers.Book{as(t, "pbx", "12*"), as(t, "pbx2", "13*"), strangers(t)}
 	all.Go(func() {
 		for n := range 3000 {
 			e.Adopt(books[n%3])
