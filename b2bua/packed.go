@@ -124,6 +124,9 @@ func (e *Engine) lay(it storage.Item) bool {
 	if e.config.Media != nil {
 		if call, err := Decode(it.Data, e.profiles()); err == nil {
 			e.reopen(it.ID, &call.Media)
+			if len(call.Media.Anchors) > 0 { // what was counted before belongs to it now
+				it.Data = slices.Clone(call.Encode(make([]byte, 0, len(it.Data)+64)))
+			}
 		}
 	}
 	s := &strand{engine: e, profiles: e.profiles(), id: id, packed: packed{it.Data, it.Version, it.Expires}, size: len(it.Data), armed: until}
