@@ -122,6 +122,12 @@ func (e *Engine) heard(realm string, source netip.Addr) bool {
 		slices.ContainsFunc(e.earlier(), func(p *profiles) bool { return p.Known(realm, source) })
 }
 
+// audible are the engine's peers, for those whom a dialog names. We are none.
+type audible struct{ *Engine }
+
+// Known is dialog.Peers.
+func (a audible) Known(realm string, at netip.Addr) bool { return a.heard(realm, at) }
+
 // wasTrunk gives an INVITE's repeat or its CANCEL to a call that began when the source
 // had another name, or had one at all. False: there is no such call.
 func (e *Engine) wasTrunk(now string, realm string, source netip.Addr, it item) bool {

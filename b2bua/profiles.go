@@ -82,7 +82,7 @@ func (p *profiles) ofCarrier(c *carriers.Carrier) *dialog.Policy {
 // ofRealm is what all legs of a realm have in common.
 func (p *profiles) ofRealm(realm string) *dialog.Policy {
 	c := p.engine.config
-	d := &dialog.Policy{Seal: p.engine.seal, Timers: c.Timers, NoAnswer: carriers.DefaultNoAnswer, Agent: c.Agent}
+	d := &dialog.Policy{Seal: p.engine.seal, Timers: c.Timers, NoAnswer: carriers.DefaultNoAnswer, Agent: c.Agent, Peers: audible{p.engine}}
 	for t := range d.Local {
 		d.Local[t], _ = p.engine.wire.Local(realm, wire.Transport(t))
 	}

@@ -63,6 +63,7 @@ func NewReplay(f *Captured, book Book) (*Replay, error) {
 		seal: dialog.NewSeal([32]byte{}, "").Recall(id, f.Head.Given), registrar: newRegistrar(),
 	}
 	r := &Replay{captured: f, id: id, profiles: e.newProfiles(book, nil)}
+	e.snapshots.now.Store(r.profiles)
 	proofs := dialog.Proofs{}
 	for i := range f.Steps {
 		for _, raw := range f.Steps[i].Did {

@@ -56,6 +56,7 @@ type Policy struct {
 
 	Linger       time.Duration // how long after Timer D repeats are still ACKed
 	Contact      Path          // inbound: where our requests go when the dialog names nothing better
+	Peers        Peers         // whom a dialog may name; nil: anybody
 	SessionTimer SessionTimer
 	Relay        []string // methods that pass within a dialog, besides those that we serve ourselves
 	EarlyMedia   bool     // P-Early-Media passes (RFC 5009)
@@ -68,6 +69,11 @@ type Policy struct {
 	Audit        time.Duration // how often the peer is asked whether it is there; zero: never
 	Login        *Login        // outbound: for its challenges; nil: none is met
 	LargeByTCP   bool          // outbound: an INVITE that is too large for UDP goes by TCP (RFC 3261 §18.1.1)
+}
+
+// Peers are who is heard in a realm: the trunks and gateways there.
+type Peers interface {
+	Known(realm string, at netip.Addr) bool
 }
 
 // Host is what our side calls itself over a transport.

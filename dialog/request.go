@@ -255,9 +255,9 @@ func (d *Dialog) way() (uri string, routes []string, hop string) {
 	return uri, routes, first
 }
 
-// hop is the path to a URI within a dialog. A literal address is gone to; a name
-// is reached by way of the peer itself, as every trunk and carrier expects of a
-// border whose DNS is not theirs.
+// hop is the path to a URI within a dialog. A literal address of who is heard here is
+// gone to; any other, and a name, is reached by way of the peer itself, as every trunk and
+// carrier expects of a border whose DNS is not theirs.
 func (s *step) hop(uri string) Path {
 	p := s.Path
 	if s.Side == In && s.Policy.Contact.Remote.IsValid() {
@@ -291,12 +291,16 @@ func (s *step) hop(uri string) Path {
 	return s.same(p)
 }
 
-// admissible says that a peer may have us send to an address: not to this machine,
+// admissible says that a peer may have us send to an address: not to one whose answer
+// would not be heard, be it a victim's or a service's of ours, not to this machine,
 // unless it is on it itself, not to one that means a link or many, and to a private one
 // only from where it has one itself: what a peer behind a translator writes of its own
 // network leads nowhere from here.
 func (s *step) admissible(ip netip.Addr) bool {
 	peer := s.Path.Remote.Addr().Unmap()
+	if p := s.Policy.Peers; p != nil && ip != peer && !p.Known(s.Path.Realm, ip) {
+		return false
+	}
 	if ip.IsLoopback() {
 		return peer.IsLoopback()
 	}
