@@ -146,3 +146,26 @@ func TestWriterEndsWhatMayBeStored(t *testing.T) {
 		}
 	})
 }
+
+// A promoted replica may lack the last seconds: their ends are written again, however many
+// they are where a drain ends thousands of calls a second.
+func TestWriterKnowsTheEndsOfTheLastSeconds(t *testing.T) {
+	const perSecond, seconds = 5000, 4
+	with(t, storage.WriterOptions{Wait: budget}, func(t *testing.T, w *storage.Writer, l *lying, _ *note) {
+		for i := range perSecond * seconds {
+			w.End(state(fmt.Sprint(i), 1), []byte("d"), nil)
+			if i%(perSecond/100) == 0 {
+				<-time.After(10 * time.Millisecond)
+			}
+		}
+		written()
+		l.set(func() { l.Memory = storage.NewMemory(time.Now) })
+		if err := w.Save(state("x", 1)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Second) // it takes more than one batch
+		if got := len(details(t, l)); got != perSecond*seconds {
+			t.Errorf("of %d ends %d are there again", perSecond*seconds, got)
+		}
+	})
+}
