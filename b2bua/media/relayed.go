@@ -183,7 +183,10 @@ func (r *Relayed) agree(call string, a *Anchor, d *description, from Side, own [
 		}
 		said := far
 		if s.Ends[to].Said.RTP == near.RTP {
-			near.Mux = s.Ends[to].Said.Mux // what another fork has made of it is not its word
+			near.Mux, near.Clock = s.Ends[to].Said.Mux, s.Ends[to].Said.Clock // what another fork has made of it is not its word
+		}
+		if far.Clock != 0 {
+			near.Clock = far.Clock // both talk what is answered (RFC 3264 §6.1)
 		}
 		agreed := far.Mux && near.Mux // RFC 5761 §5.1.1: by both, or not at all
 		far.Mux, near.Mux = agreed, agreed

@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -278,5 +279,30 @@ func TestSilenceIsToldOnceAndNotOfWhatIsHeld(t *testing.T) {
 	b.shows(a, media.Carrier, true, carrier.sdp("a=recvonly\r\n"))
 	if n := watch(time.Hour); n != 0 {
 		t.Error("a call on hold is silent")
+	}
+}
+
+// TestJitterIsByTheFormatTheAnswerPicks: both sides talk what the answer says, that of the latest fork.
+func TestJitterIsByTheFormatTheAnswerPicks(t *testing.T) {
+	b, a := newBorder(t, 20), &media.Anchor{Leg: 1, Mode: media.Relay}
+	caller, fork := newPhone(t, "127.0.235.11"), newPhone(t, "127.0.235.21")
+	formats := func(p *phone, of string, more ...string) []byte {
+		return bytes.Replace(p.sdp(more...), []byte("RTP/AVP 8"), []byte("RTP/AVP "+of), 1)
+	}
+	const wide = "a=rtpmap:104 AMR-WB/16000\r\n"
+	b.shows(a, media.Trunk, false, formats(caller, "104 8", wide))
+	for _, c := range []struct {
+		answer []byte
+		want   uint32
+	}{
+		{formats(fork, "8"), 8000},
+		{formats(fork, "104", wide), 16000},
+		{formats(fork, "8 104", wide), 8000},
+		{formats(fork, "104"), 16000}, // as the offer says
+	} {
+		b.shows(a, media.Carrier, true, c.answer)
+		if got := a.Streams[0].Ends[media.Trunk].Far.Clock; got != c.want {
+			t.Errorf("the clock of the offer's side is %d, not %d, by\n%s", got, c.want, c.answer)
+		}
 	}
 }
