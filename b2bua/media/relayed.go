@@ -373,6 +373,8 @@ func (d *description) shown(a *Anchor, legs *Legs, to Side, offer bool, own [][]
 		switch {
 		case far.RTP.Port() == 0 && !offer && m.Transport == sdp.RTP && a.holds(i, to).Crypto != nil:
 			rules.Media[i].Proto = sdp.Secure(m.Proto) // as it was offered (RFC 3264 §6)
+		case far.RTP.Port() == 0 && !offer && m.Transport == sdp.RTP && a.holds(i, to).RTP.Port() != 0:
+			rules.Media[i].Proto = sdp.Plain(m.Proto)
 		case far.RTP.Port() == 0:
 			rules.Media[i].Proto = m.Proto // refused, and said of what
 		case len(keys) > 0:
