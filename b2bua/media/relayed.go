@@ -59,9 +59,7 @@ func (r *Relayed) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	if err != nil {
 		return nil, err
 	}
-	for i, far := range d.far {
-		a.Streams[i].Kind, a.Streams[i].Ends[from].Said = d.kind(i), far
-	}
+	d.said(a, from)
 	a.Offered |= By(from)
 	return out, nil
 }

@@ -306,3 +306,27 @@ func TestJitterIsByTheFormatTheAnswerPicks(t *testing.T) {
 		}
 	}
 }
+
+// TestARefusedFaxLeavesSpeech: what a stream is, is what was answered; before that, what is offered.
+func TestARefusedFaxLeavesSpeech(t *testing.T) {
+	b, a := newBorder(t, 20), &media.Anchor{Leg: 1, Mode: media.Relay}
+	caller, carrier := newPhone(t, "127.0.235.11"), newPhone(t, "127.0.235.21")
+	fax := func(p *phone) []byte {
+		return []byte(strings.Replace(string(p.sdp()), fmt.Sprintf("m=audio %d RTP/AVP 8", p.at().Port()), fmt.Sprintf("m=image %d udptl t38", p.at().Port()), 1))
+	}
+	is := func(want string) {
+		t.Helper()
+		if got := a.Streams[0].Kind; got != want {
+			t.Errorf("it is %s, not %s", got, want)
+		}
+	}
+	b.offer(a, media.Trunk, caller.sdp())
+	is("audio")
+	b.answer(a, media.Carrier, carrier.sdp())
+	b.offer(a, media.Carrier, fax(carrier))
+	b.way.Refused("call", a, &b.legs, media.Carrier)
+	is("audio")
+	b.offer(a, media.Carrier, fax(carrier))
+	b.answer(a, media.Trunk, fax(caller))
+	is("image")
+}
