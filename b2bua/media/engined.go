@@ -148,8 +148,12 @@ func (e *Engined) Answer(call string, a *Anchor, legs *Legs, from Side, body []b
 		a.Offered &^= By(1 - from)
 	}
 	for i := range a.Streams {
-		for side := range a.Streams[i].Ends {
-			a.Streams[i].Ends[side].Far = a.Streams[i].Ends[side].Said
+		s := &a.Streams[i]
+		if i < len(d.far) {
+			s.Kind = d.kind(i)
+		}
+		for side := range s.Ends {
+			s.Ends[side].Far = s.Ends[side].Said
 		}
 	}
 	a.Bodies[from], a.Offers[1-from], a.Agreed = body, nil, true
@@ -277,13 +281,17 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnsupported, err)
 }
 
-// said notes what a side has described: what it is, and whether it is on hold.
+// said notes what a side has described: where it is, whether it is on hold, and of a stream that begins what it is.
 func (d *description) said(a *Anchor, from Side) {
 	for len(a.Streams) < len(d.far) {
 		a.Streams = append(a.Streams, Stream{})
 	}
 	for i, far := range d.far {
-		a.Streams[i].Kind, a.Streams[i].Ends[from].Said = d.kind(i), far
+		s := &a.Streams[i]
+		s.Ends[from].Said = far
+		if s.Kind == "" { // else it is so when it is answered
+			s.Kind = d.kind(i)
+		}
 	}
 }
 

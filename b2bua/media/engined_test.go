@@ -478,3 +478,25 @@ func TestWhatFailsIsTold(t *testing.T) {
 		t.Errorf("told of %s, not of %s", got, want)
 	}
 }
+
+// TestARefusedFaxLeavesSpeech: what a stream is, is what was answered; before that, what is offered.
+func TestARefusedFaxLeavesSpeech(t *testing.T) {
+	node := newEngine(t, shown)
+	e := engined(t, node.node("a"))
+	a, legs, fax := &Anchor{Leg: 1, Mode: RTPEngine}, sides(), []byte(strings.Replace(plain, "m=audio 4000 RTP/AVP 8", "m=image 4000 udptl t38", 1))
+	describes := func(do func(string, *Anchor, *Legs, Side, []byte) ([]byte, error), from Side, body []byte, want string) {
+		t.Helper()
+		if _, err := do("call", a, legs, from, body); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Streams[0].Kind; got != want {
+			t.Errorf("it is %s, not %s", got, want)
+		}
+	}
+	describes(e.Offer, Trunk, []byte(plain), "audio")
+	describes(e.Answer, Carrier, []byte(plain), "audio")
+	describes(e.Offer, Carrier, fax, "audio")
+	e.Refused("call", a, legs, Carrier)
+	describes(e.Offer, Carrier, fax, "audio")
+	describes(e.Answer, Trunk, fax, "image")
+}

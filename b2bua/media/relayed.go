@@ -59,9 +59,7 @@ func (r *Relayed) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	if err != nil {
 		return nil, err
 	}
-	for i, far := range d.far {
-		a.Streams[i].Kind, a.Streams[i].Ends[from].Said = d.kind(i), far
-	}
+	d.said(a, from)
 	a.Offered |= By(from)
 	return out, nil
 }
@@ -183,7 +181,10 @@ func (r *Relayed) agree(call string, a *Anchor, d *description, from Side, own [
 		}
 		said := far
 		if s.Ends[to].Said.RTP == near.RTP {
-			near.Mux = s.Ends[to].Said.Mux // what another fork has made of it is not its word
+			near.Mux, near.Clock = s.Ends[to].Said.Mux, s.Ends[to].Said.Clock // what another fork has made of it is not its word
+		}
+		if far.Clock != 0 {
+			near.Clock = far.Clock // both talk what is answered (RFC 3264 §6.1)
 		}
 		agreed := far.Mux && near.Mux // RFC 5761 §5.1.1: by both, or not at all
 		far.Mux, near.Mux = agreed, agreed
@@ -370,6 +371,8 @@ func (d *description) shown(a *Anchor, legs *Legs, to Side, offer bool, own [][]
 		switch {
 		case far.RTP.Port() == 0 && !offer && m.Transport == sdp.RTP && a.holds(i, to).Crypto != nil:
 			rules.Media[i].Proto = sdp.Secure(m.Proto) // as it was offered (RFC 3264 §6)
+		case far.RTP.Port() == 0 && !offer && m.Transport == sdp.RTP && a.holds(i, to).RTP.Port() != 0:
+			rules.Media[i].Proto = sdp.Plain(m.Proto)
 		case far.RTP.Port() == 0:
 			rules.Media[i].Proto = m.Proto // refused, and said of what
 		case len(keys) > 0:

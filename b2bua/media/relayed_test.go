@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -279,4 +280,53 @@ func TestSilenceIsToldOnceAndNotOfWhatIsHeld(t *testing.T) {
 	if n := watch(time.Hour); n != 0 {
 		t.Error("a call on hold is silent")
 	}
+}
+
+// TestJitterIsByTheFormatTheAnswerPicks: both sides talk what the answer says, that of the latest fork.
+func TestJitterIsByTheFormatTheAnswerPicks(t *testing.T) {
+	b, a := newBorder(t, 20), &media.Anchor{Leg: 1, Mode: media.Relay}
+	caller, fork := newPhone(t, "127.0.235.11"), newPhone(t, "127.0.235.21")
+	formats := func(p *phone, of string, more ...string) []byte {
+		return bytes.Replace(p.sdp(more...), []byte("RTP/AVP 8"), []byte("RTP/AVP "+of), 1)
+	}
+	const wide = "a=rtpmap:104 AMR-WB/16000\r\n"
+	b.shows(a, media.Trunk, false, formats(caller, "104 8", wide))
+	for _, c := range []struct {
+		answer []byte
+		want   uint32
+	}{
+		{formats(fork, "8"), 8000},
+		{formats(fork, "104", wide), 16000},
+		{formats(fork, "8 104", wide), 8000},
+		{formats(fork, "104"), 16000}, // as the offer says
+	} {
+		b.shows(a, media.Carrier, true, c.answer)
+		if got := a.Streams[0].Ends[media.Trunk].Far.Clock; got != c.want {
+			t.Errorf("the clock of the offer's side is %d, not %d, by\n%s", got, c.want, c.answer)
+		}
+	}
+}
+
+// TestARefusedFaxLeavesSpeech: what a stream is, is what was answered; before that, what is offered.
+func TestARefusedFaxLeavesSpeech(t *testing.T) {
+	b, a := newBorder(t, 20), &media.Anchor{Leg: 1, Mode: media.Relay}
+	caller, carrier := newPhone(t, "127.0.235.11"), newPhone(t, "127.0.235.21")
+	fax := func(p *phone) []byte {
+		return []byte(strings.Replace(string(p.sdp()), fmt.Sprintf("m=audio %d RTP/AVP 8", p.at().Port()), fmt.Sprintf("m=image %d udptl t38", p.at().Port()), 1))
+	}
+	is := func(want string) {
+		t.Helper()
+		if got := a.Streams[0].Kind; got != want {
+			t.Errorf("it is %s, not %s", got, want)
+		}
+	}
+	b.offer(a, media.Trunk, caller.sdp())
+	is("audio")
+	b.answer(a, media.Carrier, carrier.sdp())
+	b.offer(a, media.Carrier, fax(carrier))
+	b.way.Refused("call", a, &b.legs, media.Carrier)
+	is("audio")
+	b.offer(a, media.Carrier, fax(carrier))
+	b.answer(a, media.Trunk, fax(caller))
+	is("image")
 }

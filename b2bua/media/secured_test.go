@@ -565,3 +565,21 @@ func TestTakeoverWithKeys(t *testing.T) {
 }
 
 func keyText(key []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(key)) }
+
+// TestRFC3264_6_ARefusedStreamIsOfTheOffersTransport: whatever the other side is offered and refuses.
+func TestRFC3264_6_ARefusedStreamIsOfTheOffersTransport(t *testing.T) {
+	b, a := overTLS(t), &media.Anchor{Leg: 1, Mode: media.Relay}
+	b.legs[media.Carrier].SRTP = true
+	caller, carrier := newPhone(t, "127.0.235.11"), newSecured(t, "127.0.235.21", 2)
+	shown := string(b.offer(a, media.Trunk, caller.sdp("m=video 5000 RTP/AVP 34\r\nm=video 5002 RTP/SAVP 34\r\n"))) // the last has no key
+	if strings.Count(shown, "m=video") != 2 || !strings.Contains(shown, "m=video 0 RTP/SAVP 34\r\n") {
+		t.Fatalf("the carrier is shown\n%s", shown)
+	}
+	for range 2 { // as another fork says it too
+		answer := carrier.describes(carrier.line(1, suite80, "") + strings.Repeat("m=video 0 RTP/SAVP 34\r\n", 2))
+		shown = string(b.answer(a, media.Carrier, answer))
+		if _, video, _ := strings.Cut(shown, "m=video"); !strings.HasPrefix(video, " 0 RTP/AVP 34\r\nm=video 0 RTP/SAVP 34\r\n") {
+			t.Errorf("the caller is shown\n%s", shown)
+		}
+	}
+}
