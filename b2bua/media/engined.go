@@ -96,17 +96,18 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 		x.Node, x.To = "", ""
 		got, err = e.client.Offer(ctx, x)
 	}
+	if got.Node != "" { // it has ports there, whatever comes of them
+		if a.Node = got.Node; moved {
+			a.moved()
+		}
+		e.engage(call, a)
+	}
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	a.Node = got.Node
-	e.engage(call, a) // it has ports there, whatever comes of them
 	out, opened, err := ruled(got.Body, &legs[1-from])
 	if err != nil {
 		return nil, err
-	}
-	if moved {
-		a.moved()
 	}
 	if a.Renew && !moved { // not before the next attempt's offer: the trunk's ports would go
 		e.part(call, a)

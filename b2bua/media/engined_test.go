@@ -205,6 +205,49 @@ func TestARefusedDescriptionIsDeleted(t *testing.T) {
 	}
 }
 
+// TestAGarbledDescriptionIsDeleted: so does what it has opened for an answer that is none. It takes an IPv4
+// address where it has no IPv6 one, without a word.
+func TestAGarbledDescriptionIsDeleted(t *testing.T) {
+	six := sides()
+	six[Carrier].Address = netip.MustParseAddr("2001:db8::1")
+	for name, c := range map[string]struct {
+		legs *Legs
+		says string
+	}{
+		"IPv4 where IPv6 was asked for": {six, shown},
+		"no description":                {sides(), ""},
+	} {
+		node := newEngine(t, c.says)
+		e := engined(t, node.node("a"))
+		a := &Anchor{Leg: 1, Mode: RTPEngine}
+		if _, err := e.Offer("call", a, c.legs, Trunk, []byte(plain)); !errors.Is(err, ErrUnavailable) || !errors.Is(err, ng.ErrGarbled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		node.counts(time.Now(), nil)
+		e.Release("call", a)
+		if got := node.heard(); got != "offer query delete" {
+			t.Errorf("%s: the node was asked for: %s", name, got)
+		}
+	}
+}
+
+// TestACallThatMovesIsDeletedWhereItWent: also where the description of the node that it went to could not be used, and what
+// the one before had counted stays.
+func TestACallThatMovesIsDeletedWhereItWent(t *testing.T) {
+	other := newEngine(t, "")
+	e := engined(t, lost(t), other.node("other"))
+	a := &Anchor{Leg: 1, Root: 1, Mode: RTPEngine, Node: "lost", Agreed: true, Streams: make([]Stream, 1)}
+	a.Streams[0].Ends[Trunk].Stats.Packets = 5
+	if _, err := e.Offer("call", a, sides(), Trunk, []byte(plain)); !errors.Is(err, ng.ErrGarbled) || a.Agreed {
+		t.Errorf("%v, %+v", err, a)
+	}
+	other.counts(time.Now(), map[string]int{"0": 1})
+	e.Release("call", a)
+	if got := other.heard(); got != "offer query delete" || a.Streams[0].Ends[Trunk].Stats.Packets != 6 {
+		t.Errorf("the other node was asked for: %s; %d packets", got, a.Streams[0].Ends[Trunk].Stats.Packets)
+	}
+}
+
 // TestWhatNoEngineIsGiven: what the relay refuses an rtpengine is not even asked for. It would send
 // to any address, also to a port of its own or of the relay's, and the packets would go round for ever.
 func TestWhatNoEngineIsGiven(t *testing.T) {

@@ -35,7 +35,8 @@ type Result struct {
 // that did the work and whose answer was lost keeps the ports until its own timeout.
 //
 // Errors: ErrNoNode, ErrNodeLost, ErrBusy, ErrGarbled, ErrTooLong, an *Error with
-// rtpengine's words, or that of ctx.
+// rtpengine's words, or that of ctx. With ErrGarbled the result has the node, which may
+// have opened ports: they are to be deleted.
 func (c *Client) Offer(ctx context.Context, x Exchange) (Result, error) {
 	if x.Node != "" {
 		n, err := c.named(x.Node)
@@ -74,12 +75,15 @@ func (n *node) exchange(ctx context.Context, command string, x *Exchange) (Resul
 	defer r.release()
 	r.out = x.append(r.out, command)
 	answer, err := n.command(ctx, command, r)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrGarbled):
+		return Result{Node: n.name}, err
+	case err != nil:
 		return Result{}, err
 	}
 	body := answer.get("sdp").bytes()
 	if err := x.check(command, body); err != nil {
-		return Result{}, fmt.Errorf("%s by rtpengine %s: %w: %w", command, n.name, ErrGarbled, err)
+		return Result{Node: n.name}, fmt.Errorf("%s by rtpengine %s: %w: %w", command, n.name, ErrGarbled, err)
 	}
 	return Result{Node: n.name, Body: bytes.Clone(body), Warning: string(answer.get("warning").bytes())}, nil
 }
