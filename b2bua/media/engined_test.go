@@ -32,6 +32,7 @@ type engine struct {
 	asked   []string // commands, but for pings
 	last    string   // request
 	forgets bool     // the call, at the next request that names both legs
+	silent  bool     // it answers pings alone
 }
 
 func newEngine(t *testing.T, says string) *engine {
@@ -55,7 +56,9 @@ func newEngine(t *testing.T, says string) *engine {
 				answer = e.reply(string(request))
 				answers[string(cookie)] = answer
 			}
-			_, _ = conn.WriteTo([]byte(string(cookie)+" "+answer), from)
+			if answer != "" {
+				_, _ = conn.WriteTo([]byte(string(cookie)+" "+answer), from)
+			}
 		}
 	}()
 	return e
@@ -75,6 +78,8 @@ func (e *engine) reply(request string) string {
 		}
 	}
 	switch {
+	case e.silent:
+		return ""
 	case e.forgets && strings.Contains(request, "6:to-tag"):
 		e.forgets = false
 		return "d12:error-reason15:Unknown call-id6:result5:errore"
@@ -119,7 +124,13 @@ var ours = netip.MustParseAddrPort("198.51.100.1:30000")
 
 func engined(t *testing.T, nodes ...ng.Node) *Engined {
 	t.Helper()
-	client, err := ng.New(ng.Config{Nodes: nodes, Repeat: 10 * time.Millisecond, Timeout: 300 * time.Millisecond})
+	return waiting(t, 300*time.Millisecond, nodes...)
+}
+
+// waiting is engined that waits so long for an answer.
+func waiting(t *testing.T, timeout time.Duration, nodes ...ng.Node) *Engined {
+	t.Helper()
+	client, err := ng.New(ng.Config{Nodes: nodes, Repeat: 10 * time.Millisecond, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +213,72 @@ func TestARefusedDescriptionIsDeleted(t *testing.T) {
 	e.Release("call", a)
 	if got := node.heard(); !strings.HasPrefix(got, "offer ") || !strings.Contains(got, "delete") {
 		t.Errorf("the node was asked for: %s", got)
+	}
+}
+
+// TestAGarbledDescriptionIsDeleted: so does what it has opened for an answer that is none. It takes an IPv4
+// address where it has no IPv6 one, without a word.
+func TestAGarbledDescriptionIsDeleted(t *testing.T) {
+	six := sides()
+	six[Carrier].Address = netip.MustParseAddr("2001:db8::1")
+	for name, c := range map[string]struct {
+		legs *Legs
+		says string
+	}{
+		"IPv4 where IPv6 was asked for": {six, shown},
+		"no description":                {sides(), ""},
+	} {
+		node := newEngine(t, c.says)
+		e := engined(t, node.node("a"))
+		a := &Anchor{Leg: 1, Mode: RTPEngine}
+		if _, err := e.Offer("call", a, c.legs, Trunk, []byte(plain)); !errors.Is(err, ErrUnavailable) || !errors.Is(err, ng.ErrGarbled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		node.counts(time.Now(), nil)
+		e.Release("call", a)
+		if got := node.heard(); got != "offer query delete" {
+			t.Errorf("%s: the node was asked for: %s", name, got)
+		}
+	}
+}
+
+// TestASilentNodeIsAskedOnce: an offer that its call's node does not answer does not wait for that one again.
+func TestASilentNodeIsAskedOnce(t *testing.T) {
+	silent, other := newEngine(t, shown), newEngine(t, shown)
+	silent.silent = true
+	offers := func(e *Engined, leg uint8) (*Anchor, error) {
+		a := &Anchor{Leg: leg, Root: leg, Mode: RTPEngine, Node: "silent", Agreed: true}
+		_, err := e.Offer("call", a, sides(), Trunk, []byte(plain))
+		if got := silent.heard(); got != "offer" {
+			t.Errorf("it was asked for: %s", got)
+		}
+		return a, err
+	}
+	if a, err := offers(engined(t, silent.node("silent")), 1); !errors.Is(err, ErrUnavailable) || a.Node != "silent" || !a.Agreed {
+		t.Errorf("%v, %+v", err, a)
+	}
+	e := waiting(t, 600*time.Millisecond, silent.node("silent"), other.node("other"))
+	for leg := range uint8(4) { // by the call's name the one ranks higher, or the other
+		if a, err := offers(e, leg+1); err != nil || a.Node != "other" || a.Agreed || other.heard() != "offer" {
+			t.Errorf("%v, %+v", err, a)
+		}
+	}
+}
+
+// TestACallThatMovesIsDeletedWhereItWent: also where the description of the node that it went to could not be used, and what
+// the one before had counted stays.
+func TestACallThatMovesIsDeletedWhereItWent(t *testing.T) {
+	other := newEngine(t, "")
+	e := engined(t, lost(t), other.node("other"))
+	a := &Anchor{Leg: 1, Root: 1, Mode: RTPEngine, Node: "lost", Agreed: true, Streams: make([]Stream, 1)}
+	a.Streams[0].Ends[Trunk].Stats.Packets = 5
+	if _, err := e.Offer("call", a, sides(), Trunk, []byte(plain)); !errors.Is(err, ng.ErrGarbled) || a.Agreed {
+		t.Errorf("%v, %+v", err, a)
+	}
+	other.counts(time.Now(), map[string]int{"0": 1})
+	e.Release("call", a)
+	if got := other.heard(); got != "offer query delete" || a.Streams[0].Ends[Trunk].Stats.Packets != 6 {
+		t.Errorf("the other node was asked for: %s; %d packets", got, a.Streams[0].Ends[Trunk].Stats.Packets)
 	}
 }
 

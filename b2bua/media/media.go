@@ -65,8 +65,8 @@ type Leg struct {
 type Legs [2]Leg
 
 // Way is one way to carry media. A method changes the anchor as it says. An error changes
-// nothing, and wraps one of those below. The relay answers at once; an rtpengine is waited
-// for.
+// nothing but which rtpengine has ports, and wraps one of those below. The relay answers at
+// once; an rtpengine is waited for.
 type Way interface {
 	// Offer is the offer of one side's peer, as that of the other is to see it. It holds when
 	// it is answered; until then what was holds. A second one takes the place of the first.

@@ -145,15 +145,15 @@ func TestAnswerThatCannotBeUsedIsAnError(t *testing.T) {
 	} {
 		done := offer(c, ng.Exchange{Node: "n0", Call: "c1", From: "L0"})
 		f.answer(f.next(), body)
-		if r := wait(t, done); !errors.Is(r.err, ng.ErrGarbled) || !strings.Contains(r.err.Error(), want) {
-			t.Errorf("%.30q: %v, want %q", body, r.err, want)
+		if r := wait(t, done); !errors.Is(r.err, ng.ErrGarbled) || !strings.Contains(r.err.Error(), want) || r.Node != "n0" {
+			t.Errorf("%.30q: %v at %q, want %q", body, r.err, r.Node, want)
 		}
 	}
 	// IPv6 was asked for, IPv4 came.
 	done := offer(c, ng.Exchange{Call: "c1", From: "L0", Toward: ng.Profile{Family: ng.FamilyIP6}})
 	f.answer(f.next(), fine)
-	if r := wait(t, done); !errors.Is(r.err, ng.ErrGarbled) || !strings.Contains(r.err.Error(), "family IP6") {
-		t.Errorf("%v", r.err)
+	if r := wait(t, done); !errors.Is(r.err, ng.ErrGarbled) || !strings.Contains(r.err.Error(), "family IP6") || r.Node != "n0" || r.Body != nil {
+		t.Errorf("%+v", r)
 	}
 }
 
