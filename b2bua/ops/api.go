@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -104,8 +105,17 @@ func (s *Server) guard(api huma.API, ctx huma.Context, next func(huma.Context)) 
 	}
 }
 
-// audit logs who has done, seen or tried what.
+// audit logs who has done, seen or tried what. What strangers try is told seldom, with how
+// many have.
 func (s *Server) audit(r *http.Request, who caller, action string, code int) {
+	path, count := r.URL.RequestURI(), zap.Skip()
+	if who.Role == Nobody {
+		n := s.strangers.due(time.Now())
+		if n == 0 {
+			return
+		}
+		path, count = path[:min(len(path), mostPath)], zap.Int("count", n)
+	}
 	from := r.RemoteAddr
 	if r.Context().Value(peerKey{}) != nil {
 		from = "unix socket"
@@ -115,7 +125,7 @@ func (s *Server) audit(r *http.Request, who caller, action string, code int) {
 		via = zap.String("via", who.Via)
 	}
 	s.log.Info("audit", zap.String("who", who.Name), zap.Stringer("role", who.Role), zap.String("from", from),
-		zap.String("action", action), zap.String("path", r.URL.RequestURI()), zap.Int("status", code), via)
+		zap.String("action", action), zap.String("path", path), zap.Int("status", code), via, count)
 }
 
 // say answers a line of text.

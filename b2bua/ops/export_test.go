@@ -17,6 +17,27 @@ func Hurry(d time.Duration) (undo func()) {
 	return func() { within = was }
 }
 
+// IdleFor has the servers that are made from now on keep a connection without a request so long
+// at most; undo ends that.
+func IdleFor(d time.Duration) (undo func()) {
+	was := idle
+	idle = d
+	return func() { idle = was }
+}
+
+// MostConnections and MostOfOne are how many connections to the port there are at most: in all,
+// and of one address.
+const (
+	MostConnections = mostConnections
+	MostOfOne       = mostOfOne
+)
+
+// Flood is what anybody can do again and again.
+type Flood struct{ flood }
+
+// Due counts one happening, and returns how many are to be told now.
+func (f *Flood) Due(now time.Time) int { return f.due(now) }
+
 // MostStreams is how many listeners a feed has at most.
 const MostStreams = mostStreams
 

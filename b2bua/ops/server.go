@@ -84,6 +84,8 @@ type Server struct {
 	bulk   sync.Mutex // held while many calls are being ended
 	heard  heard
 
+	strangers flood // requests that audit tells of
+
 	streams atomic.Int32 // of events that are open
 
 	listeners []net.Listener
@@ -99,10 +101,13 @@ type access struct {
 	peers  *http.Client
 }
 
-// Limits of a request: of its head, and of all.
-const headWithin = 5 * time.Second
+// Limits of a request: of its head, and of all; and of a connection without one.
+const (
+	headWithin = 5 * time.Second
+	mostHead   = 16 << 10
+)
 
-var within = 30 * time.Second // tests are in a hurry
+var within, idle = 30 * time.Second, 10 * time.Second // tests are in a hurry
 
 // Listen opens the socket and the port. Nothing is answered before Serve.
 func Listen(c Config, node Node, metrics prometheus.Gatherer, log *zap.Logger) (*Server, error) {
@@ -113,7 +118,7 @@ func Listen(c Config, node Node, metrics prometheus.Gatherer, log *zap.Logger) (
 	}
 	apply()
 	s.http = &http.Server{
-		Handler: s.handler(metrics), ReadHeaderTimeout: headWithin, ReadTimeout: within, WriteTimeout: within, IdleTimeout: 2 * time.Minute,
+		Handler: s.handler(metrics), ReadHeaderTimeout: headWithin, ReadTimeout: within, WriteTimeout: within, IdleTimeout: idle, MaxHeaderBytes: mostHead,
 		ConnContext: local, ErrorLog: zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.FatalLevel))), // scanners are no news
 	}
 	if c.Socket != "" {
@@ -123,6 +128,9 @@ func Listen(c Config, node Node, metrics prometheus.Gatherer, log *zap.Logger) (
 	}
 	if c.Listen != "" {
 		l, err := net.Listen("tcp", c.Listen)
+		if err == nil {
+			l = &bounded{Listener: l, log: log}
+		}
 		if err == nil && s.access.Load().tls != nil {
 			l = tls.NewListener(l, &tls.Config{
 				MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},

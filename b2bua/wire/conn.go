@@ -25,6 +25,7 @@ type conn struct {
 	hop     Hop  // of what arrives on it; Remote is the peer
 	inbound bool // the peer opened it
 	apart   bool // for one message alone
+	known   bool // its peer was, when it began: with that it ends. A call may lead to a stranger
 	used    atomic.Int64
 	alive   keepalive
 
@@ -234,6 +235,10 @@ func (c *conn) read() {
 		if n > 0 {
 			if !f.began() {
 				begun = time.Now()
+			}
+			if c.known && !c.edge.to.Known(c.hop.Realm, c.hop.Remote.Addr()) { // since a reload
+				c.dropped(dropUnknownSource, n)
+				return
 			}
 			c.used.Store(time.Now().UnixNano())
 			f.add(buf[:n])

@@ -20,7 +20,8 @@ import (
 // goroutines and must not block.
 type Receiver interface {
 	// Known says whether a source may talk to a realm at all. It is asked before
-	// anything is read of a datagram, and when a connection is accepted.
+	// anything is read of a datagram, when a connection is accepted, and for whatever
+	// comes by one: with who was known it ends. So it must be cheap.
 	Known(realm string, source netip.Addr) bool
 	// Receive takes what is a SIP message, in the order of arrival on its socket
 	// or connection.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type receiver struct {
 	t       *testing.T
 	packets chan wire.Packet
 	drops   chan drop
+	removed atomic.Bool // all whom it knew
 }
 
 type drop struct {
@@ -35,7 +37,7 @@ type drop struct {
 
 // Known knows everybody but 127.0.3.0/24.
 func (r *receiver) Known(_ string, source netip.Addr) bool {
-	return !netip.MustParsePrefix("127.0.3.0/24").Contains(source)
+	return !r.removed.Load() && !netip.MustParsePrefix("127.0.3.0/24").Contains(source)
 }
 
 func (r *receiver) Receive(p wire.Packet) { r.packets <- p }

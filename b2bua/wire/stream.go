@@ -127,6 +127,7 @@ func (e *Edge) admit(l *listener, nc *net.TCPConn) {
 func (e *Edge) begin(c *conn) {
 	e.last++
 	c.hop.Conn = e.last
+	c.known = c.inbound || e.to.Known(c.hop.Realm, c.hop.Remote.Addr())
 	e.conns[c.hop.Conn] = c
 	if c.inbound {
 		e.inbound++

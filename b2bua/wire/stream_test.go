@@ -267,6 +267,47 @@ func TestTCP_BoundsOfConnections(t *testing.T) {
 	}
 }
 
+// A reload takes a trunk's or a carrier's connections with it, whoever opened them: what
+// comes by them is heard no more, a ping neither.
+func TestTCP_ConnectionsOfWhoIsRemovedAreClosed(t *testing.T) {
+	for name, data := range map[string][]byte{"message": message("OPTIONS", "after", 0), "ping": []byte("\r\n\r\n")} {
+		t.Run(name, func(t *testing.T) {
+			e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
+			theirs, far := dial(t, e), accepting(t, "127.0.0.1")
+			put(t, theirs, message("OPTIONS", "before", 0))
+			e.Send(take(t, r.packets).Hop, wire.Hop{}, []byte("200"), nil)
+			gets(t, theirs, "200")
+			e.Send(wire.Hop{Realm: "core", Transport: wire.TCP, Remote: far.addr()}, wire.Hop{}, []byte("INVITE"), nil)
+			ours := far.accept()
+			gets(t, ours, "INVITE")
+			r.removed.Store(true)
+			for _, nc := range []net.Conn{theirs, ours} {
+				put(t, nc, data)
+				if d := take(t, r.drops); d.name != "unknown_source" || d.realm != "core" || d.bytes != len(data) {
+					t.Errorf("%+v", d)
+				}
+				if got := closes(t, nc); len(got) > 0 {
+					t.Errorf("%q", got)
+				}
+			}
+			r.nothing()
+		})
+	}
+}
+
+// Who was nobody's when we connected may answer: a call's way leads there.
+func TestTCP_WhoWasNeverKnownAnswersOnOurConnection(t *testing.T) {
+	e, r := listen(t, wire.Config{}, "tcp://127.0.0.1:0")
+	far := accepting(t, "127.0.3.1")
+	e.Send(wire.Hop{Realm: "core", Transport: wire.TCP, Remote: far.addr()}, wire.Hop{}, []byte("BYE"), nil)
+	nc := far.accept()
+	gets(t, nc, "BYE")
+	put(t, nc, message("OPTIONS", "answer", 0))
+	if p := take(t, r.packets); callID(p) != "answer" {
+		t.Errorf("%s", p.Raw)
+	}
+}
+
 func TestTCP_TooFastIsReadSlowly(t *testing.T) {
 	e, r := listen(t, wire.Config{MaxRatePerSource: 50}, "tcp://127.0.0.1:0")
 	put(t, dial(t, e), bytes.Repeat(message("OPTIONS", "fast", 0), 70))
