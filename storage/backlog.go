@@ -199,6 +199,33 @@ func (b *backlog) waiters() (all []func(error)) {
 	return all
 }
 
+// untold are ends that the store will not be told of.
+type untold struct {
+	kept    []Kept // of calls that it has, perhaps
+	unknown []Ending
+}
+
+// untold are those of the backlog.
+func (b *backlog) untold() (all untold) {
+	for _, entries := range []map[string]*entry{b.flying, b.dirty} {
+		for id, e := range entries {
+			if e.ends {
+				sure, known := b.stored[id]
+				all.add(Ending{e.item, e.detail}, sure, known)
+			}
+		}
+	}
+	return all
+}
+
+func (u *untold) add(e Ending, sure, known bool) {
+	if known {
+		u.kept = append(u.kept, Kept{e, sure})
+	} else {
+		u.unknown = append(u.unknown, e)
+	}
+}
+
 // recent remembers the ends that were stored last, for a store that may have lost them.
 type recent struct {
 	ends []recentEnd

@@ -185,8 +185,8 @@ func (w *Writer) failed(opens bool) {
 	tell(waiters, ErrUnprotected)
 }
 
-// fence ends the writer: the unit is another's. It has the calls that were stored, and
-// their details are its own business.
+// fence ends the writer: the unit is another's. It goes on with the calls that were stored,
+// those perhaps that ended here among them.
 func (w *Writer) fence() {
 	w.mu.Lock()
 	w.fenced = true
@@ -194,14 +194,9 @@ func (w *Writer) fence() {
 	w.b = newBacklog()
 	w.b.stored = b.stored
 	waiters := b.waiters()
+	untold := b.untold()
 	w.mu.Unlock()
-	for _, entries := range []map[string]*entry{b.flying, b.dirty} {
-		for id, e := range entries {
-			if e.ends && !b.stored[id] {
-				w.spool(e)
-			}
-		}
-	}
+	w.leave(untold)
 	if w.o.Watch.Fenced != nil {
 		w.o.Watch.Fenced()
 	}

@@ -33,9 +33,9 @@ type WriterOptions struct {
 	// when the unit is lost or the writer closed. Nil: they are gone.
 	Spool func(id string, detail []byte)
 
-	// Keep takes the ends, when the writer is closed, of calls that the store may still
-	// take for live: who owns the unit next makes a record of them, unless it is
-	// told the end before. Nil: Spool takes their details.
+	// Keep takes the ends, when the unit is lost or the writer closed, of calls that the
+	// store may still take for live: who owns the unit next makes a record of them,
+	// unless it is told the end before. Nil: Spool takes their details.
 	Keep func([]Kept)
 
 	// Backlog is how many ended calls that the store has never heard of are kept
@@ -48,7 +48,7 @@ type WriterOptions struct {
 // Kept is an end that the store was not told of, as far as is known.
 type Kept struct {
 	Ending
-	Sure bool // the store has had the call
+	Sure bool // the store has had the call; false: perhaps
 }
 
 // Watch is told what a Writer meets. Its functions must not block; any may be nil.
@@ -137,14 +137,10 @@ func (w *Writer) Put(it Item, done func(error)) {
 func (w *Writer) End(tombstone Item, detail []byte, done func(error)) {
 	w.mu.Lock()
 	sure, known := w.b.stored[tombstone.ID]
-	fenced := w.fenced
 	if !w.takes(done) {
-		switch {
-		case !fenced && known && w.o.Keep != nil:
-			w.o.Keep([]Kept{{Ending{tombstone, detail}, sure}})
-		case !sure: // the next owner has never heard of it
-			w.spool(&entry{item: tombstone, detail: detail})
-		}
+		var late untold
+		late.add(Ending{tombstone, detail}, sure, known)
+		w.leave(late)
 		return
 	}
 	e := w.b.end(tombstone, detail)
@@ -156,7 +152,7 @@ func (w *Writer) End(tombstone Item, detail []byte, done func(error)) {
 	}
 	if gone == e { // no backlog at all
 		w.mu.Unlock()
-		w.spool(gone)
+		w.spool(Ending{gone.item, gone.detail})
 		if done != nil {
 			done(ErrUnprotected)
 		}
@@ -164,7 +160,7 @@ func (w *Writer) End(tombstone Item, detail []byte, done func(error)) {
 	}
 	w.joins(e, done)
 	if gone != nil {
-		w.spool(gone)
+		w.spool(Ending{gone.item, gone.detail})
 		tell(gone.waiters, ErrUnprotected)
 	}
 }
@@ -306,9 +302,23 @@ func tell(waiters []func(error), err error) {
 	}
 }
 
-func (w *Writer) spool(e *entry) {
+// leave gives away ends that the store will not be told of by this writer.
+func (w *Writer) leave(all untold) {
+	if w.o.Keep == nil {
+		for _, e := range all.kept {
+			w.spool(e.Ending)
+		}
+	} else if len(all.kept) > 0 {
+		w.o.Keep(all.kept)
+	}
+	for _, e := range all.unknown {
+		w.spool(e)
+	}
+}
+
+func (w *Writer) spool(e Ending) {
 	if w.o.Spool != nil {
-		w.o.Spool(e.item.ID, e.detail)
+		w.o.Spool(e.Tombstone.ID, e.Detail)
 	}
 }
 
@@ -360,6 +370,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	w.b = newBacklog()
 	w.b.stored = left.stored
 	waiters := left.waiters()
+	untold := left.untold()
 	for _, timer := range []*time.Timer{w.budget, w.lazy} {
 		if timer != nil {
 			timer.Stop()
@@ -367,20 +378,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	tell(waiters, ErrUnprotected)
-	var kept []Kept
-	for id, e := range left.dirty {
-		sure, known := left.stored[id]
-		switch {
-		case !e.ends:
-		case known && w.o.Keep != nil:
-			kept = append(kept, Kept{Ending{e.item, e.detail}, sure})
-		default:
-			w.spool(e)
-		}
-	}
-	if len(kept) > 0 {
-		w.o.Keep(kept)
-	}
+	w.leave(untold)
 	if n := len(left.dirty); n > 0 {
 		return fmt.Errorf("storage: closed with %d calls not stored: %w", n, ErrUnprotected)
 	}

@@ -268,6 +268,7 @@ func TestWriterFenced(t *testing.T) {
 	var spooled []string
 	o := storage.WriterOptions{Wait: budget,
 		Spool: func(id string, _ []byte) { spooled = append(spooled, id) },
+		Keep:  func([]storage.Kept) {},
 		Watch: storage.Watch{Fenced: func() { fenced++ }}}
 	with(t, o, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
 		if err := w.Save(state("x", 1)); err != nil {
@@ -460,6 +461,50 @@ func TestWriterKeepsEndsWhenClosed(t *testing.T) {
 		w.End(state("late", 1), []byte("d"), nil)
 	})
 	if !slices.Equal(kept, []string{"atrue", "btrue"}) || !slices.Equal(spooled, []string{"new", "late"}) {
+		t.Errorf("kept %q, spooled %q", kept, spooled)
+	}
+}
+
+// A unit that is lost while a call is perhaps stored: its end is kept, since the next owner
+// may go on with the call and make its one record; that of a call which it surely has, too.
+func TestWriterKeepsEndsWhenFenced(t *testing.T) {
+	var spooled, kept []string
+	o := storage.WriterOptions{Wait: budget,
+		Spool: func(id string, _ []byte) { spooled = append(spooled, id) },
+		Keep: func(all []storage.Kept) {
+			for _, e := range all {
+				kept = append(kept, fmt.Sprint(e.Tombstone.ID, e.Sure))
+			}
+		}}
+	with(t, o, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
+		for _, id := range []string{"a", "b"} {
+			if err := w.Save(state(id, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.set(func() { l.deaf = true })
+		for _, id := range []string{"c", "d"} { // stored, and not confirmed
+			w.Put(state(id, 1), nil)
+		}
+		<-time.After(10 * time.Millisecond)
+		l.set(func() { l.deaf, l.err = false, errDown })
+		for _, id := range []string{"a", "c", "new"} {
+			w.End(state(id, 2), []byte("d"), n.done(id))
+		}
+		<-time.After(time.Second)
+		own(t, l, "b")
+		l.set(func() { l.err = nil })
+		<-time.After(time.Second)
+		for _, id := range []string{"b", "d", "late"} {
+			w.End(state(id, 2), []byte("d"), n.done(id))
+			n.want(t, id, storage.ErrFenced)
+		}
+		if all := scan(t, l); len(all) != 4 {
+			t.Errorf("the next owner has %v", all)
+		}
+	})
+	slices.Sort(kept)
+	if !slices.Equal(kept, []string{"atrue", "btrue", "cfalse", "dfalse"}) || !slices.Equal(spooled, []string{"new", "late"}) {
 		t.Errorf("kept %q, spooled %q", kept, spooled)
 	}
 }
