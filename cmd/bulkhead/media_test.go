@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"go.uber.org/zap"
@@ -37,4 +39,30 @@ func TestAnRTPEngineThatIsDownIsLogged(t *testing.T) {
 		l := logs.FilterMessage("rtpengine").FilterField(zap.String("engine", url)).FilterField(zap.String("state", "down"))
 		return l.Len() == 1 && l.All()[0].Level == zapcore.WarnLevel
 	})
+}
+
+// TestPortsThatTheRelayRefusesAreAFault, so that what check has accepted is served.
+func TestPortsThatTheRelayRefusesAreAFault(t *testing.T) {
+	t.Parallel()
+	for ports, accepted := range map[string]bool{
+		"100-200": false, "1023-1024": false, "30001-30001": false, "30000-30000": false, "30001-30002": false, "65535-65535": false,
+		"1023-1025": true, "30000-30001": true, "30001-30003": true, "65534-65535": true,
+	} {
+		text := "realms: {core: {listen: [udp://127.0.0.1:5060]}}\nmedia: {relay: {ports: " + ports + "}}\n"
+		c, _, err := parse("config.yaml", []byte(text), "host-a")
+		var faults Faults
+		switch {
+		case accepted && err != nil:
+			t.Errorf("%s: %v", ports, err)
+		case accepted:
+			_, still, err := c.anchoring(zap.NewNop())
+			if err != nil {
+				t.Errorf("%s is accepted, and then: %v", ports, err)
+				continue
+			}
+			still()
+		case !errors.As(err, &faults) || len(faults) != 1 || !strings.HasPrefix(faults[0].String(), "config.yaml:2:24: media.relay.ports: "):
+			t.Errorf("%s: %v", ports, err)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bulkhead/b2bua/media"
+	"bulkhead/b2bua/media/relay"
 	"bulkhead/b2bua/ops"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
@@ -263,6 +264,9 @@ func (v *validator) media() {
 	}
 	v.oneOf("media.mode", m.Mode, media.Modes[:]...)
 	if m.Relay != nil {
+		if err := relay.CheckPorts(m.Relay.Ports.First, m.Relay.Ports.Last); err != nil {
+			v.fault("media.relay.ports", "%s", err)
+		}
 		v.oneOf("media.relay.latch", m.Relay.Latch, "strict", "same-ip", "any")
 	}
 	if m.RTPEngine != nil {

@@ -41,10 +41,10 @@ func New(c Config) (*Relay, error) {
 	if c.First == 0 && c.Last == 0 {
 		c.First, c.Last = 30000, 39999
 	}
-	c.First += c.First & 1
-	if c.Last < c.First+1 || c.First < 1024 {
-		return nil, fmt.Errorf("media ports %d to %d: no pair of an even and an odd port from 1024 on", c.First, c.Last)
+	if err := CheckPorts(c.First, c.Last); err != nil {
+		return nil, fmt.Errorf("media ports %w", err)
 	}
+	c.First += c.First & 1
 	if c.Quarantine == 0 {
 		c.Quarantine = 10 * time.Second
 	}
@@ -58,6 +58,15 @@ func New(c Config) (*Relay, error) {
 		config: c, start: time.Now(), ends: map[netip.AddrPort]*end{},
 		pool: pool{first: c.First, last: (c.Last - 1) &^ 1, start: rand.IntN, by: map[netip.Addr]*ports{}},
 	}, nil
+}
+
+// CheckPorts says what is wrong with a range of media ports, both included: a pair of an even port and the odd one after it
+// has to be in it, and none below 1024 but an odd one that it begins with.
+func CheckPorts(first, last uint16) error {
+	if even := first + first&1; even < 1024 || last < even+1 { // after 65535 it is 0
+		return fmt.Errorf("%d to %d: want none below 1024, and an even port with the odd one after it", first, last)
+	}
+	return nil
 }
 
 // now is never 0.
