@@ -140,7 +140,8 @@ func waiting(t *testing.T, timeout time.Duration, nodes ...ng.Node) *Engined {
 
 func sides() *Legs {
 	at := netip.MustParseAddr("198.51.100.1")
-	return &Legs{{Address: at, Bind: at}, {Number: 1, Address: at, Bind: at}}
+	peer := netip.MustParseAddr("192.0.2.9")
+	return &Legs{{Address: at, Bind: at, Source: peer}, {Number: 1, Address: at, Bind: at, Source: peer}}
 }
 
 // at is plain with media to another address.
@@ -303,6 +304,19 @@ func TestWhatNoEngineIsGiven(t *testing.T) {
 		"rtpengine's own":          {at("203.0.113.1", 20000), "loop"},
 		"and that of RTCP":         {at("203.0.113.1", 20001), "loop"},
 		"RTCP to an own one":       {at("192.0.2.9", 4000, "a=rtcp:20001 IN IP4 203.0.113.1\r\n"), "loop"},
+		"RTCP to it, on hold":      {at("0.0.0.0", 4000, "a=rtcp:20001 IN IP4 203.0.113.1\r\n"), "loop"},
+		"our loopback":             {at("127.0.0.1", 2223), "address"},
+		"all of it":                {at("127.1.2.3", 2223), "address"},
+		"IPv4 in IPv6":             {strings.ReplaceAll(at("::ffff:127.0.0.1", 2223), "c=IN IP4", "c=IN IP6"), "address"},
+		"our loopback, IPv6":       {strings.ReplaceAll(at("::1", 2223), "c=IN IP4", "c=IN IP6"), "address"},
+		"RTCP to our loopback":     {at("192.0.2.9", 4000, "a=rtcp:2223 IN IP4 127.0.0.1\r\n"), "address"},
+		"RTCP to it, IPv6":         {at("192.0.2.9", 4000, "a=rtcp:2223 IN IP6 ::1\r\n"), "address"},
+		"RTCP to it, mapped":       {at("192.0.2.9", 4000, "a=rtcp:2223 IN IP6 ::ffff:127.0.0.1\r\n"), "address"},
+		"RTCP to it, said first":   {at("192.0.2.9", 4000, "a=rtcp:2223 IN IP4 127.0.0.1\r\na=rtcp:4001\r\n"), "address"},
+		"RTCP to it, port 2223x":   {at("192.0.2.9", 4000, "a=rtcp:2223x IN IP4 127.0.0.1\r\n"), "address"},
+		"RTCP to ours, +20001":     {at("192.0.2.9", 4000, "a=rtcp:+20001 IN IP4 203.0.113.1\r\n"), "loop"},
+		"RTCP to it, and a word":   {at("192.0.2.9", 4000, "a=rtcp:2223 IN IP4 127.0.0.1 x\r\n"), "address"},
+		"RTCP to ours, on hold":    {at("0.0.0.0", 4000, "a=rtcp:2223 IN IP4 127.0.0.1\r\n"), "address"},
 		"100 streams":              {at("192.0.2.9", 4000, strings.Repeat("m=audio 4000 RTP/AVP 8\r\n", 99)), "many_media"},
 		"no stream that can be":    {strings.Replace(plain, "RTP/AVP 8", "TCP/MSRP *", 1), "no stream"},
 		"keys in clear":            {strings.Replace(plain, "RTP/AVP", "RTP/SAVP", 1) + crypto, "no stream"},

@@ -305,7 +305,7 @@ func read(body []byte, leg *Leg, own func(netip.AddrPort) bool) (*description, e
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	if err := b.Check(own); err != nil {
+	if err := b.Check(leg.Source, own); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	d := &description{body: b}

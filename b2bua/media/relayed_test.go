@@ -107,7 +107,7 @@ func newBorder(t *testing.T, pairs uint16) *border {
 	b := &border{t: t, relay: r, way: media.NewRelayed(r, func(netip.AddrPort) bool { return false }, time.Minute)}
 	for side, ip := range []string{"127.0.235.1", "127.0.235.2"} {
 		at := netip.MustParseAddr(ip)
-		b.legs[side] = media.Leg{Number: uint8(side), Address: at, Bind: at}
+		b.legs[side] = media.Leg{Number: uint8(side), Address: at, Bind: at, Source: netip.MustParseAddr("127.0.235.9")}
 	}
 	return b
 }
@@ -329,4 +329,37 @@ func TestARefusedFaxLeavesSpeech(t *testing.T) {
 	b.offer(a, media.Carrier, fax(carrier))
 	b.answer(a, media.Trunk, fax(caller))
 	is("image")
+}
+
+// TestNoMediaToOurLoopback: who is not on it himself may have nothing sent there, where services of this machine
+// listen that believe whoever reaches them.
+func TestNoMediaToOurLoopback(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("127.0.235.1"), netip.IPv6Loopback()
+	on := func(c, more string) string {
+		return "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN " + c + "\r\nt=0 0\r\nm=audio 2223 RTP/AVP 8\r\n" + more
+	}
+	for name, c := range map[string]struct {
+		bind netip.Addr
+		body string
+	}{
+		"RTP":               {v4, on("IP4 127.0.0.1", "")},
+		"RTP, mapped":       {v4, on("IP6 ::ffff:127.0.0.1", "")},
+		"RTP, IPv6":         {v6, on("IP6 ::1", "")},
+		"RTCP":              {v4, on("IP4 192.0.2.9", "a=rtcp:2223 IN IP4 127.0.0.1\r\n")},
+		"RTCP, mapped":      {v4, on("IP4 192.0.2.9", "a=rtcp:2223 IN IP6 ::ffff:127.0.0.1\r\n")},
+		"RTCP, IPv6":        {v6, on("IP6 2001:db8::9", "a=rtcp:2223 IN IP6 ::1\r\n")},
+		"a second stream's": {v4, on("IP4 192.0.2.9", "m=video 2223 RTP/AVP 34\r\nc=IN IP4 127.0.0.1\r\n")},
+	} {
+		for source, passes := range map[string]bool{"192.0.2.9": false, "2001:db8::9": false, "127.0.0.9": true, "::1": true} {
+			b := newBorder(t, 20)
+			for side := range b.legs {
+				b.legs[side].Address, b.legs[side].Bind, b.legs[side].Source = c.bind, c.bind, netip.MustParseAddr(source)
+			}
+			_, err := b.way.Offer("call", &media.Anchor{Leg: 1, Mode: media.Relay}, &b.legs, media.Trunk, []byte(c.body))
+			if passes && err != nil || !passes && (!errors.Is(err, media.ErrUnsupported) || media.Reason(err) != "address") {
+				t.Errorf("%s, from %s: %v", name, source, err)
+			}
+			b.relay.Shut()
+		}
+	}
 }

@@ -334,6 +334,8 @@ func TestRefusedEndpoints(t *testing.T) {
 		"no address":        {Remote{RTP: netip.AddrPortFrom(netip.Addr{}, 5000)}, ErrAddress},
 		"another family":    {Remote{RTP: netip.MustParseAddrPort("[::1]:5000")}, ErrAddress},
 		"RTCP to multicast": {Remote{RTP: a.at, RTCP: netip.MustParseAddrPort("224.0.1.1:5001")}, ErrAddress},
+		"our loopback":      {Remote{RTP: a.at, Source: ip("192.0.2.1")}, ErrAddress},
+		"RTCP to it":        {Remote{RTP: netip.MustParseAddrPort("192.0.2.1:5000"), RTCP: a.at, Source: ip("192.0.2.1")}, ErrAddress},
 	} {
 		if err := s.Aim(A, c.e); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)

@@ -78,6 +78,8 @@ func (e Remote) check(local netip.Addr, own func(netip.AddrPort) bool) error {
 		switch {
 		case !ip.IsValid(), ip.IsMulticast(), ip.IsLinkLocalUnicast(), ip == broadcast, ip.Zone() != "", at.Port() == 0:
 			return fmt.Errorf("%w: %v", ErrAddress, at)
+		case ip.IsLoopback() && e.Source.IsValid() && !e.Source.IsLoopback():
+			return fmt.Errorf("%w: %v, of %v", ErrAddress, at, e.Source)
 		case ip.Is4() != local.Is4():
 			return fmt.Errorf("%w: %v from %v", ErrAddress, at, local)
 		case own(at):

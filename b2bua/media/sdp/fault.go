@@ -23,7 +23,7 @@ const (
 	Syntax      = "syntax"        // what pion refuses beside that
 	Multicast   = "multicast"     // media for many, or for a network (Check)
 	Loop        = "loop"          // media to ourselves (Check)
-	Address     = "address"       // an address that nothing can be sent to (Check)
+	Address     = "address"       // an address that nothing can be sent to, or may be (Check)
 	PortCount   = "port_count"    // an m= line with several ports (Check)
 	NoKeys      = "no_keys"       // SRTP is to be described and no key goes with it (Rewrite)
 	BadRules    = "rules"         // the rules do not fit the body: a defect of the caller (Rewrite)

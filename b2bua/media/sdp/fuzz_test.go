@@ -41,7 +41,7 @@ func FuzzRewrite(f *testing.F) {
 			r.Addr = netip.Addr{}
 		}
 		differs(t, "fuzzed", body, r)
-		_ = b.Check(nil)
+		_ = b.Check(netip.Addr{}, nil)
 	})
 }
 

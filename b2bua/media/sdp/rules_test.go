@@ -232,8 +232,14 @@ func TestCheck(t *testing.T) {
 	own := func(a netip.AddrPort) bool { return a.Addr() == ours4 && a.Port() >= 20000 && a.Port() < 30000 }
 	for _, c := range []struct{ addr, stream, want string }{
 		{"192.0.2.1", "m=audio 5004 RTP/AVP 8", ""},
-		{"127.0.0.1", "m=audio 5004 RTP/AVP 8", ""},
+		{"127.0.0.1", "m=audio 5004 RTP/AVP 8", Address},
+		{"192.0.2.1", "m=audio 5004 RTP/AVP 8\na=rtcp:5005 IN IP4 127.1.2.3", Address},
+		{"192.0.2.1", "m=audio 5004 RTP/AVP 8\na=rtcp:5005 IN IP4 127.1.2.3\na=rtcp:5005", Address},
+		{"192.0.2.1", "m=audio 5004 RTP/AVP 8\na=rtcp:5005\na=RTCP: 5005 IN IP4 127.1.2.3 x", Address},
+		{"192.0.2.1", "m=audio 0 RTP/AVP 8\na=rtcp:5005 IN IP4 127.1.2.3", ""},
 		{"0.0.0.0", "m=audio 5004 RTP/AVP 8", ""},
+		{"0.0.0.0", "m=audio 5004 RTP/AVP 8\na=rtcp:5005 IN IP6 ::1", Address},
+		{"0.0.0.0", "m=audio 5004 RTP/AVP 8\na=rtcp:20001 IN IP4 198.51.100.1", Loop},
 		{"gw.example.com", "m=audio 5004 RTP/AVP 8", ""},
 		{"192.0.2.1", "m=audio 65535 RTP/AVP 8", ""},
 		{"192.0.2.1", "m=audio 5004/2 RTP/AVP 8", PortCount},
@@ -253,13 +259,16 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s %s: %v", c.addr, c.stream, err)
 			continue
 		}
-		err = b.Check(own)
+		err = b.Check(netip.MustParseAddr("192.0.2.7"), own)
 		var f *Fault
 		if errors.As(err, &f) && (f.Name != c.want || f.Line < 3) || err == nil && c.want != "" {
 			t.Errorf("%s %s: %v, not %q", c.addr, c.stream, err, c.want)
 		}
-		if err := b.Check(nil); c.want == Loop && err != nil {
+		if err := b.Check(netip.MustParseAddr("192.0.2.7"), nil); c.want == Loop && err != nil {
 			t.Error(err)
+		}
+		if err := b.Check(netip.MustParseAddr("::1"), nil); (strings.Contains(c.addr+c.stream, "127.") || strings.Contains(c.stream, "::1")) && err != nil {
+			t.Errorf("%s %s: of who is on it himself: %v", c.addr, c.stream, err)
 		}
 	}
 }
