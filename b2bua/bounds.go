@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,7 +24,14 @@ type intake struct {
 	mu     sync.Mutex
 	once   sync.Once // an engine takes over once
 	unsure bool
-	parked []func()
+	parked []parked
+}
+
+// parked is the INVITE of a new call that is kept.
+type parked struct {
+	id   dialog.CallID
+	item item
+	then func()
 }
 
 // shut begins to keep new calls.
@@ -36,15 +44,36 @@ func (i *intake) shut() {
 	})
 }
 
-// open lets in what is kept: all calls are known, or it has taken too long.
+// open lets in what is kept: all calls are known, or it has taken too long. One that has
+// not had its turn can still be cancelled.
 func (i *intake) open() {
-	i.mu.Lock()
-	parked := i.parked
-	i.unsure, i.parked = false, nil
-	i.mu.Unlock()
-	for _, then := range parked {
-		then()
+	for {
+		i.mu.Lock()
+		i.unsure = false
+		if len(i.parked) == 0 {
+			i.parked = nil
+			i.mu.Unlock()
+			return
+		}
+		next := i.parked[0]
+		i.parked = i.parked[1:]
+		i.mu.Unlock()
+		next.then()
 	}
+}
+
+// cancel takes out what is kept of the INVITE transaction of a CANCEL: it, and its repeats.
+func (i *intake) cancel(id dialog.CallID, branch string) (out []item) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.parked = slices.DeleteFunc(i.parked, func(p parked) bool {
+		is := p.id == id && p.item.message.Branch == branch
+		if is {
+			out = append(out, p.item)
+		}
+		return is
+	})
+	return out
 }
 
 // shuts says whether new calls are kept.
@@ -55,14 +84,32 @@ func (i *intake) shuts() bool {
 }
 
 // park keeps a new call; neither: there is no need, or no room.
-func (i *intake) park(then func()) (waits, full bool) {
+func (i *intake) park(p parked) (waits, full bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if !i.unsure || len(i.parked) >= maxParked {
 		return false, i.unsure
 	}
-	i.parked = append(i.parked, then)
+	i.parked = append(i.parked, p)
 	return true, false
+}
+
+// cancelled answers a CANCEL of a new call that is kept, and that call (RFC 3261 §9.2);
+// false: none is.
+func (e *Engine) cancelled(id dialog.CallID, it item) bool {
+	now, life := time.Now(), 64*e.config.Timers.T1
+	terminated := told{dialog.Refusal{Code: 487}, "cancelled"}
+	invites := e.intake.cancel(id, it.message.Branch)
+	if len(invites) > 0 {
+		e.refusals.remember(now, id, terminated, life)
+	} else if t, again := e.refusals.repeated(now, id, life); !again || t.name != terminated.name {
+		return false
+	}
+	e.answer(it.message, it.path, dialog.Refusal{Code: 200})
+	for _, invite := range invites {
+		e.refuse(invite.message, invite.path, terminated.Refusal, terminated.name)
+	}
+	return true
 }
 
 // bounded gives a new call its places, or refuses it; false: it is refused, or waits.
@@ -82,7 +129,7 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 	}
 	if p.bounded || e.config.Media != nil && e.config.Media.Relay != nil { // a new call takes no port of theirs
 		again := func() { e.deliver(id, it, func() { e.admit(id, p, trunk, it) }) }
-		switch waits, full := e.intake.park(again); {
+		switch waits, full := e.intake.park(parked{id, it, again}); {
 		case waits:
 			return nil, false
 		case full:

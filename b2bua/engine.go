@@ -313,7 +313,9 @@ func (e *Engine) request(m *dialog.Message, from dialog.Path, packet wire.Packet
 	id := e.seal.Call(trunk.Name, m.CallID, m.FromTag, m.CSeq)
 	e.deliver(id, it, func() {
 		if m.Method == "CANCEL" {
-			e.outside(m, from)
+			if !e.cancelled(id, it) {
+				e.outside(m, from)
+			}
 			return
 		}
 		e.admit(id, p, trunk, it)

@@ -342,3 +342,38 @@ func TestR16_NewCallsWaitUntilAllAreKnown(t *testing.T) {
 		find(t, c.net.take(), "INVITE")
 	})
 }
+
+// TestRFC3261_9_2_CancelOfAnINVITEThatWaits: a new call that waits until all are known after
+// a takeover, and is cancelled, is not made (P5). Repeats hear what has been said.
+func TestRFC3261_9_2_CancelOfAnINVITEThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storage.NewMemory(time.Now)
+		b := takes(t, store, "b", func(b2bua.Book) b2bua.Book { return limited(t, nil) })
+		defer b.serves()()
+		b.engine.Load(store)
+		cancel := func(call int) []sunk {
+			return b.fed("core", trunkSource, trunkSays("CANCEL", call, 1, "<sip:123@127.0.10.1>"))
+		}
+		sends(t, "CANCEL of nothing", cancel(1), "481 CANCEL")
+		sends(t, "two new calls while calls are restored", append(b.invites(1), b.invites(2)...))
+		other := bytes.Replace(trunkSays("CANCEL", 1, 1, "<sip:123@127.0.10.1>"), []byte("z9hG4bK"), []byte("z9hG4bKother"), 1)
+		sends(t, "CANCEL of another transaction", b.fed("core", trunkSource, other), "481 CANCEL")
+		first := cancel(1)
+		sends(t, "CANCEL", first, "200 CANCEL", "487 INVITE")
+		ok, no := find(t, first, "SIP/2.0 200"), find(t, first, "SIP/2.0 487")
+		if field(ok, "To") != field(no, "To") {
+			t.Errorf("To of the CANCEL %q, of the INVITE %q", field(ok, "To"), field(no, "To"))
+		}
+		again := append(b.invites(1), cancel(1)...)
+		sends(t, "both again", again, "487 INVITE", "200 CANCEL")
+		if !bytes.Equal(find(t, again, "SIP/2.0 200"), ok) || !bytes.Equal(find(t, again, "SIP/2.0 487"), no) {
+			t.Errorf("other bytes than\n%s%s", ok, no)
+		}
+		<-time.After(5100 * time.Millisecond)
+		synctest.Wait()
+		sends(t, "when all are known", b.net.take(), "100 INVITE", "INVITE")
+		if n := b.engine.Active(); n != 1 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
