@@ -21,9 +21,9 @@
 // Who may speak. A packet counts only if its sender is who the SDP of that leg
 // has named (Remote, Latch); where several would do, the better rank wins, and
 // one once found is left for an equal one only after new SDP, or after two
-// seconds of silence for the same address and SSRC. What is not accepted is not
-// forwarded and draws nothing to its sender: all media goes to where the SDP
-// says until its own far end has spoken.
+// seconds of silence for the same address and SSRC (UDPTL has none). What is not
+// accepted is not forwarded and draws nothing to its sender: all media goes to
+// where the SDP says until its own far end has spoken.
 //
 // What is dropped has a name (Reason) and a counter. After Close the kernel
 // answers what still comes (ICMP port unreachable) and counts it (UdpNoPorts). On

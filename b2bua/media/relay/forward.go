@@ -62,7 +62,10 @@ func (e *end) take(now time.Duration, on *socket, from netip.AddrPort, b []byte,
 		return 0, nil, why
 	}
 	var ssrc uint32
-	if k == media && !e.remote.UDPTL {
+	switch {
+	case on.kind == control:
+		ssrc = binary.BigEndian.Uint32(b[4:]) // of its sender (RFC 3550 §6.4), in clear in SRTCP too
+	case k == media && !e.remote.UDPTL:
 		ssrc = binary.BigEndian.Uint32(b[8:])
 	}
 	s := e.sources[on.kind]

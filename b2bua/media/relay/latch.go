@@ -47,7 +47,7 @@ func (e *Remote) rank(from netip.AddrPort, rtcp bool) Rank {
 
 // How a source is left, and how one that nobody has named becomes one.
 const (
-	silence = 2 * time.Second // the source has gone: its address and SSRC may come back from another port
+	silence = 2 * time.Second // the source has gone: its address and SSRC, if it has one, may come back from another port
 	proof   = 5               // packets in a row from a source of rank Other
 )
 
@@ -81,8 +81,8 @@ func (s *source) accept(now time.Duration, e *Remote, from netip.AddrPort, rtcp 
 	switch {
 	case !s.at.IsValid(), rank < s.rank:
 	case s.fresh && rank == s.rank:
-	case now-s.last >= silence && ssrc != 0 && ssrc == s.ssrc && from.Addr() == s.at.Addr():
-		// the same source, behind a NAT that has forgotten it
+	case now-s.last >= silence && from.Addr() == s.at.Addr() && (ssrc != 0 && ssrc == s.ssrc || e.UDPTL && !rtcp):
+		// the same source, behind a NAT that has forgotten it; of UDPTL the address alone says so
 	default:
 		return false, false
 	}

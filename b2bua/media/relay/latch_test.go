@@ -145,12 +145,6 @@ func TestRTPBleed(t *testing.T) {
 					}
 				}
 			}
-			if policy == Any {
-				spray(1) // reports of an unknown have no SSRC to go on
-				a.quiet()
-				b.quiet()
-				return
-			}
 			spray(200) // 4 s of 50 packets a second
 			for i := range uint16(100) {
 				a.say(s.Local(A), packet(1, i))
@@ -169,6 +163,61 @@ func TestRTPBleed(t *testing.T) {
 			}
 			if d := s.Stats(); d[A].Foreign+d[B].Foreign != strangers {
 				t.Errorf("%d and %d of %d strange packets are counted", d[A].Foreign, d[B].Foreign, strangers)
+			}
+		})
+	}
+}
+
+// RTCP on a port of its own and UDPTL come back from behind a NAT that has forgotten them as RTP does: from the same
+// address, after silence, RTCP with its SSRC. UDPTL has none. Nobody else takes either over, however long it is silent.
+func TestLatchOfRTCPAndUDPTL(t *testing.T) {
+	type heard struct {
+		at   time.Duration
+		from string
+		b    []byte
+		ok   bool
+	}
+	const (
+		ms    = time.Millisecond
+		rtcp  = "192.0.2.1:5001" // as the SDP says
+		rtcp2 = "192.0.2.1:5003"
+		rtcp3 = "192.0.2.1:5005"
+	)
+	ifp := []byte{0, 7, 1, 6, 0, 0}
+	for name, c := range map[string]struct {
+		on    kind
+		to    Remote
+		heard []heard
+	}{
+		"RTCP": {control, Remote{}, []heard{
+			{1, alien, report(1), false}, {1, rtcp, report(1), true}, {1999 * ms, rtcp2, report(1), false}, {2001 * ms, rtcp2, report(2), false}, {2002 * ms, rtcp2, report(0), false},
+			{2003 * ms, rtcp2, report(1), true}, {2004 * ms, rtcp3, report(1), false}, {9000 * ms, nat, report(1), false}, {9000 * ms, alien, report(1), false},
+			{9001 * ms, rtcp3, report(1), true}}},
+		"RTCP, strict": {control, Remote{Latch: Strict}, []heard{
+			{1, rtcp, report(1), true}, {9000 * ms, rtcp2, report(1), false}}},
+		"UDPTL": {media, Remote{UDPTL: true}, []heard{
+			{1, alien, ifp, false}, {1, sdp, ifp, true}, {1999 * ms, sdp2, ifp, false}, {2001 * ms, sdp2, ifp, true}, {2002 * ms, sdp3, ifp, false},
+			{9000 * ms, nat, ifp, false}, {9000 * ms, alien, ifp, false}, {9001 * ms, sdp3, ifp, true}}},
+		"UDPTL, strict": {media, Remote{UDPTL: true, Latch: Strict}, []heard{
+			{1, sdp, ifp, true}, {9000 * ms, sdp2, ifp, false}}},
+		"RTCP beside UDPTL": {control, Remote{UDPTL: true}, []heard{
+			{1, rtcp, report(1), true}, {9000 * ms, rtcp2, report(2), false}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := netip.MustParseAddrPort
+			p := &end{relay: begin(t, testPorts), local: at("192.0.2.9:30000")}
+			c.to.RTP, c.to.Source = at(sdp), at(nat).Addr()
+			if err := p.aim(1, c.to); err != nil {
+				t.Fatal(err)
+			}
+			for i, h := range c.heard {
+				_, _, why := p.take(h.at, &socket{place: place{p, c.on}}, at(h.from), h.b, len(h.b), &scratch{})
+				if (why == passed) != h.ok || why != passed && why != Foreign {
+					t.Errorf("%d: %s is heard: %v", i, h.from, why)
+				}
+				if h.ok && p.to[c.on] != targetOf(at(h.from)) {
+					t.Errorf("%d: sent to %v, not %s", i, p.to[c.on], h.from)
+				}
 			}
 		})
 	}
