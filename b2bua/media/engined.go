@@ -89,15 +89,10 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	if x.From = tag(a, from); a.Agreed && !a.Renew {
 		x.To = tag(a, 1-from)
 	}
-	ctx := context.Background() // the client has a bound of its own
-	got, err := e.client.Offer(ctx, x)
-	moved := a.Node != "" && (errors.Is(err, ng.ErrNodeLost) || errors.Is(err, ng.ErrUnknownCall))
-	if moved { // as a new call, at another node or at one that has forgotten it: both sides describe themselves anew
-		x.Node, x.To = "", ""
-		got, err = e.client.Offer(ctx, x)
-	}
-	if got.Node != "" { // it has ports there, whatever comes of them
-		if a.Node = got.Node; moved {
+	x.Anew = true                                       // at another node, or at one that has forgotten it, both sides describe themselves anew
+	got, err := e.client.Offer(context.Background(), x) // the client has a bound of its own
+	if got.Node != "" {                                 // it has ports there, whatever comes of them
+		if a.Node = got.Node; got.Anew {
 			a.moved()
 		}
 		e.engage(call, a)
@@ -109,7 +104,7 @@ func (e *Engined) Offer(call string, a *Anchor, legs *Legs, from Side, body []by
 	if err != nil {
 		return nil, err
 	}
-	if a.Renew && !moved { // not before the next attempt's offer: the trunk's ports would go
+	if a.Renew && !got.Anew { // not before the next attempt's offer: the trunk's ports would go
 		e.part(call, a)
 	}
 	if a.Renew {

@@ -32,6 +32,7 @@ type engine struct {
 	asked   []string // commands, but for pings
 	last    string   // request
 	forgets bool     // the call, at the next request that names both legs
+	silent  bool     // it answers pings alone
 }
 
 func newEngine(t *testing.T, says string) *engine {
@@ -55,7 +56,9 @@ func newEngine(t *testing.T, says string) *engine {
 				answer = e.reply(string(request))
 				answers[string(cookie)] = answer
 			}
-			_, _ = conn.WriteTo([]byte(string(cookie)+" "+answer), from)
+			if answer != "" {
+				_, _ = conn.WriteTo([]byte(string(cookie)+" "+answer), from)
+			}
 		}
 	}()
 	return e
@@ -75,6 +78,8 @@ func (e *engine) reply(request string) string {
 		}
 	}
 	switch {
+	case e.silent:
+		return ""
 	case e.forgets && strings.Contains(request, "6:to-tag"):
 		e.forgets = false
 		return "d12:error-reason15:Unknown call-id6:result5:errore"
@@ -119,7 +124,13 @@ var ours = netip.MustParseAddrPort("198.51.100.1:30000")
 
 func engined(t *testing.T, nodes ...ng.Node) *Engined {
 	t.Helper()
-	client, err := ng.New(ng.Config{Nodes: nodes, Repeat: 10 * time.Millisecond, Timeout: 300 * time.Millisecond})
+	return waiting(t, 300*time.Millisecond, nodes...)
+}
+
+// waiting is engined that waits so long for an answer.
+func waiting(t *testing.T, timeout time.Duration, nodes ...ng.Node) *Engined {
+	t.Helper()
+	client, err := ng.New(ng.Config{Nodes: nodes, Repeat: 10 * time.Millisecond, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +238,31 @@ func TestAGarbledDescriptionIsDeleted(t *testing.T) {
 		e.Release("call", a)
 		if got := node.heard(); got != "offer query delete" {
 			t.Errorf("%s: the node was asked for: %s", name, got)
+		}
+	}
+}
+
+// TestASilentNodeIsAskedOnce: an offer that its call's node does not answer does not wait for that one again.
+func TestASilentNodeIsAskedOnce(t *testing.T) {
+	silent, other := newEngine(t, shown), newEngine(t, shown)
+	silent.mu.Lock()
+	silent.silent = true
+	silent.mu.Unlock()
+	offers := func(e *Engined, leg uint8) (*Anchor, error) {
+		a := &Anchor{Leg: leg, Root: leg, Mode: RTPEngine, Node: "silent", Agreed: true}
+		_, err := e.Offer("call", a, sides(), Trunk, []byte(plain))
+		if got := silent.heard(); got != "offer" {
+			t.Errorf("it was asked for: %s", got)
+		}
+		return a, err
+	}
+	if a, err := offers(engined(t, silent.node("silent")), 1); !errors.Is(err, ErrUnavailable) || a.Node != "silent" || !a.Agreed {
+		t.Errorf("%v, %+v", err, a)
+	}
+	e := waiting(t, 600*time.Millisecond, silent.node("silent"), other.node("other"))
+	for leg := range uint8(4) { // by the call's name the one ranks higher, or the other
+		if a, err := offers(e, leg+1); err != nil || a.Node != "other" || a.Agreed || other.heard() != "offer" {
+			t.Errorf("%v, %+v", err, a)
 		}
 	}
 }

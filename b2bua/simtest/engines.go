@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -104,6 +105,17 @@ func (e *engines) of(node, call string) (*engine, *anchored, error) {
 func (e *engines) Offer(_ context.Context, x ng.Exchange) (ng.Result, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	r, err := e.offer(x)
+	if x.Node != "" && x.Anew && (errors.Is(err, ng.ErrNodeLost) || errors.Is(err, ng.ErrUnknownCall)) {
+		x.Node, x.To = "", ""
+		r, err = e.offer(x)
+		r.Anew = true
+	}
+	return r, err
+}
+
+// offer is one of them; e.mu is held.
+func (e *engines) offer(x ng.Exchange) (ng.Result, error) {
 	for _, n := range e.nodes {
 		if x.Node != "" && n.name != x.Node {
 			continue

@@ -23,7 +23,7 @@ func score(call, node string) uint64 {
 // Choose is the node that a new call goes to first: for a caller that must know it
 // before the offer. It is that of an Offer which names none.
 func (c *Client) Choose(call string) (node string, err error) {
-	n, _ := c.best(call, noRank)
+	n, _ := c.best(call, noRank, "")
 	if n == nil {
 		return "", ErrNoNode
 	}
@@ -36,10 +36,10 @@ func (c *Client) Alive(node string) bool {
 	return err == nil && !n.lost()
 }
 
-// best is the node in health that ranks highest below a rank, and its own rank.
-func (c *Client) best(call string, below uint64) (chosen *node, rank uint64) {
+// best is the node in health that ranks highest below a rank, and its own rank; one of that name is left out.
+func (c *Client) best(call string, below uint64, without string) (chosen *node, rank uint64) {
 	for _, n := range c.nodes {
-		if s := score(call, n.name); s < below && (chosen == nil || s > rank) && n.inHealth() {
+		if s := score(call, n.name); s < below && (chosen == nil || s > rank) && n.name != without && n.inHealth() {
 			chosen, rank = n, s
 		}
 	}

@@ -15,7 +15,7 @@ type Config struct {
 	Local netip.Addr // we ask from here; default: any address
 
 	Repeat  time.Duration // the first repeat of a request, then doubled; default 100 ms
-	Timeout time.Duration // of one request to one node; default 1.5 s
+	Timeout time.Duration // of a request, of an offer at all nodes together; default 1.5 s
 
 	Ping      time.Duration // how often each node is pinged; default 2 s
 	DownAfter int           // pings without answer; default 3

@@ -50,7 +50,7 @@ func (n *node) delete(ctx context.Context, x Exchange) error {
 		b = appendText(append(b, "10:via-branch"...), x.Branch)
 	}
 	r.out = append(b, 'e')
-	answer, err := n.command(ctx, "delete", r)
+	answer, err := n.command(ctx, "delete", r, n.client.config.Timeout)
 	if err != nil {
 		return err
 	}
@@ -87,5 +87,5 @@ func (n *node) query(ctx context.Context, call string) (Stats, error) {
 func (n *node) askOf(ctx context.Context, r *request, call string) (value, error) {
 	b := appendText(append(r.out, "d7:call-id"...), call)
 	r.out = append(b, "7:command5:querye"...)
-	return n.command(ctx, "query", r)
+	return n.command(ctx, "query", r, n.client.config.Timeout)
 }

@@ -11,8 +11,9 @@
 // call and names it from then on. A call never moves by itself: where its node is
 // lost, every request says so (ErrNodeLost), and what then becomes of the call is
 // the caller's choice: an offer without a node sets it up elsewhere, with other
-// ports on every leg. All methods may be called from any goroutine and block
-// until the node has answered, or for Config.Timeout for each node that is asked.
+// ports on every leg, and so does one that may begin anew (Exchange.Anew). All
+// methods may be called from any goroutine and block until the node has answered,
+// or for Config.Timeout; Delete may for twice that.
 //
 // What rtpengine gives back is not yet what may go to a leg: it leaves the far
 // side's o= user, id and version in the body, mixes line ends, and falls back from

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Exchange is an offer or an answer on its way from one leg to another.
 type Exchange struct {
 	Node string // has the call; "" in an offer: one is chosen
+	Anew bool   // of an offer: where Node is lost, or does not know the call, as if it named none, nor To
 	Call string // our id of the call
 	// From is the leg that made the offer and To the one that answers it, also in the
 	// answer. To is empty in the first offer to a leg: forks answer as themselves.
@@ -25,39 +27,62 @@ type Exchange struct {
 // Result is what became of a body.
 type Result struct {
 	Node    string // for the call's record
+	Anew    bool   // it was as if none had been named: nothing is agreed there
 	Body    []byte // to be given to the SDP rules, then to the other leg
 	Warning string // rtpengine's own words, if any
 }
 
 // Offer has ports opened for the offer's media and gives back the offer with them.
 // Where the exchange names no node, the one that is chosen for the call is asked; if
-// that one is lost or busy, the next in its rank, and so on: each at most once. A node
-// that did the work and whose answer was lost keeps the ports until its own timeout.
+// that one is lost or busy, the next in its rank, and so on: each at most once, and not
+// one that has just been lost. All of them together have Config.Timeout: a node half of
+// what is left of it while there is another one to ask. A node that did the work and
+// whose answer was lost keeps the ports until its own timeout.
 //
 // Errors: ErrNoNode, ErrNodeLost, ErrBusy, ErrGarbled, ErrTooLong, an *Error with
 // rtpengine's words, or that of ctx. With ErrGarbled the result has the node, which may
 // have opened ports: they are to be deleted.
 func (c *Client) Offer(ctx context.Context, x Exchange) (Result, error) {
+	until, lost, anew := time.Now().Add(c.config.Timeout), "", false
+	var errs []error
 	if x.Node != "" {
 		n, err := c.named(x.Node)
-		if err != nil {
-			return Result{}, err
+		var result Result
+		if err == nil {
+			another, _ := c.best(x.Call, noRank, x.Node)
+			result, err = n.exchange(ctx, "offer", &x, share(until, x.Anew && another != nil))
 		}
-		return n.exchange(ctx, "offer", &x)
+		forgotten := errors.Is(err, ErrUnknownCall)
+		if !x.Anew || !forgotten && !errors.Is(err, ErrNodeLost) || ctx.Err() != nil {
+			return result, err
+		}
+		if !forgotten {
+			lost = x.Node
+		}
+		errs, anew = append(errs, err), true
+		x.Node, x.To = "", ""
 	}
-	var errs []error
 	for below := uint64(noRank); ; {
-		n, rank := c.best(x.Call, below)
-		if n == nil {
+		n, rank := c.best(x.Call, below, lost)
+		if n == nil || !time.Now().Before(until) {
 			return Result{}, errors.Join(append(errs, ErrNoNode)...)
 		}
-		result, err := n.exchange(ctx, "offer", &x)
-		if !errors.Is(err, ErrNodeLost) && !errors.Is(err, ErrBusy) || ctx.Err() != nil {
+		another, _ := c.best(x.Call, rank, lost)
+		result, err := n.exchange(ctx, "offer", &x, share(until, another != nil))
+		if result.Anew = anew; !errors.Is(err, ErrNodeLost) && !errors.Is(err, ErrBusy) || ctx.Err() != nil {
 			return result, err
 		}
 		errs = append(errs, err)
 		below = rank
 	}
+}
+
+// share is how long a node is waited for of the time until then, where there is another one to ask after it or not.
+func share(until time.Time, another bool) time.Duration {
+	if another {
+		return time.Until(until) / 2
+	}
+	return time.Until(until)
 }
 
 // Answer gives back the answer with rtpengine's ports. Errors are those of Offer, and
@@ -67,14 +92,14 @@ func (c *Client) Answer(ctx context.Context, x Exchange) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return n.exchange(ctx, "answer", &x)
+	return n.exchange(ctx, "answer", &x, c.config.Timeout)
 }
 
-func (n *node) exchange(ctx context.Context, command string, x *Exchange) (Result, error) {
+func (n *node) exchange(ctx context.Context, command string, x *Exchange, timeout time.Duration) (Result, error) {
 	r := newRequest()
 	defer r.release()
 	r.out = x.append(r.out, command)
-	answer, err := n.command(ctx, command, r)
+	answer, err := n.command(ctx, command, r, timeout)
 	switch {
 	case errors.Is(err, ErrGarbled):
 		return Result{Node: n.name}, err
@@ -90,11 +115,11 @@ func (n *node) exchange(ctx context.Context, command string, x *Exchange) (Resul
 
 // command asks a node unless that is known to be in vain, and makes an error of what
 // it refuses.
-func (n *node) command(ctx context.Context, command string, r *request) (value, error) {
+func (n *node) command(ctx context.Context, command string, r *request, timeout time.Duration) (value, error) {
 	if n.lost() {
 		return nil, fmt.Errorf("rtpengine %s is down: %w", n.name, ErrNodeLost)
 	}
-	answer, err := n.ask(ctx, r, n.client.config.Repeat, n.client.config.Timeout)
+	answer, err := n.ask(ctx, r, n.client.config.Repeat, timeout)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", command, err)
 	}

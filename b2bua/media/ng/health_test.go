@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -124,7 +125,7 @@ func TestNodeWhosePortIsClosedIsDownAtOnce(t *testing.T) {
 
 func TestOfferGoesToTheNextNodeWhereTheFirstIsLostOrBusy(t *testing.T) {
 	nodes := []*fake{newFake(t), newFake(t), newFake(t)}
-	c := newClient(t, ng.Config{Ping: never, Repeat: never, Timeout: 100 * time.Millisecond}, nodes...)
+	c := newClient(t, ng.Config{Ping: never, Repeat: never, Timeout: 800 * time.Millisecond}, nodes...)
 	first, second, third := -1, -1, -1
 	for i, s := range ranked("c1", 3) {
 		switch s {
@@ -162,6 +163,55 @@ func TestOfferGoesToTheNextNodeWhereTheFirstIsLostOrBusy(t *testing.T) {
 	done = offer(c, ng.Exchange{Call: "c1", From: "L0"})
 	if r := wait(t, done); !errors.Is(r.err, ng.ErrNoNode) || strings.Count(r.err.Error(), "no answer") != 3 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// However many nodes are asked, together they are waited for no longer than one: each half of what is left,
+// while there is another one.
+func TestOfferHasOneTimeForAllNodes(t *testing.T) {
+	const timeout = 800 * time.Millisecond
+	nodes := []*fake{newFake(t), newFake(t), newFake(t)}
+	c := newClient(t, ng.Config{Ping: never, Repeat: never, Timeout: timeout}, nodes...)
+	r := wait(t, offer(c, ng.Exchange{Call: "c1", From: "L0"}))
+	sum, asked := time.Duration(0), 0
+	for _, m := range regexp.MustCompile(`no answer for (\S+):`).FindAllStringSubmatch(r.err.Error(), -1) {
+		waited, err := time.ParseDuration(m[1])
+		if sum, asked = sum+waited, asked+1; err != nil || asked == 1 && waited < timeout/3 {
+			t.Errorf("%s: %v", m[0], err)
+		}
+	}
+	if !errors.Is(r.err, ng.ErrNodeLost) || asked != 3 || sum > timeout {
+		t.Errorf("%d nodes were waited for, %v: %v", asked, sum, r.err)
+	}
+}
+
+// One that has just been lost is not asked again, also where it ranks highest; one that has forgotten is.
+func TestOfferOfACallGoesOnAnew(t *testing.T) {
+	nodes := []*fake{newFake(t), newFake(t)}
+	c := newClient(t, ng.Config{Ping: never, Repeat: never, Timeout: 800 * time.Millisecond}, nodes...)
+	first := ranked("c1", 2)[0] // the place of n0 is the number of who ranks highest
+	other := 1 - first
+	call := ng.Exchange{Node: fmt.Sprint("n", first), Call: "c1", From: "L0", To: "L1", Anew: true}
+	done := offer(c, call)
+	if a := nodes[first].next(); a.str("to-tag") != "L1" {
+		t.Error(a.raw)
+	}
+	a := nodes[other].next()
+	nodes[other].answer(a, fine)
+	if r := wait(t, done); r.err != nil || r.Node != fmt.Sprint("n", other) || !r.Anew || a.of.Get("to-tag") != nil || len(nodes[first].got) > 0 {
+		t.Errorf("lost: %+v", r)
+	}
+	done = offer(c, call)
+	nodes[first].answer(nodes[first].next(), "d12:error-reason15:Unknown call-id6:result5:errore")
+	a = nodes[first].next()
+	nodes[first].answer(a, fine)
+	if r := wait(t, done); r.err != nil || r.Node != call.Node || !r.Anew || a.of.Get("to-tag") != nil || len(nodes[other].got) > 0 {
+		t.Errorf("forgotten: %+v", r)
+	}
+	done = offer(c, call)
+	nodes[first].answer(nodes[first].next(), fine)
+	if r := wait(t, done); r.err != nil || r.Anew {
+		t.Errorf("known: %+v", r)
 	}
 }
 
