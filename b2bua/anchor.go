@@ -24,8 +24,9 @@ type Anchors interface {
 	// Mode is the way for an attempt at a carrier.
 	Mode(carrier string) media.Mode
 
-	// Passes looks at a description that is passed on as it came: one that cannot be read is counted.
-	Passes(sdp []byte)
+	// Passes is a description that nobody anchors as a leg is to see it, whose SIP goes by TLS or not: as media.Passed has it. One that
+	// cannot be read is counted.
+	Passes(sdp []byte, secure bool) ([]byte, error)
 
 	// These are of media.Way.
 	Offer(a *media.Anchor, trunk, carrier Talker, from media.Side, sdp []byte) ([]byte, error)
@@ -76,7 +77,7 @@ func (c *Call) carried(from, to *dialog.Leg, b dialog.Body, answer bool) (dialog
 		return b, nil
 	}
 	if a == nil {
-		return c.passing(b)
+		return c.passing(b, to.Path)
 	}
 	trunk, other := talker(c.In), talker(carrier)
 	return b.Rewritten(func(sdp []byte) ([]byte, error) {
@@ -99,7 +100,7 @@ func (c *Call) offered(next Target, b dialog.Body, bare bool) (dialog.Body, erro
 		return b, nil
 	}
 	if a == nil {
-		return c.passing(b)
+		return c.passing(b, next.Path)
 	}
 	to := Talker{Leg: leg, Name: next.Carrier, Path: next.Path}
 	return b.Rewritten(func(sdp []byte) ([]byte, error) {
@@ -107,13 +108,9 @@ func (c *Call) offered(next Target, b dialog.Body, bare bool) (dialog.Body, erro
 	})
 }
 
-// passing is a description that nobody anchors: it goes on as it came, whatever it says.
-func (c *Call) passing(b dialog.Body) (dialog.Body, error) {
-	_, err := b.Rewritten(func(sdp []byte) ([]byte, error) {
-		c.anchors.Passes(sdp)
-		return sdp, nil
-	})
-	return b, err
+// passing is a description that nobody anchors: it goes on as it came, whatever it says, but for keys.
+func (c *Call) passing(b dialog.Body, to dialog.Path) (dialog.Body, error) {
+	return b.Rewritten(func(sdp []byte) ([]byte, error) { return c.anchors.Passes(sdp, to.Transport == dialog.TLS) })
 }
 
 // hand gives the anchor of the hunt that is on to its next attempt, or a new one; nil: its media

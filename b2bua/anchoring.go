@@ -72,10 +72,16 @@ func (a anchoring) Mode(carrier string) media.Mode {
 }
 
 // Passes is Anchors.
-func (a anchoring) Passes(sdp []byte) {
-	if err := media.Readable(sdp); err != nil {
-		a.unanchored(media.Bypass, err)
+func (a anchoring) Passes(sdp []byte, secure bool) ([]byte, error) {
+	out, err := media.Passed(sdp, secure)
+	why := err
+	if why == nil {
+		why = media.Readable(sdp)
 	}
+	if why != nil {
+		a.unanchored(media.Bypass, why)
+	}
+	return out, err
 }
 
 // way is how an anchor's media is carried; nil: this node cannot.

@@ -140,7 +140,7 @@ func (p replayed) Mode(string) media.Mode {
 }
 
 // Passes is Anchors: what was counted then is not again.
-func (replayed) Passes([]byte) {}
+func (replayed) Passes(sdp []byte, secure bool) ([]byte, error) { return media.Passed(sdp, secure) }
 
 // Offer is Anchors.
 func (p replayed) Offer(a *media.Anchor, _, _ Talker, _ media.Side, _ []byte) ([]byte, error) {

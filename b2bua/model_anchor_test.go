@@ -119,7 +119,7 @@ func (e *ends) Silent(*media.Anchor) bool { return e.silent }
 func (e *ends) Sync(*media.Anchor)        {}
 
 // Passes is Anchors.
-func (e *ends) Passes([]byte) {}
+func (e *ends) Passes(sdp []byte, secure bool) ([]byte, error) { return media.Passed(sdp, secure) }
 
 // bypassed says that the media of a carrier's leg goes by nobody.
 func (s *seen) bypassed(leg uint8) bool {

@@ -8,6 +8,7 @@
 package media
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -105,6 +106,25 @@ func Readable(body []byte) error {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return nil
+}
+
+// Passed is a description that nobody carries, as it is passed on to a leg whose SIP goes by TLS, or not: as it came, but that a key
+// goes by TLS or not at all. Without TLS a=crypto goes from what has it (RFC 4568; and from capabilities, RFC 5939), and with that
+// what sdp.Rewrite takes out of any. The error is ErrUnsupported where that would leave SRTP without keys, and ErrUnreadable where it
+// cannot be read, and so not be said what in it is a key.
+func Passed(body []byte, secure bool) ([]byte, error) {
+	if secure || !bytes.Contains(bytes.ToLower(body), []byte("crypto:")) {
+		return body, nil
+	}
+	b, err := sdp.Parse(body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	out, err := b.Rewrite(sdp.Rules{Keep: sdp.KeepAll &^ sdp.KeepCrypto})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w: %w", ErrUnsupported, ErrInsecure, err)
+	}
+	return out, nil
 }
 
 // State is the media of one call, as its record keeps it. The zero State is of one that has
