@@ -246,7 +246,9 @@ func TestAGarbledDescriptionIsDeleted(t *testing.T) {
 // TestASilentNodeIsAskedOnce: an offer that its call's node does not answer does not wait for that one again.
 func TestASilentNodeIsAskedOnce(t *testing.T) {
 	silent, other := newEngine(t, shown), newEngine(t, shown)
+	silent.mu.Lock()
 	silent.silent = true
+	silent.mu.Unlock()
 	offers := func(e *Engined, leg uint8) (*Anchor, error) {
 		a := &Anchor{Leg: leg, Root: leg, Mode: RTPEngine, Node: "silent", Agreed: true}
 		_, err := e.Offer("call", a, sides(), Trunk, []byte(plain))
