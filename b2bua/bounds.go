@@ -128,7 +128,11 @@ func (e *Engine) bounded(id dialog.CallID, p *profiles, trunk *carriers.Trunk, n
 		return deny(retryAfter(503, wait), "overload")
 	}
 	if p.bounded || e.config.Media != nil && e.config.Media.Relay != nil { // a new call takes no port of theirs
-		again := func() { e.deliver(id, it, func() { e.admit(id, p, trunk, it) }) }
+		again := func() {
+			e.contained("panic while letting in a call that has waited", func() {
+				e.deliver(id, it, func() { e.admit(id, p, trunk, it) })
+			})
+		}
 		switch waits, full := e.intake.park(parked{id, it, again}); {
 		case waits:
 			return nil, false

@@ -1,16 +1,24 @@
 package b2bua_test
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"bulkhead/b2bua"
 	"bulkhead/b2bua/simtest"
 	"bulkhead/carriers"
 	"bulkhead/dialog"
+	"bulkhead/storage"
 )
 
 // broken is a book that has lost its gateways: asked for one that a redirection names, the
@@ -20,6 +28,23 @@ type broken struct {
 	lost    bool
 	index   bool
 	sources bool
+	owners  bool
+	ranges  int // so many numbers have lost theirs
+}
+
+func (b *broken) CarrierAt(realm string, source netip.Addr, name string) bool {
+	if b.owners {
+		panic("no owners")
+	}
+	return b.Book.CarrierAt(realm, source, name)
+}
+
+func (b *broken) Ranges(number string) []carriers.Bound {
+	if b.ranges > 0 {
+		b.ranges--
+		panic("no ranges")
+	}
+	return b.Book.Ranges(number)
 }
 
 func (b *broken) Trunk(realm string, source netip.Addr) *carriers.Trunk {
@@ -109,4 +134,137 @@ func TestPanicIsContained(t *testing.T) {
 			t.Errorf("records: %q", results)
 		}
 	})
+}
+
+// stuck is a store in which no call is found for as long as it is stuck.
+type stuck struct {
+	storage.Store
+	is bool
+}
+
+func (s *stuck) Get(ctx context.Context, id string) (storage.Item, error) {
+	if s.is {
+		<-ctx.Done()
+		return storage.Item{}, ctx.Err()
+	}
+	return s.Store.Get(ctx, id)
+}
+
+// TestPanicWhileACallIsLookedForIsContained, also where new calls are let in after a
+// takeover: the others are made.
+func TestPanicWhileACallIsLookedForIsContained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &stuck{Store: storage.NewMemory(time.Now)}
+		book := &broken{}
+		n := takes(t, store, "a", func(b2bua.Book) b2bua.Book {
+			book.Book = limited(t, nil)
+			return book
+		})
+		defer n.serves()()
+		n.engine.Load(store)
+		seal := dialog.NewSeal([32]byte{}, "u")
+		bye := func(call byte) []byte {
+			return trunkSays("BYE", 1, 2, "<sip:123@127.0.10.1>;tag="+seal.Tag(dialog.ID{Call: dialog.CallID{call}}))
+		}
+		book.sources = true
+		sends(t, "a defect", n.fed("core", trunkSource, bye(1)))
+		book.sources = false
+		sends(t, "BYE of no call", n.fed("core", trunkSource, bye(1)), "481 BYE")
+
+		sends(t, "new calls while calls are restored", append(n.invites(1), append(n.invites(2), n.invites(3)...)...))
+		<-time.After(4900 * time.Millisecond)
+		store.is = true
+		for call := range byte(63) { // all but one that may look
+			sends(t, "BYE", n.fed("core", trunkSource, bye(call)))
+		}
+		book.ranges = 2
+		<-time.After(150 * time.Millisecond)
+		store.is = false
+		<-time.After(time.Second)
+		synctest.Wait()
+		if book.ranges != 0 || n.engine.Active() != 1 {
+			t.Errorf("%d defects to come, %d calls", book.ranges, n.engine.Active())
+		}
+	})
+}
+
+// defective is an engine with a carrier that is watched and registered with, whose log
+// panics when it is told of a gateway, so many times.
+func defective(t *testing.T, book *broken, times *int) (*b2bua.Engine, *sink, *observer.ObservedLogs) {
+	t.Helper()
+	is, err := carriers.NewBook(carriers.Config{
+		Carriers: map[string]carriers.CarrierConfig{"tc1": {
+			Realm: "peering", Gateways: []carriers.GatewayConfig{{Address: "127.0.21.1:5060", Weight: 1}},
+			Health:   &carriers.HealthConfig{Options: 10 * time.Second, DownAfter: 1, UpAfter: 1},
+			Register: &carriers.RegisterConfig{AOR: "sip:us@127.0.21.1", Expires: time.Hour},
+		}},
+	}, carriers.Realms{"peering": {{Transport: dialog.UDP, Address: netip.MustParseAddrPort("127.0.20.1:5060")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	book.Book = is
+	core, logs := observer.New(zap.InfoLevel)
+	log := zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
+		if e.Message == "gateway" && *times > 0 {
+			*times--
+			panic("no log")
+		}
+		return nil
+	}))
+	s := &sink{}
+	timers := dialog.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second}
+	return b2bua.New(b2bua.Config{Timers: timers}, book, s, unrecorded{}, log, b2bua.NewMetrics(prometheus.NewRegistry()), nil), s, logs
+}
+
+// TestPanicOverAREGISTERIsContained: its next answer counts.
+func TestPanicOverAREGISTERIsContained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book, none := &broken{}, 0
+		e, s, logs := defective(t, book, &none)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go e.Run(ctx)
+		synctest.Wait()
+		ok := with(respond(sentFirst(s.take(), "REGISTER"), "200 OK", "registrar"), "Expires: 3600")
+		book.owners = true
+		say(t, e, "peering", ok)
+		book.owners = false
+		say(t, e, "peering", ok)
+		if logs.FilterMessage("registered").Len() != 1 {
+			t.Errorf("%v", logs.All())
+		}
+	})
+}
+
+// TestPanicOverAPingIsContained: whether it is with its answer that a defect shows, where it
+// cannot be sent, or where nothing answers, the gateway is asked again.
+func TestPanicOverAPingIsContained(t *testing.T) {
+	for _, what := range []string{"answered", "not sent", "not answered"} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				times := 1
+				e, s, _ := defective(t, &broken{}, &times)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if what == "not sent" {
+					s.breaks(errors.New("no way"))
+				}
+				go e.Run(ctx)
+				for waited := 0; times > 0 && waited < 600; waited++ {
+					<-time.After(100 * time.Millisecond)
+					synctest.Wait()
+					if ping := sentFirst(s.take(), "OPTIONS"); ping != nil && what == "answered" {
+						say(t, e, "peering", respond(ping, "200 OK", "x"))
+					}
+				}
+				s.breaks(nil)
+				s.take()
+				<-time.After(30 * time.Second)
+				synctest.Wait()
+				if sentFirst(s.take(), "OPTIONS") == nil || times > 0 {
+					t.Errorf("not asked again; %d defects to come", times)
+				}
+			})
+		})
+	}
 }

@@ -252,6 +252,31 @@ func (e *Engine) contain(p wire.Packet) {
 	}
 }
 
+// contained deals with a message in a goroutine that is not the wire's, in which a defect
+// drops it.
+func (e *Engine) contained(what string, do func()) {
+	if !e.guard(what, do) {
+		e.metrics.Dropped.WithLabelValues("engine", "defect").Inc()
+	}
+}
+
+// guard does something, of no call, that a defect must not lead out of; false: one has
+// shown.
+func (e *Engine) guard(what string, do func()) (done bool) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		e.metrics.Panics.Inc()
+		if n := e.notices.due(what, time.Now()); n > 0 {
+			e.log.Error(what, zap.Any("panic", r), zap.Int("times", n), zap.ByteString("stack", debug.Stack()))
+		}
+	}()
+	do()
+	return true
+}
+
 // response gives a response to the leg whose branch it carries.
 func (e *Engine) response(m *dialog.Message, from dialog.Path, p wire.Packet) {
 	a, ok := e.seal.OpenBranch(m.Branch)

@@ -135,8 +135,14 @@ func (p *probes) look(now time.Time, b Book) bool {
 }
 
 func (p *probes) forget(w *watched) {
-	delete(p.pinged, w.name)
+	p.drop(w)
 	delete(p.gates, w.gate)
+}
+
+// drop has done with a ping.
+func (p *probes) drop(w *watched) {
+	delete(p.pinged, w.name)
+	w.ping = nil
 }
 
 // probe asks the gateways until the context ends.
@@ -156,15 +162,24 @@ func (e *Engine) probe(ctx context.Context) {
 
 // ask does what is due, and says how long until the next.
 func (e *Engine) ask(now time.Time) time.Duration {
+	out, next := e.asks(now)
+	e.pings(out)
+	return max(time.Until(next), time.Millisecond)
+}
+
+// asks is what is to be sent now, and when the next is due.
+func (e *Engine) asks(now time.Time) (out []query, next time.Time) {
 	p := &e.probes
-	var out []query
 	p.mu.Lock()
-	next := now.Add(time.Hour)
+	defer p.mu.Unlock()
+	next = now.Add(time.Hour)
 	if p.look(now, e.profiles()) {
 		next = p.looked.Add(lookEach)
 	}
 	for _, w := range p.gates {
-		out = append(out, e.due(now, w)...)
+		if !e.guard("panic over a ping", func() { out = append(out, e.due(now, w)...) }) {
+			p.drop(w) // the next one may do better
+		}
 		if w.next.Before(next) {
 			next = w.next
 		}
@@ -172,9 +187,7 @@ func (e *Engine) ask(now time.Time) time.Duration {
 			next = w.ping.Deadline()
 		}
 	}
-	p.mu.Unlock()
-	e.pings(out)
-	return max(time.Until(next), time.Millisecond)
+	return out, next
 }
 
 // due moves one gateway on; the lock is held.
@@ -230,30 +243,35 @@ func (e *Engine) pings(out []query) {
 				return // no fault of the peer's
 			}
 			// The wire may say so at once, and hold locks of its own.
-			go e.pong(name, time.Now(), dialog.Unsent{Tx: dialog.First, Why: err.Error()})
+			go e.guard("panic over a ping that was not sent", func() {
+				e.pong(name, time.Now(), dialog.Unsent{Tx: dialog.First, Why: err.Error()})
+			})
 		})
 	}
 }
 
 // pong gives an event to the ping of that name; false: there is none.
 func (e *Engine) pong(name dialog.CallID, now time.Time, ev dialog.Event) bool {
+	out, ok := e.ponged(name, now, ev)
+	e.pings(out)
+	return ok
+}
+
+func (e *Engine) ponged(name dialog.CallID, now time.Time, ev dialog.Event) (out []query, ok bool) {
 	p := &e.probes
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	w := p.pinged[name]
 	if w == nil || w.ping == nil {
-		p.mu.Unlock()
-		return false
+		return nil, false
 	}
 	if r, ok := ev.(dialog.Received); ok && r.Path.Remote.Addr().Unmap() != w.path.Remote.Addr() {
-		p.mu.Unlock()
-		return false // somebody else's word
+		return nil, false // somebody else's word
 	}
 	actions := w.ping.Step(now, ev)
 	e.answered(now, w)
 	e.noteState(now, w, "")
-	p.mu.Unlock()
-	e.pings(queries(name, actions))
-	return true
+	return queries(name, actions), true
 }
 
 // answered takes what has become of a ping, if it is over. The lock is held.
@@ -262,8 +280,7 @@ func (e *Engine) answered(now time.Time, w *watched) {
 	if !over {
 		return
 	}
-	delete(e.probes.pinged, w.name)
-	w.ping = nil
+	e.probes.drop(w)
 	sign := carriers.OptionsAnswered
 	if code == 0 || code == 408 || code == 503 {
 		sign = carriers.OptionsUnanswered

@@ -91,9 +91,12 @@ func (e *Engine) register(ctx context.Context) {
 		now := time.Now()
 		e.enrol(now)
 		var next time.Time
+		var rest time.Duration // before what shows a defect is tried again
 		for id, one := range r.all {
 			if d := one.is.Deadline(); !d.IsZero() && !d.After(now) {
-				e.registers(now, id, one, dialog.Due{})
+				if !e.guard("panic over a REGISTER", func() { e.registers(now, id, one, dialog.Due{}) }) {
+					rest = time.Second
+				}
 			}
 			if one.is.Done() {
 				e.unenrol(id, one)
@@ -108,7 +111,7 @@ func (e *Engine) register(ctx context.Context) {
 		if next.IsZero() {
 			next = now.Add(time.Hour)
 		}
-		timer.Reset(time.Until(next))
+		timer.Reset(max(time.Until(next), rest))
 		select {
 		case <-ctx.Done():
 			return
@@ -120,7 +123,7 @@ func (e *Engine) register(ctx context.Context) {
 				e.registers(time.Now(), id, one, dialog.End{})
 			}
 		case ev := <-r.events:
-			e.registerHears(ev)
+			e.contained("panic over an answer to a REGISTER", func() { e.registerHears(ev) })
 		}
 	}
 }

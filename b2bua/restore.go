@@ -154,15 +154,20 @@ func (l *loads) load(e *Engine, id dialog.CallID, begins bool, then func(sure bo
 	}
 	go func() {
 		defer func() { <-l.free }()
-		ctx, cancel := context.WithTimeout(context.Background(), l.wait)
-		defer cancel()
-		it, err := l.loader.Get(ctx, id.String())
-		if err == nil || errors.Is(err, storage.ErrEnded) {
-			err = e.Restore(it)
-			if err != nil {
-				e.log.Error("call not restored", zap.Error(err))
-			}
-		}
-		then(err == nil || errors.Is(err, storage.ErrNotFound))
+		e.contained("panic while looking for a call", func() { l.find(e, id, then) })
 	}()
+}
+
+// find is load that waits for the store.
+func (l *loads) find(e *Engine, id dialog.CallID, then func(sure bool)) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.wait)
+	defer cancel()
+	it, err := l.loader.Get(ctx, id.String())
+	if err == nil || errors.Is(err, storage.ErrEnded) {
+		err = e.Restore(it)
+		if err != nil {
+			e.log.Error("call not restored", zap.Error(err))
+		}
+	}
+	then(err == nil || errors.Is(err, storage.ErrNotFound))
 }

@@ -18,7 +18,8 @@ type SessionTimer struct {
 	Them    bool          // the peer is to refresh, where it can
 }
 
-// leastInterval is the least that anybody may demand to be accepted (RFC 4028 §5).
+// leastInterval is the least that anybody may demand to be accepted (RFC 4028 §5), and that
+// we take an answer to grant.
 const leastInterval = 90 * time.Second
 
 // longestInterval bounds what a peer's Min-SE can make us ask for.
@@ -127,7 +128,11 @@ func (s *step) granted(m *Message) {
 		return // we have not asked
 	}
 	refresher, _ := param(afterDelta(m.expires), "refresher")
-	s.agree(delta(m.expires), !strings.EqualFold(refresher, "uas"))
+	length := delta(m.expires)
+	if length > 0 {
+		length = max(length, leastInterval) // nobody has us refresh without a pause
+	}
+	s.agree(length, !strings.EqualFold(refresher, "uas"))
 }
 
 // agree arms the timers of an interval: half of it for a refresh of ours, and its end

@@ -55,7 +55,11 @@ func TestRFC4028_7_2_WhatTheAnswerSays(t *testing.T) {
 	for _, c := range []struct {
 		says    string
 		refresh time.Duration
-	}{{"", 0}, {"Session-Expires: 90;refresher=uac", 45 * time.Second}, {"Session-Expires: 1800;refresher=uas", 1768 * time.Second}} {
+	}{
+		{"", 0}, {"Session-Expires: 90;refresher=uac", 45 * time.Second}, {"Session-Expires: 1800;refresher=uas", 1768 * time.Second},
+		// Less than anybody may ask for is taken for the least (§5).
+		{"Session-Expires: 1", 45 * time.Second}, {"Session-Expires: 1;refresher=uas", time.Minute}, {"Session-Expires: 0", 0},
+	} {
 		r := outbound(t, timed(30*time.Minute, 0, false), path("198.51.100.1:5060", dialog.UDP), offer)
 		if got := r.last().Value("Session-Expires"); got != "1800;refresher=uac" {
 			t.Errorf("the INVITE asks for %q", got)
