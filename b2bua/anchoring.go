@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -119,23 +120,38 @@ func (a anchoring) legs(trunk, carrier Talker) *media.Legs {
 	return &media.Legs{media.Trunk: of(trunk), media.Carrier: of(carrier)}
 }
 
+// by is what carries the descriptions of an anchor, and the legs that it is between. An address that is not there would leave
+// in them that of who has written them.
+func (a anchoring) by(an *media.Anchor, trunk, carrier Talker) (media.Way, *media.Legs, error) {
+	w, legs := a.engine.way(an.Mode), a.legs(trunk, carrier)
+	if w == nil {
+		return nil, nil, media.ErrUnavailable
+	}
+	for side, t := range [...]Talker{media.Trunk: trunk, media.Carrier: carrier} {
+		if an.Mode == media.Relay && !legs[side].Address.IsValid() { // an rtpengine has its own
+			return nil, nil, fmt.Errorf("%w: realm %s has no address for it", media.ErrUnsupported, t.Path.Realm)
+		}
+	}
+	return w, legs, nil
+}
+
 // Offer is Anchors.
 func (a anchoring) Offer(an *media.Anchor, trunk, carrier Talker, from media.Side, body []byte) ([]byte, error) {
-	w := a.engine.way(an.Mode)
-	if w == nil {
-		return nil, a.failed(an, media.ErrUnavailable)
+	w, legs, err := a.by(an, trunk, carrier)
+	if err != nil {
+		return nil, a.failed(an, err)
 	}
-	out, err := w.Offer(a.id.String(), an, a.legs(trunk, carrier), from, body)
+	out, err := w.Offer(a.id.String(), an, legs, from, body)
 	return out, a.failed(an, err)
 }
 
 // Answer is Anchors.
 func (a anchoring) Answer(an *media.Anchor, trunk, carrier Talker, from media.Side, body []byte) ([]byte, error) {
-	w := a.engine.way(an.Mode)
-	if w == nil {
-		return nil, a.failed(an, media.ErrUnavailable)
+	w, legs, err := a.by(an, trunk, carrier)
+	if err != nil {
+		return nil, a.failed(an, err)
 	}
-	out, err := w.Answer(a.id.String(), an, a.legs(trunk, carrier), from, body)
+	out, err := w.Answer(a.id.String(), an, legs, from, body)
 	return out, a.failed(an, err)
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -63,6 +64,44 @@ func TestPortsThatTheRelayRefusesAreAFault(t *testing.T) {
 			still()
 		case !errors.As(err, &faults) || len(faults) != 1 || !strings.HasPrefix(faults[0].String(), "config.yaml:2:24: media.relay.ports: "):
 			t.Errorf("%s: %v", ports, err)
+		}
+	}
+}
+
+// TestARealmWithoutAnAddressForMediaIsAFault where calls of it may go by the relay: SDP would name the other side's peer.
+func TestARealmWithoutAnAddressForMediaIsAFault(t *testing.T) {
+	t.Parallel()
+	const engine = "media: {mode: rtpengine, rtpengine: {nodes: [udp://127.0.0.1:2223]}}\n"
+	for name, is := range map[string]struct {
+		realm, trunk, carrier, more string
+		fault                       bool
+	}{
+		"a name is no address":                 {fault: true},
+		"the relay is the carrier's":           {trunk: ", media: bypass", carrier: ", media: relay", fault: true},
+		"the relay is the trunk's":             {trunk: ", media: relay", more: "media: {mode: bypass}\n", fault: true},
+		"the realm's media":                    {realm: ", media: 192.0.2.1"},
+		"an address is advertised":             {realm: ", advertise: 192.0.2.1"},
+		"bypass by the trunk":                  {trunk: ", media: bypass"},
+		"bypass by default":                    {more: "media: {mode: bypass}\n"},
+		"an rtpengine has its own":             {more: engine},
+		"bypass by the trunk, or by rtpengine": {trunk: ", media: bypass", carrier: ", media: rtpengine", more: engine},
+	} {
+		advertise := ", advertise: sbc.example.com"
+		if strings.Contains(is.realm, "advertise") {
+			advertise = ""
+		}
+		_, _, err := Load(put(t, filepath.Join(t.TempDir(), "config.yaml"), "realms:\n"+
+			"  core: {listen: [udp://192.0.2.1:5062], advertise: core.example.com}\n"+
+			"  peering: {listen: [udp://0.0.0.0:5060]"+advertise+is.realm+"}\n"+
+			"trunks: {pbx: {realm: core, from: [192.0.2.10]"+is.trunk+"}}\n"+
+			"carriers: {tc1: {realm: peering, gateways: [{address: \"192.0.2.11:5060\"}]"+is.carrier+"}}\n"+
+			"routes: [{match: {number: \"*\"}, targets: [{carrier: tc1}]}]\n"+is.more, 0o600))
+		var faults Faults
+		switch {
+		case !is.fault && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case is.fault && (!errors.As(err, &faults) || len(faults) != 1 || faults[0].Path != "realms.peering.media" || faults[0].Line != 3 || faults[0].Column != 3):
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
