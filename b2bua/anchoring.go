@@ -21,14 +21,28 @@ type Media struct {
 	Relay  *media.Relayed
 	Engine *media.Engined // rtpengine; nil: there is none
 	Latch  relay.Latch
-	Realms map[string]MediaAddress
+	Realms map[string]MediaAddresses
 	Counts func() relay.Totals // of the relay; nil: there is none
 }
 
-// MediaAddress is that of a realm.
+// MediaAddress is one of a realm.
 type MediaAddress struct {
 	Said netip.Addr // in descriptions
 	Bind netip.Addr // of our ports
+}
+
+// MediaAddresses are those of a realm, one of a family.
+type MediaAddresses []MediaAddress
+
+// toward is the address for a peer: of its family, or else the first; zero: there is none.
+func (all MediaAddresses) toward(peer netip.Addr) MediaAddress {
+	if i := slices.IndexFunc(all, func(a MediaAddress) bool { return a.Said.Is4() == peer.Unmap().Is4() }); i > 0 {
+		return all[i]
+	}
+	if len(all) == 0 {
+		return MediaAddress{}
+	}
+	return all[0]
 }
 
 // anchoring is a strand as the Anchors of its call.
@@ -103,7 +117,7 @@ func (e *Engine) waits() bool { return e.config.Media != nil && e.config.Media.E
 // legs are the two of an anchor.
 func (a anchoring) legs(trunk, carrier Talker) *media.Legs {
 	of := func(t Talker) media.Leg {
-		at := a.engine.config.Media.Realms[t.Path.Realm]
+		at := a.engine.config.Media.Realms[t.Path.Realm].toward(t.Path.Remote.Addr())
 		srtp, transcode := false, []string(nil)
 		if c := a.profiles.Carrier(t.Name); t.Name != "" && c != nil {
 			srtp, transcode = c.SRTP, c.Transcode

@@ -18,7 +18,7 @@ func TestARealmWithoutAMediaAddressGets488(t *testing.T) {
 				s := simtest.Open(t, nil)
 				defer s.Close()
 				s.Carry = func(m *b2bua.Media) {
-					m.Realms[realm] = b2bua.MediaAddress{Bind: netip.IPv4Unspecified()}
+					m.Realms[realm] = b2bua.MediaAddresses{{Bind: netip.IPv4Unspecified()}}
 				}
 				s.Do(`media relay
 carrier tc1

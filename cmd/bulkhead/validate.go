@@ -251,7 +251,7 @@ func (v *validator) keyed() {
 func (v *validator) addressed() {
 	for name, r := range v.config.Realms {
 		named := r.Media == "" && isHost(r.Advertise) && !isAddress(r.Advertise) && len(r.sockets()) > 0
-		if named && !r.anchored().Said.IsValid() && v.relays(name) {
+		if named && len(r.anchored()) == 0 && v.relays(name) {
 			v.fault("realms."+name+".media", "is needed, the IP address that SDP says and ports are opened at: calls of this realm may go by the relay, and neither listen nor advertise (%s) says one", r.Advertise)
 		}
 	}
