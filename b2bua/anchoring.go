@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,14 +21,28 @@ type Media struct {
 	Relay  *media.Relayed
 	Engine *media.Engined // rtpengine; nil: there is none
 	Latch  relay.Latch
-	Realms map[string]MediaAddress
+	Realms map[string]MediaAddresses
 	Counts func() relay.Totals // of the relay; nil: there is none
 }
 
-// MediaAddress is that of a realm.
+// MediaAddress is one of a realm.
 type MediaAddress struct {
 	Said netip.Addr // in descriptions
 	Bind netip.Addr // of our ports
+}
+
+// MediaAddresses are those of a realm, one of a family.
+type MediaAddresses []MediaAddress
+
+// toward is the address for a peer: of its family, or else the first; zero: there is none.
+func (all MediaAddresses) toward(peer netip.Addr) MediaAddress {
+	if i := slices.IndexFunc(all, func(a MediaAddress) bool { return a.Said.Is4() == peer.Unmap().Is4() }); i > 0 {
+		return all[i]
+	}
+	if len(all) == 0 {
+		return MediaAddress{}
+	}
+	return all[0]
 }
 
 // anchoring is a strand as the Anchors of its call.
@@ -102,7 +117,7 @@ func (e *Engine) waits() bool { return e.config.Media != nil && e.config.Media.E
 // legs are the two of an anchor.
 func (a anchoring) legs(trunk, carrier Talker) *media.Legs {
 	of := func(t Talker) media.Leg {
-		at := a.engine.config.Media.Realms[t.Path.Realm]
+		at := a.engine.config.Media.Realms[t.Path.Realm].toward(t.Path.Remote.Addr())
 		srtp, transcode := false, []string(nil)
 		if c := a.profiles.Carrier(t.Name); t.Name != "" && c != nil {
 			srtp, transcode = c.SRTP, c.Transcode
@@ -119,23 +134,38 @@ func (a anchoring) legs(trunk, carrier Talker) *media.Legs {
 	return &media.Legs{media.Trunk: of(trunk), media.Carrier: of(carrier)}
 }
 
+// by is what carries the descriptions of an anchor, and the legs that it is between. An address that is not there would leave
+// in them that of who has written them.
+func (a anchoring) by(an *media.Anchor, trunk, carrier Talker) (media.Way, *media.Legs, error) {
+	w, legs := a.engine.way(an.Mode), a.legs(trunk, carrier)
+	if w == nil {
+		return nil, nil, media.ErrUnavailable
+	}
+	for side, t := range [...]Talker{media.Trunk: trunk, media.Carrier: carrier} {
+		if an.Mode == media.Relay && !legs[side].Address.IsValid() { // an rtpengine has its own
+			return nil, nil, fmt.Errorf("%w: realm %s has no address for it", media.ErrUnsupported, t.Path.Realm)
+		}
+	}
+	return w, legs, nil
+}
+
 // Offer is Anchors.
 func (a anchoring) Offer(an *media.Anchor, trunk, carrier Talker, from media.Side, body []byte) ([]byte, error) {
-	w := a.engine.way(an.Mode)
-	if w == nil {
-		return nil, a.failed(an, media.ErrUnavailable)
+	w, legs, err := a.by(an, trunk, carrier)
+	if err != nil {
+		return nil, a.failed(an, err)
 	}
-	out, err := w.Offer(a.id.String(), an, a.legs(trunk, carrier), from, body)
+	out, err := w.Offer(a.id.String(), an, legs, from, body)
 	return out, a.failed(an, err)
 }
 
 // Answer is Anchors.
 func (a anchoring) Answer(an *media.Anchor, trunk, carrier Talker, from media.Side, body []byte) ([]byte, error) {
-	w := a.engine.way(an.Mode)
-	if w == nil {
-		return nil, a.failed(an, media.ErrUnavailable)
+	w, legs, err := a.by(an, trunk, carrier)
+	if err != nil {
+		return nil, a.failed(an, err)
 	}
-	out, err := w.Answer(a.id.String(), an, a.legs(trunk, carrier), from, body)
+	out, err := w.Answer(a.id.String(), an, legs, from, body)
 	return out, a.failed(an, err)
 }
 

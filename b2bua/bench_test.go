@@ -58,7 +58,7 @@ func anchors(b *testing.B, mode media.Mode) *b2bua.Media {
 	near, far := netip.MustParseAddr("127.0.193.1"), netip.MustParseAddr("127.0.193.2")
 	return &b2bua.Media{
 		Mode: mode, Counts: r.Totals, Relay: media.NewRelayed(r, func(netip.AddrPort) bool { return false }, time.Minute),
-		Realms: map[string]b2bua.MediaAddress{"access": {Said: near, Bind: near}, "core": {Said: far, Bind: far}},
+		Realms: map[string]b2bua.MediaAddresses{"access": {{Said: near, Bind: near}}, "core": {{Said: far, Bind: far}}},
 	}
 }
 

@@ -70,9 +70,8 @@ func TestMediaSocketsAreGivenBack(t *testing.T) {
 		defer s.Close()
 		s.Carry = func(m *b2bua.Media) {
 			m.Relay = media.NewRelayed(ports, func(netip.AddrPort) bool { return false }, 0)
-			for realm, a := range m.Realms {
-				a.Bind = binds[realm]
-				m.Realms[realm] = a
+			for realm, all := range m.Realms {
+				all[0].Bind = binds[realm]
 			}
 		}
 		s.Do("media relay")

@@ -51,10 +51,10 @@ func (s *Stage) relays(o options) error {
 		}
 		return false
 	}
-	m := &b2bua.Media{Mode: media.Relay, Relay: media.NewRelayed(p, own, timeout), Realms: map[string]b2bua.MediaAddress{}}
+	m := &b2bua.Media{Mode: media.Relay, Relay: media.NewRelayed(p, own, timeout), Realms: map[string]b2bua.MediaAddresses{}}
 	m.Relay.Random = &counting{}
 	for realm, local := range s.Net.local {
-		m.Realms[realm] = b2bua.MediaAddress{Said: local.Addr(), Bind: local.Addr()}
+		m.Realms[realm] = b2bua.MediaAddresses{{Said: local.Addr(), Bind: local.Addr()}}
 	}
 	s.media, s.ports = m, p
 	if o.has("rtpengine") {

@@ -94,7 +94,7 @@ func glance(name string) (*Config, error) {
 }
 
 // read is load of what has been read. Names of files in it are relative to the
-// directory of name. Passwords are read only for who is to use them.
+// directory of name. Passwords are read, and media has to have its address, only for who is to use them.
 func read(name string, data []byte, host string, before *Config, secrets bool, stream any) (*file, error) {
 	body, fault := tree(data)
 	if fault != nil {
@@ -110,6 +110,7 @@ func read(name string, data []byte, host string, before *Config, secrets bool, s
 	v := validator{config: &c, decoder: d}
 	v.validate()
 	if secrets {
+		v.addressed()
 		v.secrets()
 		v.expired(time.Now())
 	}

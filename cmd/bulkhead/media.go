@@ -11,7 +11,6 @@ import (
 	"bulkhead/b2bua/media"
 	"bulkhead/b2bua/media/ng"
 	"bulkhead/b2bua/media/relay"
-	"bulkhead/carriers"
 )
 
 // anchoring is how media is carried as the configuration says, and what ends it.
@@ -35,7 +34,7 @@ func (c *Config) anchoring(log *zap.Logger) (*b2bua.Media, func(), error) {
 		return nil, nil, err
 	}
 	closers := []func(){r.Shut}
-	all := &b2bua.Media{Mode: modeOf(m.Mode), Latch: latch, Realms: map[string]b2bua.MediaAddress{}, Counts: r.Totals}
+	all := &b2bua.Media{Mode: modeOf(m.Mode), Latch: latch, Realms: map[string]b2bua.MediaAddresses{}, Counts: r.Totals}
 	for name, realm := range c.Realms {
 		all.Realms[name] = realm.anchored()
 	}
@@ -46,8 +45,8 @@ func (c *Config) anchoring(log *zap.Logger) (*b2bua.Media, func(), error) {
 		if at.Port() < ports.Ports.First || at.Port() > ports.Ports.Last {
 			return false
 		}
-		for _, a := range all.Realms {
-			if at.Addr() == a.Said || at.Addr() == a.Bind {
+		for _, realm := range all.Realms {
+			if slices.ContainsFunc(realm, func(a b2bua.MediaAddress) bool { return at.Addr() == a.Said || at.Addr() == a.Bind }) {
 				return true
 			}
 		}
@@ -90,25 +89,28 @@ func modeOf(name string) media.Mode {
 	return media.Mode(max(slices.Index(media.Modes[:], name), 0)) // one of three
 }
 
-// anchored is where the media of a realm comes to. A realm that says nothing of media and
-// advertises what it does not listen on is behind NAT: it says the one, and binds to the other.
-func (r RealmConfig) anchored() b2bua.MediaAddress {
-	said, _ := netip.ParseAddr(r.Media)
-	at := b2bua.MediaAddress{Said: said.Unmap(), Bind: said.Unmap()}
-	own := func(a netip.Addr) bool {
-		return slices.ContainsFunc(r.sockets(), func(s carriers.Socket) bool { return s.Address.Addr().Unmap() == a })
-	}
-	if said.IsValid() && (r.Media != r.Advertise || own(said.Unmap())) {
-		return at
-	}
+// anchored is where the media of a realm comes to: what it says of media, and for a family that this is not of, what it listens on. A
+// realm that says nothing of media and advertises what it does not listen on is behind NAT: it says the one, and binds to the other.
+func (r RealmConfig) anchored() (all b2bua.MediaAddresses) {
+	var own []netip.Addr
 	for _, s := range r.sockets() {
-		if bind := s.Address.Addr().Unmap(); !said.IsValid() || bind.Is4() == at.Said.Is4() {
-			at.Bind = bind
-			if !said.IsValid() && !bind.IsUnspecified() {
-				at.Said = bind
-			}
-			return at
+		own = append(own, s.Address.Addr().Unmap())
+	}
+	if said, err := netip.ParseAddr(r.Media); err == nil {
+		at := b2bua.MediaAddress{Said: said.Unmap(), Bind: said.Unmap()}
+		same := slices.IndexFunc(own, func(a netip.Addr) bool { return a.Is4() == at.Said.Is4() })
+		if same >= 0 && r.Media == r.Advertise && !slices.Contains(own, at.Said) {
+			at.Bind = own[same]
+		}
+		all = append(all, at)
+		if same < 0 { // of the other family alone: it is meant for all
+			return all
 		}
 	}
-	return at
+	for _, a := range own {
+		if !a.IsUnspecified() && !slices.ContainsFunc(all, func(is b2bua.MediaAddress) bool { return is.Said.Is4() == a.Is4() }) {
+			all = append(all, b2bua.MediaAddress{Said: a, Bind: a})
+		}
+	}
+	return all
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"bulkhead/b2bua"
 	"bulkhead/b2bua/media"
 	"bulkhead/b2bua/media/relay"
 	"bulkhead/b2bua/ops"
@@ -243,6 +244,33 @@ func (v *validator) keyed() {
 			}
 		}
 	}
+}
+
+// addressed wants an address for the media of each realm that calls by the relay may come by; not in a capture, which does not say
+// how its trunk's media goes.
+func (v *validator) addressed() {
+	for name, r := range v.config.Realms {
+		named := r.Media == "" && isHost(r.Advertise) && !isAddress(r.Advertise) && len(r.sockets()) > 0
+		if named && len(r.anchored()) == 0 && v.relays(name) {
+			v.fault("realms."+name+".media", "is needed, the IP address that SDP says and ports are opened at: calls of this realm may go by the relay, and neither listen nor advertise (%s) says one", r.Advertise)
+		}
+	}
+}
+
+// relays says that calls of a realm may go by the relay.
+func (v *validator) relays(realm string) bool {
+	otherwise := media.Relay
+	if m := v.config.Media; m != nil {
+		otherwise = modeOf(m.Mode)
+	}
+	for _, t := range v.config.Trunks {
+		for _, k := range v.config.Carriers {
+			if (t.Realm == realm || k.Realm == realm) && b2bua.ModeOf(t.Media, k.Media, otherwise) == media.Relay {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (v *validator) media() {
