@@ -57,8 +57,9 @@ func chaosRunCommand() *cobra.Command {
 		Short: "Play a suite of scenarios against a target that the file names, and print what broke",
 		Long: "Play the scenarios of a suite (" + strings.Join(chaosSuites(), ", ") + ") over UDP against a running border:\n" +
 			"as its trunk we call, as its two carriers we misbehave. Only targets that FILE names are played\n" +
-			"against. All scenarios run at once, each under a number of its own. A scenario that fails is\n" +
-			"printed with the first check that broke and the ladder of what was seen. Fails if one broke.\n" +
+			"against; nothing is sent elsewhere, nor heard from there. All scenarios run at once, each under\n" +
+			"a number of its own. A scenario that fails is printed with the first check that broke and the\n" +
+			"ladder of what was seen. Fails if one broke.\n" +
 			"Ctrl-C ends the calls in order (CANCEL, BYE) before it ends.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

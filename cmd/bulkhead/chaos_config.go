@@ -21,6 +21,7 @@ type chaosConfig struct {
 // chaosTarget is a border, and where its trunk and its two carriers are ours.
 type chaosTarget struct {
 	Address  netip.AddrPort   `yaml:"address"`  // where the border is called
+	From     []netip.Addr     `yaml:"from"`     // where else the border speaks from, such as its side of the carriers
 	Caller   netip.AddrPort   `yaml:"caller"`   // ours: it takes this address for a trunk
 	Carriers []netip.AddrPort `yaml:"carriers"` // ours: it takes these for two carriers, tried in this order
 	Number   string           `yaml:"number"`   // +33123*: numbers that it hunts through both; * becomes four digits of ours
@@ -96,6 +97,12 @@ func readChaos(name string, data []byte) (*chaosConfig, error) {
 	return &c, d.faults.sorted().orNil()
 }
 
+// names says that an address is one of the border's, or one of ours.
+func (t chaosTarget) names(a netip.Addr) bool {
+	same := func(named netip.AddrPort) bool { return named.Addr() == a.Unmap() }
+	return same(t.Address) || same(t.Caller) || slices.Contains(t.From, a.Unmap()) || slices.ContainsFunc(t.Carriers, same)
+}
+
 // validate names each key that cannot stand so.
 func (t chaosTarget) validate(refuse func(key, format string, a ...any)) {
 	seen := map[netip.AddrPort]string{}
@@ -111,6 +118,11 @@ func (t chaosTarget) validate(refuse func(key, format string, a ...any)) {
 		seen[a] = key
 	}
 	usable("address", t.Address)
+	for i, a := range t.From {
+		if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
+			refuse(fmt.Sprintf("from[%d]", i), "%s is not an address that a message can come from", a)
+		}
+	}
 	usable("caller", t.Caller)
 	if len(t.Carriers) != 2 {
 		refuse("carriers", "there are %d: name two, TC1 and TC2", len(t.Carriers))

@@ -221,7 +221,7 @@ func (p *play) receive(who string, m message) {
 	switch {
 	case l == nil && who != "caller" && is("INVITE")(m):
 		l = &chaosLeg{id: m.line("Call-ID"), remote: m.line("From"), uri: m.uri("Contact"), routes: m.lines("Record-Route")}
-		l.hop = hop(l.routes, l.uri, m.from)
+		l.hop = p.hop(who, l.routes, l.uri, m.from)
 		p.legs[who] = l
 	case l != nil && who == "caller" && m.code() > 100 && m.method() == "INVITE" && m.toTag() != "":
 		l.remote = m.line("To")
@@ -232,7 +232,7 @@ func (p *play) receive(who string, m message) {
 		for _, r := range m.lines("Record-Route") { // RFC 3261 §12.1.2: in reverse
 			l.routes = append([]string{r}, l.routes...)
 		}
-		l.hop = hop(l.routes, l.uri, m.from)
+		l.hop = p.hop(who, l.routes, l.uri, m.from)
 	}
 	ending := p.ending
 	close(p.told)
@@ -243,8 +243,22 @@ func (p *play) receive(who string, m message) {
 	}
 }
 
-// hop is where a request goes: the first of its routes, or its target, or who wrote last.
-func hop(routes []string, uri string, source netip.AddrPort) netip.AddrPort {
+// hop is where a request goes: the first of its routes, or its target; or who wrote last, where
+// that is not known or is nobody whom the file names.
+func (p *play) hop(who string, routes []string, uri string, source netip.AddrPort) netip.AddrPort {
+	to := towards(routes, uri)
+	switch {
+	case !to.IsValid():
+		return source
+	case !p.target.names(to.Addr()):
+		p.astray(who, to)
+		return source
+	}
+	return to
+}
+
+// towards says where routes lead, or a URI without any; not valid: to a name.
+func towards(routes []string, uri string) netip.AddrPort {
 	if len(routes) > 0 {
 		uri = message{text: "X\r\nRoute: " + routes[0] + "\r\n\r\n"}.uri("Route")
 	}
@@ -259,5 +273,5 @@ func hop(routes []string, uri string, source netip.AddrPort) netip.AddrPort {
 	if at, err := netip.ParseAddr(rest); err == nil {
 		return netip.AddrPortFrom(at, 5060)
 	}
-	return source
+	return netip.AddrPort{}
 }

@@ -10,13 +10,15 @@ import (
 
 // chaosReport is what a suite has shown.
 type chaosReport struct {
-	Suite     string         `json:"suite"`
-	Target    string         `json:"target"`
-	Seconds   float64        `json:"seconds"`
-	Failed    int            `json:"failed"`
-	Strays    int            `json:"strays"` // received, and of no scenario of this run
-	Stray     string         `json:"stray,omitempty"`
-	Scenarios []chaosVerdict `json:"scenarios"`
+	Suite      string         `json:"suite"`
+	Target     string         `json:"target"`
+	Seconds    float64        `json:"seconds"`
+	Failed     int            `json:"failed"`
+	Strays     int            `json:"strays"` // received, and of no scenario of this run
+	Stray      string         `json:"stray,omitempty"`
+	Unfollowed int            `json:"unfollowed"`     // received, with a way that leads elsewhere than to whom the file names
+	Lead       string         `json:"lead,omitempty"` // of the first of them
+	Scenarios  []chaosVerdict `json:"scenarios"`
 
 	began time.Time
 }
@@ -86,6 +88,9 @@ func (r *chaosReport) text(out io.Writer, all bool) error {
 	fmt.Fprintf(&b, "\n%d scenarios, %d failed, %.1f s\n", len(r.Scenarios), r.Failed, r.Seconds)
 	if r.Strays > 0 {
 		fmt.Fprintf(&b, "%d messages were of no scenario; the first: %s\n", r.Strays, r.Stray)
+	}
+	if r.Unfollowed > 0 {
+		fmt.Fprintf(&b, "%d Contacts or Record-Routes led elsewhere than to whom the file names, and were not followed; the first: %s\n", r.Unfollowed, r.Lead)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

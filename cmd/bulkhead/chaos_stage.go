@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -15,11 +16,13 @@ type stage struct {
 	target chaosTarget
 	peers  map[string]*peer // by chaosPeers
 
-	mu     sync.Mutex
-	plays  []*play
-	calls  map[string]*play // by Call-ID, of every leg
-	strays int              // received, and of no scenario of this run
-	stray  string           // the first of them
+	mu         sync.Mutex
+	plays      []*play
+	calls      map[string]*play // by Call-ID, of every leg
+	strays     int              // received, and of no scenario of this run
+	stray      string           // the first of them
+	unfollowed int              // received, with a way that leads elsewhere than to whom the file names
+	lead       string           // of the first of them
 }
 
 // play plays scenarios, all at once, and judges each.
@@ -62,15 +65,19 @@ func (t chaosTarget) play(ctx context.Context, suite string, list []scenario, en
 	r.Seconds = time.Since(r.began).Seconds()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.Strays, r.Stray = s.strays, s.stray
+	r.Strays, r.Stray, r.Unfollowed, r.Lead = s.strays, s.stray, s.unfollowed, s.lead
 	return r, nil
 }
 
-// receive gives a message to the scenario that it is of.
+// receive gives a message to the scenario that it is of. Whom the file does not name is of none.
 func (s *stage) receive(who string, m message) {
+	named := s.target.names(m.from.Addr())
 	s.mu.Lock()
-	p := s.calls[m.line("Call-ID")]
-	if p == nil && is("INVITE")(m) {
+	var p *play
+	if named {
+		p = s.calls[m.line("Call-ID")]
+	}
+	if p == nil && named && is("INVITE")(m) {
 		// A carrier may be asked for another number; the digits of ours are its last ones, or
 		// the caller's are.
 		for _, user := range []string{requestUser(m), userOf(m.uri("From"))} {
@@ -86,12 +93,24 @@ func (s *stage) receive(who string, m message) {
 	}
 	if p == nil {
 		if s.strays++; s.strays == 1 {
-			s.stray = who + " received " + m.title()
+			s.stray = who + " received " + m.title() + " from " + m.from.String()
+			if !named {
+				s.stray += ", whom the file does not name"
+			}
 		}
 	}
 	s.mu.Unlock()
 	if p != nil {
 		p.receive(who, m)
+	}
+}
+
+// astray notes where a peer was led and does not go.
+func (s *stage) astray(who string, to netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unfollowed++; s.unfollowed == 1 {
+		s.lead = who + " to " + to.String()
 	}
 }
 

@@ -72,6 +72,7 @@ func TestChaosConfigFaults(t *testing.T) {
 	_, err := readChaos("chaos.yaml", []byte(`targets:
   lab:
     address: 0.0.0.0:5060
+    from: [127.0.20.1, 0.0.0.0]
     caller: 127.0.11.5
     carriers: [127.0.21.1:5060, 127.0.21.1:5060]
     number: "*"
@@ -85,12 +86,13 @@ func TestChaosConfigFaults(t *testing.T) {
 	}
 	for _, want := range []string{
 		`chaos.yaml:3:14: targets.lab.address: 0.0.0.0:5060 is not an address that a message can name`,
-		`chaos.yaml:4:13: targets.lab.caller: `,
-		`chaos.yaml:5:33: targets.lab.carriers[1]: 127.0.21.1:5060 is also carriers[0]`,
-		`chaos.yaml:6:13: targets.lab.number: "*" is not digits with a * at the end`,
-		`chaos.yaml:7:18: targets.lab.timers.t1: must be above zero`,
-		`chaos.yaml:8:5: targets.lab.port: unknown key`,
-		`chaos.yaml:9:3: targets.bare.address: is missing`,
+		`chaos.yaml:4:24: targets.lab.from[1]: 0.0.0.0 is not an address that a message can come from`,
+		`chaos.yaml:5:13: targets.lab.caller: `,
+		`chaos.yaml:6:33: targets.lab.carriers[1]: 127.0.21.1:5060 is also carriers[0]`,
+		`chaos.yaml:7:13: targets.lab.number: "*" is not digits with a * at the end`,
+		`chaos.yaml:8:18: targets.lab.timers.t1: must be above zero`,
+		`chaos.yaml:9:5: targets.lab.port: unknown key`,
+		`chaos.yaml:10:3: targets.bare.address: is missing`,
 		`targets.bare.carriers: there are 1: name two, TC1 and TC2`,
 	} {
 		if !strings.Contains(got, want) {
@@ -147,7 +149,7 @@ func TestChaosInterruptedEndsItsCalls(t *testing.T) {
 		{"", "every call that was begun has been ended in order"},
 		{"is deaf to BYE", "1 calls could not be ended"},
 	} {
-		target := openWrong(t, 50+i, c.fault)
+		target, _ := openWrong(t, 50+i, c.fault)
 		list, err := readScenarios(strings.Replace(wrongCall, "wait repeats", "caller gets 200\nwait 600s", 1))
 		if err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 type wrong struct {
 	fault         string
 	core, peering *peer
+	stranger      *peer // whom no file names
 	carriers      []netip.AddrPort
 
 	mu      sync.Mutex
@@ -26,7 +27,14 @@ type wrong struct {
 
 func (w *wrong) carrier(n int, text string) { w.peering.send(w.carriers[n], text) }
 func (w *wrong) caller(code int, phrase, tag, body string) {
-	w.core.send(w.invite.from, strings.Replace(w.core.reply(w.invite, code, phrase, body), ";tag=core", ";tag=core"+tag, 1))
+	text := strings.Replace(w.core.reply(w.invite, code, phrase, body), ";tag=core", ";tag=core"+tag, 1)
+	switch own, elsewhere := w.core.address().String(), w.stranger.address().String(); w.fault {
+	case "has a stranger's Contact":
+		text = strings.Replace(text, "Contact: <sip:"+own, "Contact: <sip:"+elsewhere, 1)
+	case "is routed by a stranger":
+		text = strings.Replace(text, "Contact:", "Record-Route: <sip:"+elsewhere+";lr>\r\nContact:", 1)
+	}
+	w.core.send(w.invite.from, text)
 }
 
 // ask is the INVITE of the nth carrier.
@@ -39,6 +47,14 @@ func (w *wrong) ask(n int) {
 	}, w.peering.describe(4000))
 	w.asked = append(w.asked, text)
 	w.carrier(n, text)
+}
+
+// strange is a stranger's INVITE to the first carrier, for the number of the first scenario.
+func (w *wrong) strange() {
+	w.stranger.send(w.carriers[0], compose("INVITE sip:+331230001@"+w.carriers[0].String()+" SIP/2.0", []string{
+		"Via: SIP/2.0/UDP " + w.stranger.address().String() + ";branch=z9hG4bKstrange", "Max-Forwards: 70",
+		"From: <sip:x@192.0.2.9>;tag=x", "To: <sip:+331230001@192.0.2.9>", "Call-ID: strange", "CSeq: 1 INVITE",
+		"Contact: <sip:x@" + w.stranger.address().String() + ">"}, w.stranger.describe(4000)))
 }
 
 // in is a request in the dialog with a carrier, or with its INVITE.
@@ -65,6 +81,9 @@ func (w *wrong) byCaller(m message) {
 		w.invite = m
 		w.caller(100, "Trying", "", "")
 		w.ask(0)
+		if w.fault == "lets a stranger in" {
+			w.strange()
+		}
 		if w.fault == "cancels at once" {
 			w.in(0, "CANCEL", message{text: w.asked[0]}.line("To"), "")
 		}
@@ -164,20 +183,20 @@ caller BYE
 `
 
 // openWrong starts a border in network 127.214.network.0.
-func openWrong(t *testing.T, network int, fault string) chaosTarget {
+func openWrong(t *testing.T, network int, fault string) (chaosTarget, *wrong) {
 	t.Helper()
 	at := func(host int) netip.AddrPort {
 		return netip.MustParseAddrPort(fmt.Sprintf("127.214.%d.%d:5060", network, host))
 	}
 	target := chaosTarget{
-		Address: at(1), Caller: at(11), Carriers: []netip.AddrPort{at(21), at(22)}, Number: "+33123*",
+		Address: at(1), From: []netip.Addr{at(2).Addr()}, Caller: at(11), Carriers: []netip.AddrPort{at(21), at(22)}, Number: "+33123*",
 		Timers: chaosTimers{T1: 30 * time.Millisecond, T2: 120 * time.Millisecond, NoAnswer: 500 * time.Millisecond},
 	}
 	w := &wrong{fault: fault, carriers: target.Carriers}
 	for host, side := range map[int]struct {
 		peer **peer
 		name string
-	}{1: {&w.core, "core"}, 2: {&w.peering, "peering"}} {
+	}{1: {&w.core, "core"}, 2: {&w.peering, "peering"}, 99: {&w.stranger, "stranger"}} {
 		p, err := newPeer(side.name, at(host), 0)
 		if err != nil {
 			t.Fatal(err)
@@ -187,7 +206,8 @@ func openWrong(t *testing.T, network int, fault string) chaosTarget {
 	}
 	go w.core.serve(w.byCaller)
 	go w.peering.serve(w.byCarrier)
-	return target
+	go w.stranger.serve(func(message) {})
+	return target, w
 }
 
 // Each check finds the border that breaks it, and blames no other.
@@ -212,7 +232,7 @@ func TestChaosFindsTheFaultsOfWrongBorders(t *testing.T) {
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
-			target := openWrong(t, i, c.fault)
+			target, _ := openWrong(t, i, c.fault)
 			list, err := readScenarios(wrongCall)
 			if err != nil {
 				t.Fatal(err)
@@ -231,6 +251,45 @@ func TestChaosFindsTheFaultsOfWrongBorders(t *testing.T) {
 					t.Error(err)
 				}
 				t.Errorf("the check that failed is %q, want %q\n%s", got, c.check, out.String())
+			}
+		})
+	}
+}
+
+// Who is not named by the file hears nothing, whatever he sends and wherever the border leads;
+// the call goes on without him, and the report tells.
+func TestChaosKeepsToWhomItsFileNames(t *testing.T) {
+	t.Parallel()
+	for i, c := range []struct{ fault, want string }{
+		{"lets a stranger in", "1 messages were of no scenario; the first: tc1 received INVITE from 127.214.40.99:5060, whom the file does not name"},
+		{"has a stranger's Contact", "led elsewhere than to whom the file names, and were not followed; the first: caller to 127.214.41.99:5060"},
+		{"is routed by a stranger", "led elsewhere than to whom the file names, and were not followed; the first: caller to 127.214.42.99:5060"},
+		{"", "1 scenarios, 0 failed"},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel()
+			target, w := openWrong(t, 40+i, c.fault)
+			list, err := readScenarios(wrongCall)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := target.play(t.Context(), "wrong", list, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.core.send(w.stranger.address(), "LAST")
+			if _, ok := w.stranger.await(5*time.Second, func(m message) bool { return m.text == "LAST" }); !ok {
+				t.Fatal("the stranger is deaf")
+			}
+			if n := w.stranger.count(func(message) bool { return true }) - 1; n > 0 {
+				t.Errorf("the stranger has heard %d messages, first %s", n, w.stranger.got[0].title())
+			}
+			var out strings.Builder
+			if err := r.text(&out, true); err != nil {
+				t.Error(err)
+			}
+			if r.Failed > 0 || !strings.Contains(out.String(), c.want) || c.fault == "" && (r.Strays > 0 || r.Unfollowed > 0) {
+				t.Errorf("want %s:\n%s", c.want, out.String())
 			}
 		})
 	}

@@ -17,8 +17,8 @@ func TestChaosSuitesPass(t *testing.T) {
 	t.Parallel()
 	b := open(t, 214, plan{tc1: "timers: {no_answer: 500ms}, linger: 1m"})
 	targets := filepath.Join(b.dir, "chaos.yaml")
-	text := fmt.Sprintf("targets:\n  e2e: {address: %q, caller: %q, carriers: [%q, %q], number: \"+33123*\", timers: {t1: 50ms, t2: 400ms, no_answer: 500ms}, linger: 1m}\n",
-		b.at(coreSide), b.at(caller), b.at(tc1), b.at(tc2))
+	text := fmt.Sprintf("targets:\n  e2e: {address: %q, from: [%q], caller: %q, carriers: [%q, %q], number: \"+33123*\", timers: {t1: 50ms, t2: 400ms, no_answer: 500ms}, linger: 1m}\n",
+		b.at(coreSide), b.ip(peeringSide), b.at(caller), b.at(tc1), b.at(tc2))
 	if err := os.WriteFile(targets, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
