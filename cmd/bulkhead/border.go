@@ -243,34 +243,38 @@ func makeKey(name string) (key [32]byte, err error) {
 	return key, nil
 }
 
-// logger is the process's log as configured, on standard error or where out says, and
-// how to change its level.
-func (c *Config) logger(out ...string) (*zap.Logger, zap.AtomicLevel, error) {
-	z := zap.NewProductionConfig()
-	if c.Log.Format == "console" {
-		z = zap.NewDevelopmentConfig()
-		z.Development = false
-	}
+// logger is the process's log as configured, on standard error or where out says, how to
+// change its level, and what writes it.
+func (c *Config) logger(out ...string) (*zap.Logger, zap.AtomicLevel, *logLines, error) {
 	level, err := zap.ParseAtomicLevel(c.Log.Level)
 	if err != nil {
-		return nil, level, err
+		return nil, level, nil, err
 	}
-	z.Level = zap.NewAtomicLevelAt(zapcore.DebugLevel) // the gate has the level
-	z.EncoderConfig.TimeKey = "time"
-	z.EncoderConfig.EncodeTime = func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
+	if len(out) == 0 {
+		out = []string{"stderr"}
+	}
+	to, _, err := zap.Open(out...)
+	if err != nil {
+		return nil, level, nil, err
+	}
+	as, encoding := zap.NewProductionEncoderConfig(), zapcore.NewJSONEncoder
+	if c.Log.Format == "console" {
+		as, encoding = zap.NewDevelopmentEncoderConfig(), zapcore.NewConsoleEncoder
+	}
+	as.TimeKey = "time"
+	as.EncodeTime = func(t time.Time, e zapcore.PrimitiveArrayEncoder) {
 		e.AppendString(t.UTC().Format("2006-01-02T15:04:05.000Z"))
 	}
-	z.Sampling = nil // every call has its line
-	if len(out) > 0 {
-		z.OutputPaths = out
-	}
-	z.DisableStacktrace = true
-	z.DisableCaller = true
-	log, err := z.Build()
-	if err != nil {
-		return nil, level, err
-	}
-	return gated(log.With(zap.String("node", c.Node)), level, c.redact()), level, nil
+	encoder, node := encoding(as), zap.String("node", c.Node)
+	written := newLogLines(to, func(lost int) []byte {
+		line, err := encoder.EncodeEntry(zapcore.Entry{Level: zapcore.ErrorLevel, Time: time.Now(), Message: "lines are missing here: the log took none"}, []zapcore.Field{node, zap.Int("lines", lost)})
+		if err != nil {
+			return nil // no field of these fails
+		}
+		return line.Bytes()
+	})
+	core := zapcore.NewCore(encoder, written, zapcore.DebugLevel) // the gate has the level
+	return gated(zap.New(core).With(node), level, c.redact()), level, written, nil
 }
 
 // discard takes records that no file is configured for; the log has their line.

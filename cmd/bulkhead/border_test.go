@@ -13,13 +13,16 @@ import (
 func TestLogHasEveryLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	c := defaults("test")
-	log, _, err := c.logger(file)
+	log, _, _, err := c.logger(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const calls = 500
 	for range calls {
 		log.Info("call ended")
+	}
+	if err := log.Sync(); err != nil {
+		t.Fatal(err)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

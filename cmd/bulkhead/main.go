@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 	_ "time/tzdata" // a container has no zones of its own
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,15 @@ func main() {
 	)
 	completes(root)
 	if err := root.Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "bulkhead:", err)
+		told := make(chan struct{})
+		go func() {
+			fmt.Fprintln(os.Stderr, "bulkhead:", err)
+			close(told)
+		}()
+		select {
+		case <-told:
+		case <-time.After(closeFor): // nobody reads it
+		}
 		os.Exit(1)
 	}
 }

@@ -58,11 +58,11 @@ func serveCommand() *cobra.Command {
 
 func serve(name string, c *Config, warnings []Warning, drain time.Duration, track string) error {
 	collectLess()
-	log, level, err := c.logger()
+	log, level, written, err := c.logger()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Sync() }() // a terminal cannot be synced
+	defer func() { _ = log.Sync() }() // if nobody reads it, there is nobody to be told
 	for _, w := range warnings {
 		log.Warn("configuration", zap.Stringer("key", w))
 	}
@@ -83,6 +83,7 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		defer file.Close()
 	}
 	p := newProcess(name, c, log, level)
+	p.registry.MustRegister(written.lost)
 	if file != nil && !p.pair {
 		p.shelf = newShelf(file, log, p.metrics.Dropped.WithLabelValues("record", "not_written"))
 		defer p.shelf.close()
