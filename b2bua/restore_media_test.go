@@ -47,7 +47,7 @@ func TestATakeoverCountsOn(t *testing.T) {
 		return func(c *b2bua.Config) {
 			c.Media = &b2bua.Media{
 				Mode: media.Relay, Relay: media.NewRelayed(p, func(netip.AddrPort) bool { return false }, time.Hour),
-				Realms: map[string]b2bua.MediaAddress{"core": {Said: near, Bind: near}, "peering": {Said: far, Bind: far}},
+				Realms: map[string]b2bua.MediaAddresses{"core": {{Said: near, Bind: near}}, "peering": {{Said: far, Bind: far}}},
 			}
 		}
 	}
