@@ -113,9 +113,11 @@ func (r *RecordFile) rotate(line int) error {
 	return r.reopen()
 }
 
-// Close closes the file.
+// Close closes the file, or fails where it stands still in the middle of a line.
 func (r *RecordFile) Close() error {
-	r.mu.Lock()
+	if !r.mu.TryLock() {
+		return errors.New("the record file stands still")
+	}
 	defer r.mu.Unlock()
 	return r.file.Close()
 }

@@ -45,6 +45,17 @@ func stuck(t *testing.T) (name string, read func()) {
 	}
 }
 
+// ask sends a request of a call of its own.
+func ask(t *testing.T, from net.PacketConn, at net.Addr, method, id string) {
+	t.Helper()
+	if _, err := from.WriteTo([]byte(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(strings.Join([]string{
+		"METHOD sip:123@" + at.String() + " SIP/2.0", "Via: SIP/2.0/UDP LOCAL;branch=z9hG4bKTHIS", "Max-Forwards: 70",
+		"From: <sip:a@b>;tag=1", "To: <sip:123@b>", "Call-ID: THIS", "CSeq: 1 METHOD", "Contact: <sip:a@LOCAL>", "Content-Length: 0", "", "",
+	}, "\r\n"), "LOCAL", from.LocalAddr().String()), "THIS", id), "METHOD", method)), at); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSIPIsHeardWhileNobodyReadsTheLog: standard error of a node whose journald or container
 // runtime stands still. What strangers send is told of by who reads the socket.
 func TestSIPIsHeardWhileNobodyReadsTheLog(t *testing.T) {
@@ -59,19 +70,10 @@ func TestSIPIsHeardWhileNobodyReadsTheLog(t *testing.T) {
 	r.raised(r.config)
 	go func() { _ = r.border.run(t.Context()) }()
 	at := net.UDPAddrFromAddrPort(r.config.Sockets()["core"][0].Address)
-	ask := func(from net.PacketConn, method, id string) {
-		t.Helper()
-		if _, err := from.WriteTo([]byte(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(strings.Join([]string{
-			"METHOD sip:123@" + at.String() + " SIP/2.0", "Via: SIP/2.0/UDP LOCAL;branch=z9hG4bKTHIS", "Max-Forwards: 70",
-			"From: <sip:a@b>;tag=1", "To: <sip:123@b>", "Call-ID: THIS", "CSeq: 1 METHOD", "Contact: <sip:a@LOCAL>", "Content-Length: 0", "", "",
-		}, "\r\n"), "LOCAL", from.LocalAddr().String()), "THIS", id), "METHOD", method)), at); err != nil {
-			t.Fatal(err)
-		}
-	}
 	trunk := sockAt(t, "127.0.191.5")
-	ask(sockAt(t, "127.0.199.9"), "OPTIONS", "stranger")
-	ask(trunk, "INVITE", "call")
-	ask(trunk, "OPTIONS", "ping")
+	ask(t, sockAt(t, "127.0.199.9"), at, "OPTIONS", "stranger")
+	ask(t, trunk, at, "INVITE", "call")
+	ask(t, trunk, at, "OPTIONS", "ping")
 	if ok := said(trunk, 5*time.Second, "SIP/2.0 200"); !strings.Contains(ok, "Call-ID: ping") {
 		t.Errorf("OPTIONS is told %q", ok)
 	}

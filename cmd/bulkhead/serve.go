@@ -84,11 +84,6 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 	}
 	p := newProcess(name, c, log, level)
 	p.registry.MustRegister(written.lost)
-	if file != nil && !p.pair {
-		p.shelf = newShelf(file, log, p.metrics.Dropped.WithLabelValues("record", "not_written"))
-		defer p.shelf.close()
-		records = p.shelf
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	go fitProcessors(ctx, p.relays)
@@ -103,20 +98,27 @@ func serve(name string, c *Config, warnings []Warning, drain time.Duration, trac
 		return err
 	}
 	defer published.close()
+	if file != nil && !p.pair {
+		p.shelf = newShelf(file, log, p.metrics.Dropped.WithLabelValues("record", "not_written"))
+		defer p.shelf.close() // what it writes is published
+		records = p.shelf
+	}
 	if err := p.openAPI(); err != nil {
 		return err
 	}
 	defer p.closeAPI()
 	defer p.joinCluster()()
 	hangup := func() { // SIGHUP
-		if file != nil {
-			if err := file.Reopen(); err != nil {
-				log.Error("record file", zap.Error(err))
+		go func() { // a file may stand still
+			if file != nil {
+				if err := file.Reopen(); err != nil {
+					log.Error("record file", zap.Error(err))
+				}
 			}
-		}
-		if err := published.reopen(); err != nil {
-			log.Error("file of answered calls", zap.Error(err))
-		}
+			if err := published.reopen(); err != nil {
+				log.Error("file of answered calls", zap.Error(err))
+			}
+		}()
 		_, _ = p.Reload() // the log tells what came of it
 	}
 	if c.State != nil && c.State.Redis != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -68,8 +69,11 @@ func (s *starts) append(r b2bua.Start) {
 	}
 }
 
-// close writes what waits, and ends.
+// close writes what waits, for a moment, and ends.
 func (s *starts) close() {
 	close(s.stop)
-	<-s.over
+	select {
+	case <-s.over:
+	case <-time.After(closeFor): // the file stands still
+	}
 }
