@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +30,7 @@ type broken struct {
 	index   bool
 	sources bool
 	owners  bool
-	ranges  int // so many numbers have lost theirs
+	ranges  atomic.Int32 // so many numbers have lost theirs
 }
 
 func (b *broken) CarrierAt(realm string, source netip.Addr, name string) bool {
@@ -40,8 +41,7 @@ func (b *broken) CarrierAt(realm string, source netip.Addr, name string) bool {
 }
 
 func (b *broken) Ranges(number string) []carriers.Bound {
-	if b.ranges > 0 {
-		b.ranges--
+	if b.ranges.Add(-1) >= 0 {
 		panic("no ranges")
 	}
 	return b.Book.Ranges(number)
@@ -139,11 +139,11 @@ func TestPanicIsContained(t *testing.T) {
 // stuck is a store in which no call is found for as long as it is stuck.
 type stuck struct {
 	storage.Store
-	is bool
+	is atomic.Bool
 }
 
 func (s *stuck) Get(ctx context.Context, id string) (storage.Item, error) {
-	if s.is {
+	if s.is.Load() {
 		<-ctx.Done()
 		return storage.Item{}, ctx.Err()
 	}
@@ -173,24 +173,24 @@ func TestPanicWhileACallIsLookedForIsContained(t *testing.T) {
 
 		sends(t, "new calls while calls are restored", append(n.invites(1), append(n.invites(2), n.invites(3)...)...))
 		<-time.After(4900 * time.Millisecond)
-		store.is = true
+		store.is.Store(true)
 		for call := range byte(63) { // all but one that may look
 			sends(t, "BYE", n.fed("core", trunkSource, bye(call)))
 		}
-		book.ranges = 2
+		book.ranges.Store(2)
 		<-time.After(150 * time.Millisecond)
-		store.is = false
+		store.is.Store(false)
 		<-time.After(time.Second)
 		synctest.Wait()
-		if book.ranges != 0 || n.engine.Active() != 1 {
-			t.Errorf("%d defects to come, %d calls", book.ranges, n.engine.Active())
+		if left := book.ranges.Load(); left > 0 || n.engine.Active() != 1 {
+			t.Errorf("%d defects to come, %d calls", left, n.engine.Active())
 		}
 	})
 }
 
 // defective is an engine with a carrier that is watched and registered with, whose log
 // panics when it is told of a gateway, so many times.
-func defective(t *testing.T, book *broken, times *int) (*b2bua.Engine, *sink, *observer.ObservedLogs) {
+func defective(t *testing.T, book *broken, times *atomic.Int32) (*b2bua.Engine, *sink, *observer.ObservedLogs) {
 	t.Helper()
 	is, err := carriers.NewBook(carriers.Config{
 		Carriers: map[string]carriers.CarrierConfig{"tc1": {
@@ -205,8 +205,7 @@ func defective(t *testing.T, book *broken, times *int) (*b2bua.Engine, *sink, *o
 	book.Book = is
 	core, logs := observer.New(zap.InfoLevel)
 	log := zap.New(core, zap.Hooks(func(e zapcore.Entry) error {
-		if e.Message == "gateway" && *times > 0 {
-			*times--
+		if e.Message == "gateway" && times.Add(-1) >= 0 {
 			panic("no log")
 		}
 		return nil
@@ -219,8 +218,8 @@ func defective(t *testing.T, book *broken, times *int) (*b2bua.Engine, *sink, *o
 // TestPanicOverAREGISTERIsContained: its next answer counts.
 func TestPanicOverAREGISTERIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book, none := &broken{}, 0
-		e, s, logs := defective(t, book, &none)
+		book := &broken{}
+		e, s, logs := defective(t, book, &atomic.Int32{})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go e.Run(ctx)
@@ -242,7 +241,8 @@ func TestPanicOverAPingIsContained(t *testing.T) {
 	for _, what := range []string{"answered", "not sent", "not answered"} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				times := 1
+				var times atomic.Int32
+				times.Store(1)
 				e, s, _ := defective(t, &broken{}, &times)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -250,7 +250,7 @@ func TestPanicOverAPingIsContained(t *testing.T) {
 					s.breaks(errors.New("no way"))
 				}
 				go e.Run(ctx)
-				for waited := 0; times > 0 && waited < 600; waited++ {
+				for waited := 0; times.Load() > 0 && waited < 600; waited++ {
 					<-time.After(100 * time.Millisecond)
 					synctest.Wait()
 					if ping := sentFirst(s.take(), "OPTIONS"); ping != nil && what == "answered" {
@@ -261,8 +261,8 @@ func TestPanicOverAPingIsContained(t *testing.T) {
 				s.take()
 				<-time.After(30 * time.Second)
 				synctest.Wait()
-				if sentFirst(s.take(), "OPTIONS") == nil || times > 0 {
-					t.Errorf("not asked again; %d defects to come", times)
+				if sentFirst(s.take(), "OPTIONS") == nil || times.Load() > 0 {
+					t.Errorf("not asked again; %d defects to come", times.Load())
 				}
 			})
 		})

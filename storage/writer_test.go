@@ -495,6 +495,7 @@ func TestWriterKeepsEndsWhenFenced(t *testing.T) {
 		own(t, l, "b")
 		l.set(func() { l.err = nil })
 		<-time.After(time.Second)
+		written()
 		for _, id := range []string{"b", "d", "late"} {
 			w.End(state(id, 2), []byte("d"), n.done(id))
 			n.want(t, id, storage.ErrFenced)
