@@ -109,8 +109,11 @@ func (s *Server) pages(mux *http.ServeMux) {
 		show(w, callPage, http.StatusOK, page)
 	}))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, mostHead)
 		token := strings.TrimSpace(r.PostFormValue("token"))
-		if objected, _ := objection(s.holder(token), Viewer); objected != 0 {
+		who := s.holder(token)
+		if objected, _ := objection(who, Viewer); objected != 0 {
+			s.audit(r, who, "login", http.StatusUnauthorized)
 			s.login(w, loginPage, http.StatusUnauthorized, "That is no token of this node.")
 			return
 		}

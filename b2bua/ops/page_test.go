@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap"
 )
 
 // browse is a request of a browser, which keeps what it is given, and follows no redirection.
@@ -43,6 +45,12 @@ func TestPageTakesAToken(t *testing.T) {
 	}
 	if a := s.browse("POST", "/login", "", url.Values{"token": {"wrong"}}); a.StatusCode != 401 || !strings.Contains(a.text, "no token of this node") || len(a.Cookies()) > 0 {
 		t.Errorf("%s\n%s", a.Status, a.text)
+	}
+	if n := s.logs.FilterMessage("audit").FilterField(zap.String("action", "login")).Len(); n != 1 {
+		t.Errorf("a wrong token has %d lines of audit", n)
+	}
+	if a := s.browse("POST", "/login", "", url.Values{"more": {strings.Repeat("a", 20_000)}, "token": {strings.ReplaceAll(token("admin"), " ", "-")}}); a.StatusCode != 401 {
+		t.Errorf("a form of 20 KB is read: %s", a.Status)
 	}
 	a := s.browse("POST", "/login", "", url.Values{"token": {strings.ReplaceAll(token("admin"), " ", "-")}})
 	if a.StatusCode != 303 || a.Header.Get("Location") != "/" || len(a.Cookies()) != 1 {

@@ -97,6 +97,7 @@ func (v *validator) realms() {
 			v.fault(path+".listen", "a realm needs a socket to listen on")
 		}
 		secure := false
+		said := map[dialog.Transport]netip.Addr{}
 		for i, s := range r.Listen {
 			at := fmt.Sprintf("%s.listen[%d]", path, i)
 			socket, err := carriers.ParseSocket(s)
@@ -116,6 +117,7 @@ func (v *validator) realms() {
 			if socket.Address.Addr().IsUnspecified() && r.Advertise == "" {
 				v.fault(at, "%s is no address that a peer can answer to: advertise is needed", socket.Address.Addr())
 			}
+			v.family(at, r, socket, said)
 		}
 		if r.Advertise != "" && !isAddress(r.Advertise) && !isHost(r.Advertise) {
 			v.fault(path+".advertise", "%q is neither an IP address nor a host's name", r.Advertise)
@@ -127,6 +129,25 @@ func (v *validator) realms() {
 		if err := carriers.CheckKeepalive(r.Keepalive); err != nil {
 			v.fault(path+".keepalive", "%s", err)
 		}
+	}
+}
+
+// family warns of a socket of another family than what the realm calls itself over its
+// transport: the address of the first socket, or that of advertise.
+func (v *validator) family(path string, r RealmConfig, s carriers.Socket, said map[dialog.Transport]netip.Addr) {
+	own := s.Address.Addr()
+	first, there := said[s.Transport]
+	if !there {
+		said[s.Transport] = own
+		return
+	}
+	if ip, err := netip.ParseAddr(r.Advertise); err == nil {
+		first = ip
+	} else if r.Advertise != "" {
+		return // a name may lead to both
+	}
+	if first.Is4() != own.Is4() {
+		v.warn(path, fmt.Sprintf("peers of %s, too, are told %s in Via and Contact: advertise a name that leads to both, or make a realm of it", own, first))
 	}
 }
 
