@@ -25,7 +25,8 @@ const notCaptured = "not-in-a-capture"
 
 // described is the configuration of a trunk and some carriers of a book, as JSON, which is
 // YAML as well. Nothing of who else is there is in it, no password, and not what is no
-// matter of the call itself: limits, health, registration, certificates.
+// matter of the call itself: limits, health, registration, certificates; nor how its media is
+// carried, since what came of it is in the steps.
 func described(node string, realms map[string]RealmConfig, book b2bua.Book, trunk string, names []string) (json.RawMessage, error) {
 	source, ok := book.(interface{ Source() carriers.Config })
 	if !ok {
@@ -35,7 +36,7 @@ func described(node string, realms map[string]RealmConfig, book b2bua.Book, trun
 	p := partial{Node: node, Realms: map[string]RealmConfig{}}
 	p.Trunks, p.Carriers = map[string]carriers.TrunkConfig{}, map[string]carriers.CarrierConfig{}
 	if t, ok := all.Trunks[trunk]; ok {
-		t.Auth, t.Limits, t.Media = nil, carriers.LimitsConfig{}, ""
+		t.Auth, t.Limits, t.Media, t.SRTP, t.Transcode = nil, carriers.LimitsConfig{}, "", false, nil
 		p.Trunks[trunk] = t
 		p.Realms[t.Realm] = RealmConfig{}
 	}
@@ -47,6 +48,7 @@ func described(node string, realms map[string]RealmConfig, book b2bua.Book, trun
 		if c.Auth != nil {
 			c.Auth = &carriers.AuthConfig{Username: c.Auth.Username, PasswordFile: notCaptured}
 		}
+		c.Media, c.SRTP, c.Transcode = "", false, nil
 		c.Register, c.Limits, c.Health, c.Quality, c.Scorecard, c.Rates, c.TLS = nil, carriers.LimitsConfig{}, nil, nil, nil, "", nil
 		p.Carriers[name] = c
 		p.Realms[c.Realm] = RealmConfig{}
