@@ -241,10 +241,32 @@ func (u *unit) exporting(ctx context.Context, log *zap.Logger) {
 	}
 }
 
+// export writes the records that are in the store. It is not waited for long after the context's
+// end: a disk may say nothing, and the unit is to go on elsewhere. What is being written then is
+// this node's in the store still.
 func (u *unit) export(ctx context.Context, log *zap.Logger) {
 	if u.file == nil {
 		return
 	}
+	done := make(chan struct{})
+	go func() {
+		u.fetch(ctx, log)
+		close(done)
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(closeFor / 4):
+		log.Error("the record file stands still, and is not waited for")
+	}
+}
+
+// fetch has records fetched by one at a time.
+func (u *unit) fetch(ctx context.Context, log *zap.Logger) {
 	u.exports.Lock()
 	defer u.exports.Unlock()
 	var file *fs.PathError // else it is the store, which says so itself
