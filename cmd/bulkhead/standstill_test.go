@@ -46,7 +46,10 @@ func TestAUnitIsLetGoWhileTheRecordFileStandsStill(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("it goes on")
 	}
-	read()
-	u.exports.Lock() // the record is written after all
-	u.exports.Unlock()
+	read() // the record is written after all
+	u.exports.Lock()
+	defer u.exports.Unlock()
+	if !u.file.known["x"] {
+		t.Error("the record was not written")
+	}
 }
