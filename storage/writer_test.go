@@ -432,23 +432,33 @@ func TestWriterDoesNotHurryForNobody(t *testing.T) {
 	})
 }
 
+// leaving are options that note which ends a writer leaves behind, and how.
+func leaving(spooled, kept *[]string) storage.WriterOptions {
+	return storage.WriterOptions{Wait: budget,
+		Spool: func(id string, _ []byte) { *spooled = append(*spooled, id) },
+		Keep: func(all []storage.Kept) {
+			for _, e := range all {
+				*kept = append(*kept, fmt.Sprint(e.Tombstone.ID, e.Sure))
+			}
+		}}
+}
+
+// saved stores calls.
+func saved(t *testing.T, w *storage.Writer, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if err := w.Save(state(id, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // An end that comes while the writer is being closed, or after it, of a call that the
 // store has: it is kept, and makes no record of its own.
 func TestWriterKeepsEndsWhenClosed(t *testing.T) {
 	var spooled, kept []string
-	o := storage.WriterOptions{Wait: budget,
-		Spool: func(id string, _ []byte) { spooled = append(spooled, id) },
-		Keep: func(all []storage.Kept) {
-			for _, e := range all {
-				kept = append(kept, fmt.Sprint(e.Tombstone.ID, e.Sure))
-			}
-		}}
-	with(t, o, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
-		for _, id := range []string{"a", "b"} {
-			if err := w.Save(state(id, 1)); err != nil {
-				t.Fatal(err)
-			}
-		}
+	with(t, leaving(&spooled, &kept), func(t *testing.T, w *storage.Writer, l *lying, n *note) {
+		saved(t, w, "a", "b")
 		l.set(func() { l.err = errDown })
 		w.End(state("a", 2), []byte("d"), nil)
 		w.End(state("new", 1), []byte("d"), nil)
@@ -469,19 +479,8 @@ func TestWriterKeepsEndsWhenClosed(t *testing.T) {
 // may go on with the call and make its one record; that of a call which it surely has, too.
 func TestWriterKeepsEndsWhenFenced(t *testing.T) {
 	var spooled, kept []string
-	o := storage.WriterOptions{Wait: budget,
-		Spool: func(id string, _ []byte) { spooled = append(spooled, id) },
-		Keep: func(all []storage.Kept) {
-			for _, e := range all {
-				kept = append(kept, fmt.Sprint(e.Tombstone.ID, e.Sure))
-			}
-		}}
-	with(t, o, func(t *testing.T, w *storage.Writer, l *lying, n *note) {
-		for _, id := range []string{"a", "b"} {
-			if err := w.Save(state(id, 1)); err != nil {
-				t.Fatal(err)
-			}
-		}
+	with(t, leaving(&spooled, &kept), func(t *testing.T, w *storage.Writer, l *lying, n *note) {
+		saved(t, w, "a", "b")
 		l.set(func() { l.deaf = true })
 		for _, id := range []string{"c", "d"} { // stored, and not confirmed
 			w.Put(state(id, 1), nil)

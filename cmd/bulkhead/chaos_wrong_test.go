@@ -233,14 +233,7 @@ func TestChaosFindsTheFaultsOfWrongBorders(t *testing.T) {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
 			target, _ := openWrong(t, i, c.fault)
-			list, err := readScenarios(wrongCall)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := target.play(t.Context(), "wrong", list, func() {})
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := target.plays(t)
 			got := ""
 			if f := r.Scenarios[0].Failed; f != nil {
 				got = f.Name
@@ -256,6 +249,20 @@ func TestChaosFindsTheFaultsOfWrongBorders(t *testing.T) {
 	}
 }
 
+// plays plays the call that a wrong border gets wrong.
+func (t chaosTarget) plays(test *testing.T) *chaosReport {
+	test.Helper()
+	list, err := readScenarios(wrongCall)
+	if err != nil {
+		test.Fatal(err)
+	}
+	r, err := t.play(test.Context(), "wrong", list, func() {})
+	if err != nil {
+		test.Fatal(err)
+	}
+	return r
+}
+
 // Who is not named by the file hears nothing, whatever he sends and wherever the border leads;
 // the call goes on without him, and the report tells.
 func TestChaosKeepsToWhomItsFileNames(t *testing.T) {
@@ -269,14 +276,7 @@ func TestChaosKeepsToWhomItsFileNames(t *testing.T) {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()
 			target, w := openWrong(t, 40+i, c.fault)
-			list, err := readScenarios(wrongCall)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := target.play(t.Context(), "wrong", list, func() {})
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := target.plays(t)
 			w.core.send(w.stranger.address(), "LAST")
 			if _, ok := w.stranger.await(5*time.Second, func(m message) bool { return m.text == "LAST" }); !ok {
 				t.Fatal("the stranger is deaf")
